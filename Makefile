@@ -1,0 +1,48 @@
+# Gantry: make builds, make run starts it, make test proves it. Meson and ninja do the work.
+BUILD ?= build
+SAN := $(BUILD)-san
+
+.PHONY: all run test bench fuzz soak format lint clean deps deps-test
+
+all: $(BUILD)/build.ninja
+	ninja -C $(BUILD) gantry
+	@ln -sf src/gantry $(BUILD)/gantry
+
+$(BUILD)/build.ninja:
+	meson setup $(BUILD) --buildtype=release
+
+$(SAN)/build.ninja:
+	meson setup $(SAN) --buildtype=debug -Db_sanitize=address,undefined -Db_lundef=false -Dtests=true -Doptimization=1
+
+san: $(SAN)/build.ninja
+	ninja -C $(SAN)
+
+deps:
+	scripts/install-packages.sh packaging/build.packages
+
+deps-test: deps
+	scripts/install-packages.sh packaging/test.packages
+
+run: deps all
+	scripts/run-demo.sh $(BUILD)/gantry
+
+test: deps-test
+	tests/run
+
+bench: deps-test all
+	tests/bench/run
+
+fuzz: deps-test
+	tests/fuzz/run
+
+soak: deps-test all
+	tests/system/soak
+
+format:
+	git ls-files '*.c' '*.h' | xargs clang-format -i
+
+lint:
+	scripts/lint.sh
+
+clean:
+	rm -rf $(BUILD) $(SAN) $(BUILD)-fuzz $(BUILD)-tsan

@@ -1,0 +1,10 @@
+// Every subcommand, one file each (cmd_<name>.c).
+#ifndef GANTRY_APP_COMMANDS_H
+#define GANTRY_APP_COMMANDS_H
+
+#include "app/cli.h"
+
+// In the order of the help; ends with NULL.
+extern const struct cli_command *const COMMANDS[];
+
+#endif

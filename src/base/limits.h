@@ -1,0 +1,44 @@
+// Every named ceiling: sizes, depths, counts and times that anything from outside must meet.
+#ifndef GANTRY_BASE_LIMITS_H
+#define GANTRY_BASE_LIMITS_H
+
+enum {
+    THREAD_STACK_BYTES = 512 * 1024, // sanitizer builds need most of it; touched pages only count
+
+    // DICOM data sets
+    DCM_DEPTH_MAX = 64,                      // nested sequences; deeper is refused, never recursed into
+    DCM_ELEMENTS_MAX = 1 << 20,              // elements of one data set, nested ones included
+    DCM_HEADER_BYTES_MAX = 64 * 1024 * 1024, // everything of an object but its bulk values, in memory
+    DCM_VALUE_IN_MEMORY_MAX = 1024 * 1024,   // a longer value is kept by reference (offset, length)
+    DCM_UID_MAX = 64,                        // PS3.5 9.1
+    DCM_FRAGMENTS_MAX = 1 << 22,
+
+    // Upper layer and DIMSE
+    UL_PDU_BYTES_MAX = 1024 * 1024,               // largest P-DATA-TF PDU taken; offered in negotiation
+    UL_ASSOCIATE_BYTES_MAX = 256 * 1024,          // largest A-ASSOCIATE-RQ/AC taken
+    UL_CONTEXTS_MAX = 128,                        // PS3.8 9.3.2.2: odd identifiers 1..255
+    UL_ARTIM_MS = 30 * 1000,                      // PS3.8 9.1.5
+    UL_PDU_MS = 60 * 1000,                        // a PDU that has begun must be whole by then
+    UL_IDLE_MS = 10 * 60 * 1000,                  // an association without traffic
+    UL_ASSOCIATIONS_MAX = 2048,                   // at once
+    DIMSE_COMMAND_BYTES_MAX = 64 * 1024,          // a command set
+    DIMSE_IDENTIFIER_BYTES_MAX = 4 * 1024 * 1024, // C-FIND, C-MOVE, C-GET identifiers, N- data sets
+
+    // HTTP
+    HTTP_CONNECTIONS_MAX = 1024,
+    HTTP_HEADER_MS = 30 * 1000, // a request's header must be whole by then
+    HTTP_IDLE_S = 60,
+    HTTP_JSON_BYTES_MAX = 64 * 1024 * 1024,
+    HTTP_PARTS_MAX = 100 * 1000, // of one multipart body
+    HTTP_PART_HEADER_BYTES_MAX = 16 * 1024,
+    JSON_DEPTH_MAX = 128,
+
+    // Store
+    STORE_GROUP_OBJECTS_MAX = 1024,      // objects served by one flush
+    STORE_SPOOL_BYTES = 4 * 1024 * 1024, // an object above this waits in a staging file, not in memory
+};
+
+#define DCM_DEFLATED_BYTES_MAX (1024LL * 1024 * 1024)      // what a deflated data set may inflate to
+#define STORE_OBJECT_BYTES_MAX (64LL * 1024 * 1024 * 1024) // one object
+
+#endif

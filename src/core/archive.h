@@ -1,0 +1,42 @@
+// The archive: one data directory with its volumes, its index and its event log. Every door calls the services of core/ with it.
+//
+// Data directory: index.db (SQLite), volumes/, staging/, and lock (one server at a time).
+#ifndef GANTRY_CORE_ARCHIVE_H
+#define GANTRY_CORE_ARCHIVE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/err.h"
+#include "base/str.h"
+
+struct archive;
+struct db_pool;
+struct vol_set;
+
+enum door { DOOR_DIMSE, DOOR_DICOMWEB, DOOR_COMMAND, DOOR_PAGE, DOOR_JOB };
+
+// Who asks: passed first-hand from each door to every service, which decides and audits by it.
+struct actor {
+    enum door door;
+    struct str aet;     // calling AE title, of DIMSE
+    struct str called;  // called AE title
+    struct str address; // peer's address without port
+    struct str user;    // authenticated user or token name; empty when none
+};
+
+struct archive_options {
+    const char *dir;
+    uint64_t volume_bytes; // 0: default
+    bool read_only;        // query, fsck without repair
+    bool must_exist;       // do not create
+};
+
+// Opens or creates; replays what the index has not seen. ERR_BUSY when another process has it, naming its pid.
+bool archive_open(const struct archive_options *o, struct archive **out, struct err *e);
+void archive_close(struct archive *a);
+
+struct db_pool *archive_db(struct archive *a);
+struct vol_set *archive_volumes(struct archive *a);
+
+#endif

@@ -1,0 +1,31 @@
+// The event log: one ordered, hash-chained list of everything that changed; subscribers keep a cursor each.
+//
+// hash(n) = SHA-256(hash(n-1) || seq || time || type || actor || subject || detail), fields length-prefixed.
+#ifndef GANTRY_CORE_EVENTS_H
+#define GANTRY_CORE_EVENTS_H
+
+#include "base/arena.h"
+#include "core/archive.h"
+
+struct event {
+    int64_t seq;      // from 1, without gaps
+    int64_t time_ms;  // wall clock; never before the one before it
+    struct str type;  // "instance.stored", "instance.conflict", "study.patient-conflict", "object.quarantined", "study.deleted", "store.alarm", ...
+    struct str actor; // "dimse:AET@10.0.0.5"
+    struct str study_uid, series_uid, sop_instance_uid; // empty when not about one
+    struct str detail;                                  // a JSON object
+    uint8_t hash[32];
+};
+
+struct db;
+// Appends inside the writer's open transaction; seq, time_ms and hash are filled.
+bool event_append(struct archive *ar, struct db *writer, struct event *ev, struct err *e);
+// Up to max events after seq, into a.
+bool events_after(struct archive *ar, struct arena *a, int64_t seq, unsigned max, struct event **out, unsigned *n, struct err *e);
+// Waits until there is an event after seq, or timeout. true when there is.
+bool events_wait(struct archive *ar, int64_t seq, int timeout_ms);
+int64_t events_last(struct archive *ar);
+// Recomputes the chain; ERR_CORRUPT with the first seq that does not fit.
+bool events_verify(struct archive *ar, int64_t *checked, struct err *e);
+
+#endif

@@ -1,0 +1,48 @@
+// Retrieve: from UIDs to where the bytes lie, in the order in which they should be sent.
+#ifndef GANTRY_CORE_RETRIEVE_H
+#define GANTRY_CORE_RETRIEVE_H
+
+#include "base/arena.h"
+#include "base/buf.h"
+#include "core/archive.h"
+#include "dicom/dataset.h"
+#include "store/volume.h"
+
+// One stored object as the index knows it; text borrowed from the arena of the call.
+struct instance_ref {
+    int64_t id; // index row
+    struct str study_uid, series_uid, sop_instance_uid, sop_class_uid, ts_uid;
+    struct vol_loc loc;      // the Part 10 file
+    uint64_t dataset_offset; // in the file: where the data set begins after the meta header
+    uint64_t pixel_offset;   // in the file: value of (7FE0,0010) and siblings; 0 when there is none
+    uint64_t pixel_length;   // 0xFFFFFFFF as declared when encapsulated
+    uint8_t digest[VOL_DIGEST_BYTES];
+    int64_t frames, rows, columns; // 0 when not an image
+};
+
+struct instance_list {
+    struct instance_ref *refs;
+    size_t count;
+};
+
+// Which objects: level by the deepest UID given; several studies or series or instances are lists separated by backslash (C-MOVE). patient_id: Patient Root.
+struct retrieve_query {
+    struct str patient_id, issuer;
+    struct str study_uids, series_uids, sop_instance_uids;
+};
+
+// The objects served (conflicting copies and deleted ones are not), by study, series number, instance number. Empty list when there are none.
+bool retrieve_list(struct archive *ar, const struct actor *who, struct arena *a, const struct retrieve_query *q, struct instance_list *out, struct err *e);
+
+// The header of an object (all before pixel data) from the index, as stored; offsets are those of the Part 10 file's data set.
+bool retrieve_header(struct archive *ar, struct arena *a, const struct instance_ref *ref, struct dcm_dataset **out, struct err *e);
+// n bytes of the Part 10 file from an offset.
+bool retrieve_read(struct archive *ar, const struct instance_ref *ref, uint64_t from, void *p, size_t n, struct err *e);
+// Whole object re-read from the disk against its digest (storage commitment, fsck).
+bool retrieve_verify(struct archive *ar, const struct instance_ref *ref, struct err *e);
+
+// The DICOM JSON metadata of one series (an array of objects, bulk data as path-absolute URIs under /dicom-web, text repaired), prepared once
+// and kept compressed; *gzip says whether *out is gzip (a whole member, to be sent as Content-Encoding: gzip) or identity. want_gzip: what the asker takes.
+bool retrieve_series_metadata(struct archive *ar, struct str study_uid, struct str series_uid, bool want_gzip, struct buf *out, bool *gzip, struct err *e);
+
+#endif

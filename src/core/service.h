@@ -1,0 +1,39 @@
+// Services of the archive beside in, find and out: deletion, integrity, conflicts, quarantine and figures.
+#ifndef GANTRY_CORE_SERVICE_H
+#define GANTRY_CORE_SERVICE_H
+
+#include "base/arena.h"
+#include "core/archive.h"
+
+// Marks a study, series or instance deleted (deepest UID given) with a reason; the bytes stay until compaction.
+bool archive_delete(struct archive *ar, const struct actor *who, struct str study_uid, struct str series_uid, struct str sop_uid, struct str reason,
+                    uint64_t *count, struct err *e);
+// Gives the space of deleted objects back: live entries of volumes with more than the given share of dead bytes are appended anew, then the volume is removed.
+bool archive_compact(struct archive *ar, double dead_share, uint64_t *bytes_freed, struct err *e);
+
+struct fsck_finding {
+    const char *what; // "damaged", "orphan", "missing", "chain", "volume"
+    struct str sop_instance_uid, detail;
+};
+struct fsck_report {
+    uint64_t objects, bytes, damaged, orphans, missing, other;
+};
+// Volumes against index, both ways, every digest re-read. repair: orphans are indexed, rows without bytes are dropped with an event, damaged objects are marked and no longer served.
+bool archive_fsck(struct archive *ar, bool repair, void (*on_finding)(void *ctx, const struct fsck_finding *f),
+                  void (*on_progress)(void *ctx, uint64_t done, uint64_t total), void *ctx, struct fsck_report *out, struct err *e);
+// A new index from the volumes alone, put in place of the old when it is whole; the event log is carried over when it can be read.
+bool archive_reindex(const char *dir, void (*on_progress)(void *ctx, uint64_t done, uint64_t total), void *ctx, uint64_t *objects, struct err *e);
+
+struct archive_figures {
+    uint64_t patients, studies, series, instances, bytes, conflicts, quarantined, events;
+    uint64_t disk_free;
+    bool read_only, full;
+    uint64_t stored_total, known_total, conflict_total, quarantined_total, failed_total, flushes_total; // since start
+};
+bool archive_figures_get(struct archive *ar, struct archive_figures *out, struct err *e);
+
+// Conflicting copies and quarantined objects, newest first, as a JSON array in a.
+bool archive_conflicts_json(struct archive *ar, struct arena *a, unsigned limit, struct str *out, struct err *e);
+bool archive_quarantine_json(struct archive *ar, struct arena *a, unsigned limit, struct str *out, struct err *e);
+
+#endif

@@ -1,0 +1,123 @@
+// Volumes: append-only POSIX tar files of DICOM Part 10 files, one committing writer, one flush for every object that is waiting.
+//
+// Layout of a volume set's directory:
+//   volumes/v00000001.tar ...  <study>/<series>/<sop>.dcm and the like; `tar xf` gives everything back without Gantry
+//   staging/                   objects under way that are too large for memory; swept at start
+// A volume is created at its full size with its blocks already written, so that a flush carries data and no metadata. An entry is a pax
+// header (digest, kind, time, source, transfer syntax), a ustar header and the bytes, padded to 512; zeros follow the last entry.
+// Entries are flushed before they are acknowledged: the tail of an open volume that the index has not seen is replayed at start.
+#ifndef GANTRY_STORE_VOLUME_H
+#define GANTRY_STORE_VOLUME_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/err.h"
+#include "base/str.h"
+
+enum { VOL_DIGEST_BYTES = 32 }; // SHA-256 of the entry's bytes
+
+enum vol_kind {
+    VOL_OBJECT,     // <study>/<series>/<sop>.dcm
+    VOL_CONFLICT,   // conflict/<study>/<series>/<sop>.<first 8 hex of digest>.dcm: other bytes for a SOP Instance UID that is taken
+    VOL_QUARANTINE, // quarantine/<first 32 hex of digest>.dcm: could not be understood; the reason is in the pax header
+    VOL_TOMBSTONE,  // tombstone/<...>.json: what was deleted, by whom and why, so that the volumes alone give the index back
+    VOL_RECORD,     // record/<...>.json: another fact of the archive that must outlive the index
+};
+
+// Where an entry's bytes lie.
+struct vol_loc {
+    uint32_t volume;
+    uint64_t offset; // of the first byte after the ustar header
+    uint64_t length;
+};
+
+// What is known of an entry from its tar headers alone.
+struct vol_entry {
+    enum vol_kind kind;
+    struct str study, series, sop; // UIDs (OBJECT, CONFLICT); sop is the name's stem for the others
+    struct str ts;                 // transfer syntax UID; may be empty
+    struct str source;             // who sent it: "aet@address" or a door's name; UTF-8, at most 255 bytes
+    struct str note;               // quarantine reason and the like; UTF-8, at most 1024 bytes
+    int64_t received_ms;           // wall clock
+    uint8_t digest[VOL_DIGEST_BYTES];
+    struct vol_loc loc;
+    uint64_t end; // offset in the volume just after the entry and its padding
+};
+
+enum vol_outcome { VOL_STORED, VOL_KNOWN, VOL_STORED_CONFLICT, VOL_STORED_QUARANTINE };
+
+// One entry to be appended. The caller fills entry (all but loc and end) and the bytes; everything borrowed must live until vol_append returns.
+struct vol_put {
+    struct vol_entry entry;
+    const void *head; // first bytes (a meta header, or the whole object)
+    size_t head_n;
+    const void *body; // the rest when it is in memory
+    size_t body_n;
+    struct vol_spool *spool;  // the rest when it is in a staging file; NULL when in memory. Consumed.
+    void *user;               // the index's own
+    enum vol_outcome outcome; // set by classify
+    bool failed;              // result of the group
+    struct err err;
+    struct vol_put *next; // queue link, private
+};
+
+// The index's part in a commit; both are called on the writer's thread only, so that they see a serial world.
+struct vol_index {
+    void *ctx;
+    // Before anything is written: sets put->outcome and entry.kind (VOL_KNOWN: nothing is written). earlier: the puts already classified in this group.
+    bool (*classify)(void *ctx, struct vol_put *put, struct vol_put *const *earlier, size_t n, struct err *e);
+    // After the flush: index rows, events and the new position, in one transaction.
+    bool (*commit)(void *ctx, struct vol_put *const *puts, size_t n, uint32_t volume, uint64_t end, struct err *e);
+};
+
+struct vol_options {
+    const char *dir;
+    uint64_t volume_bytes; // size of a new volume (default 256 MiB when 0)
+    struct vol_index index;
+    void (*alarm)(void *ctx, const struct err *e); // a volume was sealed after a failed write or flush, the set went read-only; may be NULL
+};
+
+struct vol_set;
+
+bool vol_open(const struct vol_options *o, struct vol_set **out, struct err *e);
+// Finishes what is queued, flushes and closes.
+void vol_close(struct vol_set *vs);
+
+// Blocks until the entry is durable and indexed, or failed. Any thread. ERR_FULL: no room (recovers by itself); ERR_IO: a flush failed, the volume was
+// sealed at its last good entry and a new one is begun for later puts.
+bool vol_append(struct vol_set *vs, struct vol_put *put, struct err *e);
+
+// Bytes of an object that will not fit in memory.
+struct vol_spool;
+bool vol_spool_open(struct vol_set *vs, struct vol_spool **out, struct err *e);
+bool vol_spool_write(struct vol_spool *s, const void *p, size_t n, struct err *e);
+bool vol_spool_read_at(struct vol_spool *s, uint64_t offset, void *p, size_t n, struct err *e);
+uint64_t vol_spool_size(const struct vol_spool *s);
+void vol_spool_drop(struct vol_spool *s);
+
+// Reading. The descriptor is borrowed: valid until vol_fd_release, for sendfile and pread.
+bool vol_fd(struct vol_set *vs, uint32_t volume, int *fd, struct err *e);
+void vol_fd_release(struct vol_set *vs, uint32_t volume);
+bool vol_read_at(struct vol_set *vs, struct vol_loc loc, uint64_t from, void *p, size_t n, struct err *e);
+// Re-reads all bytes from the disk (past the page cache where the system lets us) and compares. ERR_CORRUPT when they differ.
+bool vol_verify(struct vol_set *vs, const struct vol_entry *entry, struct err *e);
+
+// Visits entries of one volume from an offset, in order, to the first that is not whole; *end is where that is. Used by replay, reindex, fsck and compaction.
+// verify: digests are recomputed; a mismatch is visited with damaged true. visit returns false to stop.
+typedef bool vol_visit(void *ctx, const struct vol_entry *entry, bool damaged, struct err *e);
+bool vol_scan(struct vol_set *vs, uint32_t volume, uint64_t from, bool verify, vol_visit *visit, void *ctx, uint64_t *end, struct err *e);
+// All volume numbers, ascending; *out is malloc'ed for the caller.
+bool vol_list(struct vol_set *vs, uint32_t **out, size_t *n, struct err *e);
+// Copies live entries elsewhere was done by the caller through vol_append: removes the file.
+bool vol_remove(struct vol_set *vs, uint32_t volume, struct err *e);
+
+struct vol_stats {
+    uint64_t volumes, bytes_used, bytes_free_disk, flushes, objects, sealed;
+    bool read_only;
+    bool full;
+};
+void vol_stats_get(struct vol_set *vs, struct vol_stats *out);
+
+#endif

@@ -1,0 +1,113 @@
+// Behaviour of the base layer: text views, buffers with ceilings, arenas, errors.
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+// cmocka needs the four above first
+#include <cmocka.h>
+#include <errno.h>
+#include <stdlib.h>
+
+#include "base/arena.h"
+#include "base/buf.h"
+#include "base/err.h"
+#include "base/str.h"
+
+static void numbers_are_parsed_whole_or_not_at_all(void **state) {
+    (void)state;
+    int64_t v;
+    assert_true(str_to_i64(STR_LIT(" -9223372036854775808 "), &v));
+    assert_true(v == INT64_MIN);
+    assert_false(str_to_i64(STR_LIT("9223372036854775808"), &v));
+    assert_false(str_to_i64(STR_LIT("12a"), &v));
+    assert_false(str_to_i64(STR_LIT("-+1"), &v));
+    assert_false(str_to_i64(STR_LIT(""), &v));
+    double d;
+    assert_true(str_to_f64(STR_LIT("-1.5E+2"), &d));
+    assert_true(d > -150.001 && d < -149.999);
+    assert_false(str_to_f64(STR_LIT("nan"), &d));
+    assert_false(str_to_f64(STR_LIT("1e999"), &d));
+}
+
+static void splitting_yields_every_part_even_empty_ones(void **state) {
+    (void)state;
+    struct str rest = STR_LIT("a\\\\b\\");
+    const char *expected[] = {"a", "", "b", ""};
+    unsigned n = 0;
+    while (rest.p) {
+        struct str part = str_split(&rest, '\\');
+        assert_true(n < 4 && str_eqz(part, expected[n]));
+        n++;
+    }
+    assert_int_equal(n, 4);
+}
+
+static void a_buffer_stops_at_its_ceiling_and_remembers(void **state) {
+    (void)state;
+    struct buf b;
+    struct err e = {0};
+    buf_init(&b, 1000);
+    for (int i = 0; i < 100; i++) buf_addf(&b, "%s", "0123456789");
+    assert_false(buf_ok(&b, &e)); // the formatted NUL needs one byte more than the ceiling
+    assert_int_equal(e.kind, ERR_TOO_LARGE);
+    assert_true(b.n <= 1000);
+    buf_clear(&b);
+    buf_addz(&b, "xyz");
+    buf_drop(&b, 1);
+    assert_true(buf_ok(&b, &e) && str_eqz(buf_str(&b), "yz"));
+    buf_deinit(&b);
+}
+
+static void an_arena_refuses_more_than_its_ceiling(void **state) {
+    (void)state;
+    struct arena a;
+    struct err e = {0};
+    volatile size_t huge = SIZE_MAX; // volatile: the compiler would refuse the constant
+    arena_init(&a, 10000);
+    assert_non_null(arena_alloc(&a, 9000, &e));
+    assert_null(arena_alloc(&a, 9000, &e));
+    assert_int_equal(e.kind, ERR_TOO_LARGE);
+    assert_null(arena_zero(&a, huge / 2, 3, &e));
+    assert_null(arena_alloc(&a, huge - 3, &e));
+    arena_deinit(&a);
+}
+
+static void an_arena_goes_back_to_a_mark(void **state) {
+    (void)state;
+    struct arena a;
+    struct err e = {0};
+    arena_init(&a, 1 << 20);
+    char *kept = arena_printf(&a, &e, "%d", 42);
+    struct arena_mark m = arena_mark(&a);
+    for (int i = 0; i < 100; i++) assert_non_null(arena_alloc(&a, 1000, &e));
+    arena_rewind(&a, m);
+    assert_string_equal(kept, "42");
+    char *p = arena_alloc(&a, 8, &e);
+    p = arena_grow(&a, p, 8, 200, &e);
+    assert_non_null(p);
+    arena_deinit(&a);
+}
+
+static void errors_chain_their_context_and_know_a_full_disk(void **state) {
+    (void)state;
+    struct err e = {0};
+    errno = ENOSPC;
+    assert_false(err_errno(&e, ERR_IO, "store", "write %s", "v1"));
+    assert_int_equal(e.kind, ERR_FULL);
+    assert_false(err_wrap(&e, "import %d", 7));
+    assert_memory_equal(e.message, "import 7: write v1: ", 20);
+    assert_int_equal(err_class_of(ERR_FULL)->http, 507);
+    assert_int_equal(err_class_of(ERR_FULL)->dimse, 0xA700);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(numbers_are_parsed_whole_or_not_at_all),
+        cmocka_unit_test(splitting_yields_every_part_even_empty_ones),
+        cmocka_unit_test(a_buffer_stops_at_its_ceiling_and_remembers),
+        cmocka_unit_test(an_arena_refuses_more_than_its_ceiling),
+        cmocka_unit_test(an_arena_goes_back_to_a_mark),
+        cmocka_unit_test(errors_chain_their_context_and_know_a_full_disk),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
