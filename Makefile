@@ -6,7 +6,6 @@ SAN := $(BUILD)-san
 
 all: $(BUILD)/build.ninja
 	ninja -C $(BUILD) gantry
-	@ln -sf src/gantry $(BUILD)/gantry
 
 $(BUILD)/build.ninja:
 	meson setup $(BUILD) --buildtype=release

@@ -112,7 +112,7 @@ void *arena_grow(struct arena *a, void *old, size_t old_n, size_t new_n, struct 
         return old;
     }
     void *p = arena_alloc(a, new_n, e);
-    if (p && old_n) memcpy(p, old, old_n < new_n ? old_n : new_n);
+    if (p && old && old_n) memcpy(p, old, old_n < new_n ? old_n : new_n);
     return p;
 }
 

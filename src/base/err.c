@@ -37,23 +37,21 @@ const struct err_class *err_class_of(enum err_kind kind) {
     return &CLASSES[kind < ERR_KIND_COUNT ? kind : ERR_INTERNAL];
 }
 
-static bool set_v(struct err *e, enum err_kind kind, const char *module, const char *format, va_list args) {
-    if (!e) return false;
+static void set_v(struct err *e, enum err_kind kind, const char *module, const char *format, va_list args) {
+    if (!e) return;
     e->kind = kind;
     e->module = module;
     vsnprintf(e->message, sizeof e->message, format, args);
-    return false;
 }
 
-bool err_set(struct err *e, enum err_kind kind, const char *module, const char *format, ...) {
+void err_set_(struct err *e, enum err_kind kind, const char *module, const char *format, ...) {
     va_list args;
     va_start(args, format);
     set_v(e, kind, module, format, args);
     va_end(args);
-    return false;
 }
 
-bool err_errno(struct err *e, enum err_kind kind, const char *module, const char *format, ...) {
+void err_errno_(struct err *e, enum err_kind kind, const char *module, const char *format, ...) {
     int code = errno;
     if (code == ENOSPC || code == EDQUOT) kind = ERR_FULL;
     if (code == ENOMEM) kind = ERR_NOMEM;
@@ -61,15 +59,14 @@ bool err_errno(struct err *e, enum err_kind kind, const char *module, const char
     va_start(args, format);
     set_v(e, kind, module, format, args);
     va_end(args);
-    if (!e) return false;
+    if (!e) return;
     char why[128] = "";
     size_t n = strlen(e->message);
     snprintf(e->message + n, sizeof e->message - n, ": %s", strerror_r(code, why, sizeof why));
-    return false;
 }
 
-bool err_wrap(struct err *e, const char *format, ...) {
-    if (!e) return false;
+void err_wrap_(struct err *e, const char *format, ...) {
+    if (!e) return;
     char inner[ERR_MESSAGE_MAX];
     memcpy(inner, e->message, sizeof inner);
     va_list args;
@@ -78,11 +75,6 @@ bool err_wrap(struct err *e, const char *format, ...) {
     va_end(args);
     size_t n = strlen(e->message);
     snprintf(e->message + n, sizeof e->message - n, ": %s", inner);
-    return false;
-}
-
-bool err_nomem(struct err *e, const char *module) {
-    return err_set(e, ERR_NOMEM, module, "out of memory");
 }
 
 void err_clear(struct err *e) {

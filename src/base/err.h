@@ -51,18 +51,25 @@ struct err {
 
 const struct err_class *err_class_of(enum err_kind kind);
 
-// Sets *e (which may be NULL: the caller does not care) and returns false, so that a failure is one line:
+// Every setter takes an *e that may be NULL (the caller does not care) and is an expression of value false that compilers and analysers know
+// to be false, so that a failure is one line:
 //   return err_set(e, ERR_BAD_INPUT, "dicom", "item length %u exceeds ...", n);
-bool err_set(struct err *e, enum err_kind kind, const char *module, const char *format, ...) __attribute__((format(printf, 4, 5)));
-
+#define err_set(...) err_false((err_set_(__VA_ARGS__), 0))
 // As err_set, with ": <strerror(errno)>" appended; ENOSPC and EDQUOT become ERR_FULL, ENOMEM ERR_NOMEM, whatever kind says.
-bool err_errno(struct err *e, enum err_kind kind, const char *module, const char *format, ...) __attribute__((format(printf, 4, 5)));
+#define err_errno(...) err_false((err_errno_(__VA_ARGS__), 0))
+// Puts context before the message that *e already has: "context: message".
+#define err_wrap(...) err_false((err_wrap_(__VA_ARGS__), 0))
+// ERR_NOMEM with a fixed message.
+#define err_nomem(e, module) err_false((err_set_(e, ERR_NOMEM, module, "out of memory"), 0))
 
-// Puts context before the message that *e already has ("context: message") and returns false.
-bool err_wrap(struct err *e, const char *format, ...) __attribute__((format(printf, 2, 3)));
+void err_set_(struct err *e, enum err_kind kind, const char *module, const char *format, ...) __attribute__((format(printf, 4, 5)));
+void err_errno_(struct err *e, enum err_kind kind, const char *module, const char *format, ...) __attribute__((format(printf, 4, 5)));
+void err_wrap_(struct err *e, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
-// ERR_NOMEM with a fixed message; returns false.
-bool err_nomem(struct err *e, const char *module);
+static inline bool err_false(int ignored) {
+    (void)ignored;
+    return false;
+}
 
 void err_clear(struct err *e);
 
