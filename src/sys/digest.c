@@ -1,0 +1,76 @@
+// SHA-256 through OpenSSL: the only includer of openssl/evp.h.
+#include "sys/digest.h"
+
+#include <openssl/evp.h>
+#include <pthread.h>
+
+// Looked up once: a lookup by name costs more than the digest of a small block.
+static EVP_MD *sha256;
+static pthread_once_t fetched = PTHREAD_ONCE_INIT;
+
+static void fetch(void) {
+    sha256 = EVP_MD_fetch(NULL, "SHA256", NULL);
+}
+
+static bool refused(struct err *e) {
+    return err_set(e, ERR_INTERNAL, "digest", "the SHA-256 of the OpenSSL library is not usable");
+}
+
+bool digest_reset(struct digest *d, struct err *e) {
+    d->failed = !d->ctx || EVP_DigestInit_ex2(d->ctx, sha256, NULL) != 1;
+    return !d->failed || refused(e);
+}
+
+bool digest_init(struct digest *d, struct err *e) {
+    *d = (struct digest){0};
+    pthread_once(&fetched, fetch);
+    if (!sha256) return refused(e);
+    d->ctx = EVP_MD_CTX_new();
+    if (!d->ctx) return err_nomem(e, "digest");
+    return digest_reset(d, e);
+}
+
+void digest_add(struct digest *d, const void *p, size_t n) {
+    if (n && EVP_DigestUpdate(d->ctx, p, n) != 1) d->failed = true;
+}
+
+bool digest_final(struct digest *d, uint8_t out[DIGEST_BYTES], struct err *e) {
+    if (d->failed || EVP_DigestFinal_ex(d->ctx, out, NULL) != 1) return refused(e);
+    return true;
+}
+
+void digest_deinit(struct digest *d) {
+    EVP_MD_CTX_free(d->ctx);
+    d->ctx = NULL;
+}
+
+bool digest_of(const void *p, size_t n, uint8_t out[DIGEST_BYTES], struct err *e) {
+    struct digest d;
+    if (!digest_init(&d, e)) return false;
+    digest_add(&d, p, n);
+    bool ok = digest_final(&d, out, e);
+    digest_deinit(&d);
+    return ok;
+}
+
+void hex_encode(const uint8_t *p, size_t n, char *out) {
+    for (size_t i = 0; i < n; i++) {
+        out[2 * i] = "0123456789abcdef"[p[i] >> 4];
+        out[2 * i + 1] = "0123456789abcdef"[p[i] & 15];
+    }
+}
+
+static int hex_value(char c) {
+    if (c >= '0' && c <= '9') return c - '0';
+    if (c >= 'a' && c <= 'f') return c - 'a' + 10;
+    return -1;
+}
+
+bool hex_decode(const char *p, size_t n, uint8_t *out) {
+    for (size_t i = 0; i < n; i++) {
+        int high = hex_value(p[2 * i]), low = hex_value(p[2 * i + 1]);
+        if (high < 0 || low < 0) return false;
+        out[i] = (uint8_t)(high << 4 | low);
+    }
+    return true;
+}

@@ -1,0 +1,33 @@
+// SHA-256, streaming: the digest of an entry while its bytes arrive.
+#ifndef GANTRY_SYS_DIGEST_H
+#define GANTRY_SYS_DIGEST_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/err.h"
+
+enum { DIGEST_BYTES = 32, DIGEST_HEX = 2 * DIGEST_BYTES };
+
+// Owned by the caller: init, any number of adds, final, deinit (deinit also alone; a zeroed struct may be deinited).
+struct digest {
+    void *ctx;
+    bool failed;
+};
+
+bool digest_init(struct digest *d, struct err *e);
+void digest_add(struct digest *d, const void *p, size_t n); // a failure shows in final
+bool digest_final(struct digest *d, uint8_t out[DIGEST_BYTES], struct err *e);
+void digest_deinit(struct digest *d);
+// Starts again without a new allocation.
+bool digest_reset(struct digest *d, struct err *e);
+
+bool digest_of(const void *p, size_t n, uint8_t out[DIGEST_BYTES], struct err *e);
+
+// Lower-case hexadecimal; out takes 2 * n bytes and gets no NUL.
+void hex_encode(const uint8_t *p, size_t n, char *out);
+// n bytes from 2 * n lower-case digits; false on anything else.
+bool hex_decode(const char *p, size_t n, uint8_t *out);
+
+#endif
