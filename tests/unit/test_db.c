@@ -1,0 +1,162 @@
+// Behaviour of SQL access: migrations once, snapshots, statements that survive nesting, errors by kind.
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+// cmocka needs the four above first
+#include <cmocka.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "db/db.h"
+#include "db/migrate.h"
+
+static char dir[64];
+
+static struct db_pool *open_pool(void) {
+    char path[128];
+    struct err e = {0};
+    struct db_pool *p = NULL;
+    snprintf(path, sizeof path, "%s/index.db", dir);
+    if (!db_pool_open(&(struct db_options){.path = path, .cache_kib = 512, .connections = 2}, &p, &e)) fail_msg("%s", e.message);
+    return p;
+}
+
+static int make_dir(void **state) {
+    (void)state;
+    snprintf(dir, sizeof dir, "/tmp/gantry-db-XXXXXX");
+    return mkdtemp(dir) ? 0 : -1;
+}
+
+static int remove_dir(void **state) {
+    (void)state;
+    char command[128];
+    snprintf(command, sizeof command, "rm -rf %s", dir);
+    return system(command);
+}
+
+static int64_t one(struct db *d, const char *sql) {
+    struct err e = {0};
+    struct db_stmt *s = db_prepare(d, sql, &e);
+    assert_non_null(s);
+    assert_int_equal(db_next(s, &e), DB_ROW);
+    int64_t v = db_int(s, 0);
+    db_done(s);
+    return v;
+}
+
+static void migrations_are_applied_once(void **state) {
+    (void)state;
+    struct err e = {0};
+    for (int round = 0; round < 2; round++) {
+        struct db_pool *p = open_pool();
+        struct db *d = db_reader(p, &e);
+        assert_int_equal(one(d, "SELECT count(*) FROM migrations"), DB_MIGRATION_COUNT);
+        assert_int_equal(one(d, "SELECT count(*) FROM studies"), 0);
+        db_return(p, d);
+        db_pool_close(p);
+    }
+}
+
+static void a_newer_schema_is_refused_with_what_to_do(void **state) {
+    (void)state;
+    struct err e = {0};
+    struct db_pool *p = open_pool();
+    struct db *d = db_writer(p, &e);
+    assert_true(db_exec(d, "INSERT INTO migrations VALUES (9999, 'future', 0)", &e));
+    db_return(p, d);
+    db_pool_close(p);
+    char path[128];
+    snprintf(path, sizeof path, "%s/index.db", dir);
+    assert_false(db_pool_open(&(struct db_options){.path = path}, &p, &e));
+    assert_int_equal(e.kind, ERR_UNSUPPORTED);
+    assert_non_null(strstr(e.message, "gantry reindex"));
+}
+
+static void a_reader_keeps_its_snapshot_while_the_writer_commits(void **state) {
+    (void)state;
+    struct err e = {0};
+    struct db_pool *p = open_pool();
+    struct db *r = db_reader(p, &e);
+    struct db *w = db_writer(p, &e);
+    assert_true(db_begin(r, &e));
+    assert_int_equal(one(r, "SELECT count(*) FROM settings"), 0);
+    assert_true(db_begin(w, &e) && db_exec(w, "INSERT INTO settings VALUES ('a', 'b')", &e) && db_commit(w, &e));
+    assert_int_equal(one(r, "SELECT count(*) FROM settings"), 0);
+    assert_true(db_commit(r, &e));
+    assert_int_equal(one(r, "SELECT count(*) FROM settings"), 1);
+    db_return(p, w);
+    db_return(p, r);
+    db_pool_close(p);
+}
+
+static void a_connection_returned_in_a_transaction_is_rolled_back(void **state) {
+    (void)state;
+    struct err e = {0};
+    struct db_pool *p = open_pool();
+    struct db *w = db_writer(p, &e);
+    assert_true(db_begin(w, &e) && db_exec(w, "INSERT INTO settings VALUES ('a', 'b')", &e));
+    db_return(p, w);
+    struct db *r = db_reader(p, &e);
+    assert_int_equal(one(r, "SELECT count(*) FROM settings"), 0);
+    db_return(p, r);
+    db_pool_close(p);
+}
+
+static void the_same_text_nests_and_many_texts_are_evicted(void **state) {
+    (void)state;
+    struct err e = {0};
+    struct db_pool *p = open_pool();
+    struct db *r = db_reader(p, &e);
+    struct db_stmt *a = db_prepare(r, "SELECT 1 UNION SELECT 2", &e), *b = db_prepare(r, "SELECT 1 UNION SELECT 2", &e);
+    assert_ptr_not_equal(a, b);
+    assert_int_equal(db_next(a, &e), DB_ROW);
+    for (int i = 0; i < 300; i++) {
+        char sql[64];
+        snprintf(sql, sizeof sql, "SELECT %d", i);
+        assert_int_equal(one(r, sql), i);
+    }
+    assert_int_equal(db_next(a, &e), DB_ROW);
+    assert_int_equal(db_int(a, 0), 2);
+    db_done(a);
+    db_done(b);
+    db_return(p, r);
+    db_pool_close(p);
+}
+
+static void absent_and_empty_text_differ_and_errors_have_their_kind(void **state) {
+    (void)state;
+    struct err e = {0};
+    struct db_pool *p = open_pool();
+    struct db *w = db_writer(p, &e);
+    struct db_stmt *s = db_prepare(w, "SELECT ?1, ?2, ?3", &e);
+    db_bind_text(s, 1, (struct str){NULL, 0});
+    db_bind_text(s, 2, STR_LIT(""));
+    db_bind_blob(s, 3, STR_LIT("a\0b"));
+    assert_int_equal(db_next(s, &e), DB_ROW);
+    assert_true(db_is_null(s, 0) && !db_is_null(s, 1));
+    assert_true(str_eq(db_blob(s, 2), STR_LIT("a\0b")));
+    db_done(s);
+    assert_true(db_exec(w, "INSERT INTO settings VALUES ('a', 'b')", &e));
+    assert_false(db_exec(w, "INSERT INTO settings VALUES ('a', 'c')", &e));
+    assert_int_equal(e.kind, ERR_CONFLICT);
+    db_return(p, w);
+    struct db *r = db_reader(p, &e);
+    assert_false(db_exec(r, "DELETE FROM settings", &e)); // readers cannot write
+    db_return(p, r);
+    db_pool_close(p);
+}
+
+int main(void) {
+#define TEST(f) cmocka_unit_test_setup_teardown(f, make_dir, remove_dir)
+    const struct CMUnitTest tests[] = {
+        TEST(migrations_are_applied_once),
+        TEST(a_newer_schema_is_refused_with_what_to_do),
+        TEST(a_reader_keeps_its_snapshot_while_the_writer_commits),
+        TEST(a_connection_returned_in_a_transaction_is_rolled_back),
+        TEST(the_same_text_nests_and_many_texts_are_evicted),
+        TEST(absent_and_empty_text_differ_and_errors_have_their_kind),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
