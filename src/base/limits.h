@@ -31,7 +31,8 @@ enum {
     HTTP_JSON_BYTES_MAX = 64 * 1024 * 1024,
     HTTP_PARTS_MAX = 100 * 1000, // of one multipart body
     HTTP_PART_HEADER_BYTES_MAX = 16 * 1024,
-    JSON_DEPTH_MAX = 128,
+    JSON_DEPTH_MAX = 256, // DICOM JSON takes three levels per nested sequence
+    XML_DEPTH_MAX = 256,
 
     // Store
     STORE_GROUP_OBJECTS_MAX = 1024,      // objects served by one flush

@@ -1,0 +1,56 @@
+// Checked UTF-8.
+#include "text/utf8.h"
+
+static bool tail(unsigned char c) {
+    return (c & 0xC0) == 0x80;
+}
+
+unsigned utf8_next(const char *p, size_t n, uint32_t *cp) {
+    const unsigned char *u = (const unsigned char *)p;
+    if (n == 0) return 0;
+    if (u[0] < 0x80) return *cp = u[0], 1;
+    if (u[0] < 0xC2 || u[0] > 0xF4) return 0;
+    if (u[0] < 0xE0) {
+        if (n < 2 || !tail(u[1])) return 0;
+        return *cp = (uint32_t)(u[0] & 0x1F) << 6 | (u[1] & 0x3F), 2;
+    }
+    if (n < 3 || !tail(u[1]) || !tail(u[2])) return 0;
+    if (u[0] < 0xF0) {
+        *cp = (uint32_t)(u[0] & 0x0F) << 12 | (uint32_t)(u[1] & 0x3F) << 6 | (u[2] & 0x3F);
+        return *cp < 0x800 || (*cp >= 0xD800 && *cp <= 0xDFFF) ? 0 : 3;
+    }
+    if (n < 4 || !tail(u[3])) return 0;
+    *cp = (uint32_t)(u[0] & 0x07) << 18 | (uint32_t)(u[1] & 0x3F) << 12 | (uint32_t)(u[2] & 0x3F) << 6 | (u[3] & 0x3F);
+    return *cp < 0x10000 || *cp > 0x10FFFF ? 0 : 4;
+}
+
+unsigned utf8_put(char out[4], uint32_t cp) {
+    unsigned char *u = (unsigned char *)out;
+    if (cp < 0x80) return u[0] = (unsigned char)cp, 1;
+    if (cp < 0x800) {
+        u[0] = (unsigned char)(0xC0 | cp >> 6);
+        u[1] = (unsigned char)(0x80 | (cp & 0x3F));
+        return 2;
+    }
+    if (cp < 0x10000) {
+        u[0] = (unsigned char)(0xE0 | cp >> 12);
+        u[1] = (unsigned char)(0x80 | (cp >> 6 & 0x3F));
+        u[2] = (unsigned char)(0x80 | (cp & 0x3F));
+        return 3;
+    }
+    u[0] = (unsigned char)(0xF0 | cp >> 18);
+    u[1] = (unsigned char)(0x80 | (cp >> 12 & 0x3F));
+    u[2] = (unsigned char)(0x80 | (cp >> 6 & 0x3F));
+    u[3] = (unsigned char)(0x80 | (cp & 0x3F));
+    return 4;
+}
+
+bool utf8_valid(struct str s) {
+    uint32_t cp;
+    for (size_t i = 0; i < s.n;) {
+        unsigned n = utf8_next(s.p + i, s.n - i, &cp);
+        if (n == 0) return false;
+        i += n;
+    }
+    return true;
+}
