@@ -1,0 +1,51 @@
+// gantry serve: the server, in the foreground.
+#include <stdio.h>
+#include <string.h>
+
+#include "app/commands.h"
+#include "app/modules.h"
+#include "app/settings.h"
+#include "base/log.h"
+#include "sys/signal.h"
+
+static void print_address(const char *address, uint16_t port) {
+    printf(strchr(address, ':') ? "[%s]:%u" : "%s:%u", address, port);
+}
+
+// The one line that scripts wait for.
+static void print_ready(const struct server *s) {
+    printf("ready");
+    if (s->dicom_port) {
+        printf(" dicom=%s@", s->settings->aet);
+        print_address(s->settings->bind, s->dicom_port);
+    }
+    printf(" http=http://");
+    print_address(s->settings->bind, s->http_port);
+    printf("/\n");
+    fflush(stdout);
+}
+
+static int run(struct cli_args *args) {
+    struct err e = {0};
+    struct settings settings;
+    if (!settings_read(args, args->arena, &settings, &e)) return cli_fail(args, &e);
+    signal_block();
+    struct server s = {.settings = &settings};
+    if (!modules_start(&s, &e)) return cli_fail(args, &e);
+    print_ready(&s);
+    log_line(LOG_INFO, "serve", "stopping on %s", strsignal(signal_wait()));
+    signal_unblock(); // a second signal ends at once
+    modules_stop(&s);
+    return 0;
+}
+
+const struct cli_command CMD_SERVE = {
+    .name = "serve",
+    .synopsis = "[--config FILE] [--data DIR] [--bind ADDR] [--dicom-port N] [--http-port N] [--aet NAME] [--peer AET@HOST:PORT]... [--auth none]",
+    .summary = "Start the archive: DICOM and HTTP, in the foreground",
+    .group = "Server",
+    .details = "Prints one line 'ready dicom=AET@ADDR:PORT http=URL' when it takes requests. SIGTERM finishes what is under way and exits 0.\n"
+               "The first start prints an administrator token once; HTTP asks for it (Authorization: Bearer TOKEN, or the page's sign-in).",
+    .options = SETTINGS_OPTIONS,
+    .run = run,
+};

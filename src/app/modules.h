@@ -1,0 +1,31 @@
+// The modules of a server, started in order and stopped in reverse.
+#ifndef GANTRY_APP_MODULES_H
+#define GANTRY_APP_MODULES_H
+
+#include "app/settings.h"
+#include "base/err.h"
+
+struct archive;
+
+// What the modules of one server share.
+struct server {
+    const struct settings *settings;
+    struct archive *archive;
+    uint16_t dicom_port, http_port; // the real ones, once started
+    void *state[16];                // of each module, by its place in the table
+};
+
+struct module {
+    const char *name;
+    bool (*start)(struct server *s, void **state, struct err *e);
+    void (*stop)(struct server *s, void *state); // finishes what is under way, refuses new work
+};
+
+extern const struct module MODULES[];
+extern const unsigned MODULE_COUNT;
+
+// Stops what was started when one fails.
+bool modules_start(struct server *s, struct err *e);
+void modules_stop(struct server *s);
+
+#endif

@@ -1,0 +1,102 @@
+// Settings from the command line and the environment.
+#include "app/settings.h"
+
+#include <arpa/inet.h>
+#include <stdlib.h>
+#include <string.h>
+
+const struct cli_option SETTINGS_OPTIONS[] = {
+    {"config", "FILE", "YAML file with the same settings and more"},
+    {"data", "DIR", "data directory (default: gantry under XDG data)"},
+    {"bind", "ADDR", "numeric address to listen on (default: 127.0.0.1)"},
+    {"dicom-port", "N", "DICOM port, 0 for any free one (default: 11112)"},
+    {"http-port", "N", "HTTP port, 0 for any free one (default: 8080)"},
+    {"aet", "NAME", "AE title (default: GANTRY)"},
+    {"peer", "AET@HOST:PORT", "a known peer", true},
+    {"auth", "none", "ask for no token; on a loopback address only"},
+    {0},
+};
+
+enum { AET_MAX = 16 }; // PS3.5 6.2
+
+const char *settings_default_data(struct arena *a, struct err *e) {
+    const char *xdg = getenv("XDG_DATA_HOME");
+    if (xdg && xdg[0] == '/') return arena_printf(a, e, "%s/gantry", xdg);
+    const char *home = getenv("HOME");
+    if (home && home[0]) return arena_printf(a, e, "%s/.local/share/gantry", home);
+    err_set(e, ERR_USAGE, "settings", "neither HOME nor XDG_DATA_HOME is set: name a data directory with --data");
+    return NULL;
+}
+
+bool settings_is_loopback(const char *address) {
+    struct in_addr v4;
+    struct in6_addr v6;
+    if (inet_pton(AF_INET, address, &v4) == 1) return ntohl(v4.s_addr) >> 24 == 127;
+    return inet_pton(AF_INET6, address, &v6) == 1 && IN6_IS_ADDR_LOOPBACK(&v6);
+}
+
+static bool aet_valid(struct str aet) {
+    if (aet.n == 0 || aet.n > AET_MAX) return false;
+    for (size_t i = 0; i < aet.n; i++)
+        if (aet.p[i] < 0x20 || aet.p[i] > 0x7e || aet.p[i] == '\\') return false;
+    return true;
+}
+
+static bool parse_peer(struct arena *a, const char *text, struct setting_peer *out, struct err *e) {
+    struct str all = str_of(text);
+    size_t at = str_find(all, '@', 0);
+    size_t colon = all.n;
+    while (colon > at && all.p[colon - 1] != ':') colon--;
+    uint64_t port = 0;
+    bool fits = at < all.n && colon > at + 2 && aet_valid(str_sub(all, 0, at)) && str_to_u64(str_sub(all, colon, all.n), &port) && port > 0 && port < 65536;
+    if (!fits) return err_set(e, ERR_USAGE, "settings", "--peer takes AET@HOST:PORT, not '%s'", text);
+    out->aet = arena_strz(a, str_sub(all, 0, at), e);
+    out->host = arena_strz(a, str_sub(all, at + 1, colon - 1 - (at + 1)), e);
+    out->port = (uint16_t)port;
+    return out->aet && out->host;
+}
+
+static bool read_peers(struct cli_args *args, struct arena *a, struct settings *out, struct err *e) {
+    const char *text;
+    for (unsigned i = 0; (text = cli_text_at(args, "peer", i)); i++) {
+        if (out->peer_count == SETTINGS_PEERS_MAX) return err_set(e, ERR_USAGE, "settings", "more than %d peers", SETTINGS_PEERS_MAX);
+        if (!parse_peer(a, text, &out->peers[out->peer_count++], e)) return false;
+    }
+    return true;
+}
+
+static bool read_port(struct cli_args *args, const char *name, uint16_t *port, struct err *e) {
+    const char *text = cli_text(args, name, NULL);
+    uint64_t v;
+    if (!text) return true;
+    if (!str_to_u64(str_of(text), &v) || v > 65535) return err_set(e, ERR_USAGE, "settings", "--%s takes a port from 0 to 65535, not '%s'", name, text);
+    *port = (uint16_t)v;
+    return true;
+}
+
+static bool check(const struct settings *s, struct err *e) {
+    struct in6_addr any;
+    if (inet_pton(AF_INET, s->bind, &any) != 1 && inet_pton(AF_INET6, s->bind, &any) != 1)
+        return err_set(e, ERR_USAGE, "settings", "'%s' is not a numeric address to listen on", s->bind);
+    if (!aet_valid(str_of(s->aet))) return err_set(e, ERR_USAGE, "settings", "'%s' is not an AE title (1 to 16 characters, no backslash)", s->aet);
+    if (!s->auth && !settings_is_loopback(s->bind))
+        return err_set(e, ERR_USAGE, "settings",
+                       "--auth none on %s would give every image to whoever reaches this address, in plain text. Leave --auth out (a token is then asked for), "
+                       "or bind to 127.0.0.1",
+                       s->bind);
+    return true;
+}
+
+bool settings_read(struct cli_args *args, struct arena *a, struct settings *out, struct err *e) {
+    *out = (struct settings){.bind = "127.0.0.1", .dicom_port = 11112, .http_port = 8080, .aet = "GANTRY", .auth = true};
+    out->bind = cli_text(args, "bind", out->bind);
+    out->aet = cli_text(args, "aet", out->aet);
+    out->data_dir = cli_text(args, "data", out->data_dir);
+    const char *auth = cli_text(args, "auth", NULL);
+    if (auth && strcmp(auth, "none") != 0) return err_set(e, ERR_USAGE, "settings", "--auth takes 'none', not '%s'", auth);
+    if (auth) out->auth = false;
+    if (!read_port(args, "dicom-port", &out->dicom_port, e) || !read_port(args, "http-port", &out->http_port, e)) return false;
+    if (!read_peers(args, a, out, e)) return false;
+    if (!out->data_dir) out->data_dir = settings_default_data(a, e);
+    return out->data_dir && check(out, e);
+}

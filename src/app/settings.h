@@ -1,0 +1,39 @@
+// Everything that can be set of a server: defaults, then the configuration file, then the command line.
+#ifndef GANTRY_APP_SETTINGS_H
+#define GANTRY_APP_SETTINGS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "app/cli.h"
+#include "base/arena.h"
+#include "base/err.h"
+
+enum { SETTINGS_PEERS_MAX = 256 };
+
+struct setting_peer {
+    const char *aet, *host;
+    uint16_t port;
+};
+
+struct settings {
+    const char *data_dir;
+    const char *bind;
+    uint16_t dicom_port, http_port;
+    const char *aet;
+    bool auth; // a token is asked for
+    struct setting_peer peers[SETTINGS_PEERS_MAX];
+    unsigned peer_count;
+};
+
+// The options of `gantry serve`.
+extern const struct cli_option SETTINGS_OPTIONS[];
+
+// Reads options and the file named by --config. Everything is in a.
+bool settings_read(struct cli_args *args, struct arena *a, struct settings *out, struct err *e);
+// $XDG_DATA_HOME/gantry, else ~/.local/share/gantry.
+const char *settings_default_data(struct arena *a, struct err *e);
+// 127.0.0.0/8 and ::1.
+bool settings_is_loopback(const char *address);
+
+#endif

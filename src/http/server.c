@@ -1,0 +1,495 @@
+// The adapter of libmicrohttpd: from its callbacks to routes, and from responses to its bodies.
+#include "http/server.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <microhttpd.h>
+#include <netinet/in.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/limits.h"
+#include "base/log.h"
+#include "http/watch.h"
+#include "text/gzip.h"
+
+enum {
+    REQUEST_ARENA_BYTES = 512 * 1024 * 1024,
+    CONNECTION_BYTES = 128 * 1024, // buffer of a connection: the header must fit; pages count only when touched
+    STREAM_BLOCK_BYTES = 256 * 1024,
+    COMPRESS_BYTES_MIN = 1024,
+    FORM_BYTES_MAX = 1024 * 1024,
+    DRAIN_STEP_MS = 10,
+};
+
+struct http_server {
+    struct MHD_Daemon *daemon;
+    const struct http_mount *mounts;
+    bool (*authorise)(void *context, struct http_request *rq, enum http_permission permission, struct err *e);
+    void *authorise_context;
+    bool loopback_host_only;
+    uint16_t port;
+    struct http_watch *watch;
+    _Atomic bool stopping;
+    _Atomic uint64_t in_flight;
+    _Atomic uint64_t responses[6];
+    _Atomic uint64_t body_bytes_in;
+};
+
+// One request: from its line to its completion.
+struct exchange {
+    struct http_server *server;
+    struct MHD_Connection *connection;
+    struct http_watched *watched;
+    struct arena arena;
+    struct http_request rq;
+    struct http_response rs;
+    struct buf form;
+    struct err err;
+    int64_t start_ms;
+    bool started; // its header was whole: counted in in_flight
+    bool began;   // the route's begin succeeded: end is owed
+    bool failed;  // err is to be answered once the body is through
+};
+
+// ---- what handlers see ----
+
+struct str http_capture(const struct http_request *rq, const char *name) {
+    for (unsigned i = 0; i < rq->match.capture_count; i++)
+        if (str_eqz(rq->match.capture[i].name, name)) return rq->match.capture[i].value;
+    return (struct str){0};
+}
+
+struct str http_query(const struct http_request *rq, const char *name) {
+    for (unsigned i = 0; i < rq->uri.param_count; i++)
+        if (str_eqz(rq->uri.params[i].name, name)) return rq->uri.params[i].value;
+    return (struct str){0};
+}
+
+struct str http_header(const struct http_request *rq, const char *name) {
+    const struct exchange *x = rq->adapter;
+    return str_of(MHD_lookup_connection_value(x->connection, MHD_HEADER_KIND, name));
+}
+
+struct str http_cookie(const struct http_request *rq, const char *name) {
+    const struct exchange *x = rq->adapter;
+    return str_of(MHD_lookup_connection_value(x->connection, MHD_COOKIE_KIND, name));
+}
+
+bool http_stopping(const struct http_request *rq) {
+    return rq->server->stopping;
+}
+
+// ---- answering ----
+
+// Content that must not run or be sniffed in a browser: everything is inert unless it is our own page.
+static const struct uri_param SECURITY_HEADERS[] = {
+    {STR_LIT("X-Content-Type-Options"), STR_LIT("nosniff")},
+    {STR_LIT("X-Frame-Options"), STR_LIT("DENY")},
+    {STR_LIT("Referrer-Policy"), STR_LIT("same-origin")},
+    {STR_LIT("Cross-Origin-Resource-Policy"), STR_LIT("same-origin")},
+    {STR_LIT("Content-Security-Policy"), STR_LIT("default-src 'none'; frame-ancestors 'none'")},
+};
+
+static void add_security(struct http_response *rs) {
+    for (size_t i = 0; i < sizeof SECURITY_HEADERS / sizeof SECURITY_HEADERS[0]; i++) {
+        bool there = false;
+        for (unsigned k = 0; k < rs->header_count; k++) there |= str_eq_nocase(rs->headers[k].name, SECURITY_HEADERS[i].name);
+        if (!there && rs->header_count < HTTP_HEADERS_MAX) rs->headers[rs->header_count++] = SECURITY_HEADERS[i];
+    }
+}
+
+// True when the asker takes gzip: named with a weight above zero.
+static bool takes_gzip(const struct http_request *rq) {
+    struct str rest = http_header(rq, "Accept-Encoding");
+    while (rest.p) {
+        struct str part = str_split(&rest, ',');
+        struct str name = str_trim(str_split(&part, ';'));
+        if (!str_eq_nocase(name, STR_LIT("gzip")) && !str_eqz(name, "*")) continue;
+        struct str q = str_trim(part);
+        double weight = 1;
+        if (str_starts(q, STR_LIT("q="))) str_to_f64(str_sub(q, 2, q.n), &weight);
+        return weight > 0;
+    }
+    return false;
+}
+
+static void compress(struct exchange *x) {
+    struct http_response *rs = &x->rs;
+    struct str plain = rs->kind == HTTP_BODY_BUF ? buf_str(&rs->buf) : rs->text;
+    http_setz(rs, "Vary", "Accept-Encoding");
+    if (plain.n < COMPRESS_BYTES_MIN || !takes_gzip(&x->rq)) return;
+    struct buf packed;
+    buf_init(&packed, plain.n);
+    if (!gzip_pack(plain, GZIP_FAST, &packed, NULL)) {
+        buf_deinit(&packed); // it does not get smaller, or there is no memory: send it as it is
+        return;
+    }
+    if (rs->kind == HTTP_BODY_BUF) buf_deinit(&rs->buf);
+    rs->kind = HTTP_BODY_BUF;
+    rs->buf = packed;
+    http_setz(rs, "Content-Encoding", "gzip");
+}
+
+static ssize_t generate(void *cls, uint64_t position, char *p, size_t n) {
+    struct exchange *x = cls;
+    int64_t got = x->rs.generate(x->rs.generate_context, position, p, n);
+    if (got < 0) return MHD_CONTENT_READER_END_WITH_ERROR;
+    return got == 0 ? MHD_CONTENT_READER_END_OF_STREAM : (ssize_t)got;
+}
+
+static struct MHD_Response *make_body(struct exchange *x) {
+    struct http_response *rs = &x->rs;
+    switch (rs->kind) {
+    case HTTP_BODY_NONE:
+        return MHD_create_response_from_buffer(0, "", MHD_RESPMEM_PERSISTENT);
+    case HTTP_BODY_TEXT:
+        return MHD_create_response_from_buffer(rs->text.n, (void *)(uintptr_t)rs->text.p, MHD_RESPMEM_PERSISTENT);
+    case HTTP_BODY_BUF:
+        return MHD_create_response_from_buffer(rs->buf.n, rs->buf.p, MHD_RESPMEM_PERSISTENT); // freed when the request completes
+    case HTTP_BODY_FILE: {
+        struct MHD_Response *made = MHD_create_response_from_fd_at_offset64(rs->length, rs->fd, rs->offset);
+        if (made) rs->kind = HTTP_BODY_NONE; // the descriptor went to libmicrohttpd
+        return made;
+    }
+    default:
+        break;
+    }
+    uint64_t length = rs->stream_length < 0 ? MHD_SIZE_UNKNOWN : (uint64_t)rs->stream_length;
+    return MHD_create_response_from_callback(length, STREAM_BLOCK_BYTES, generate, x, NULL);
+}
+
+static bool add_headers(struct exchange *x, struct MHD_Response *to) {
+    for (unsigned i = 0; i < x->rs.header_count; i++) {
+        char *name = arena_strz(&x->arena, x->rs.headers[i].name, NULL);
+        char *value = arena_strz(&x->arena, x->rs.headers[i].value, NULL);
+        if (!name || !value || MHD_add_response_header(to, name, value) != MHD_YES) return false;
+    }
+    return true;
+}
+
+static enum MHD_Result answer(struct exchange *x) {
+    http_watch_set(x->watched, HTTP_WATCH_ANSWER);
+    if (x->rs.compress && (x->rs.kind == HTTP_BODY_BUF || x->rs.kind == HTTP_BODY_TEXT)) compress(x);
+    add_security(&x->rs);
+    struct MHD_Response *made = make_body(x);
+    if (!made) return MHD_NO;
+    enum MHD_Result code = add_headers(x, made) ? MHD_queue_response(x->connection, x->rs.status, made) : MHD_NO;
+    MHD_destroy_response(made);
+    unsigned hundreds = x->rs.status / 100 < 6 ? x->rs.status / 100 : 5;
+    x->server->responses[hundreds]++;
+    log_line(LOG_DEBUG, "http", "%s %s %u %lld ms", http_method_name(x->rq.method), x->rq.match.route ? x->rq.match.route->pattern : "-", x->rs.status,
+             (long long)(clock_mono_ms() - x->start_ms));
+    return code;
+}
+
+static enum MHD_Result answer_error(struct exchange *x, const struct err *e) {
+    unsigned status = err_class_of(e->kind)->http;
+    if (status >= 500) log_err(e, "%s", x->rq.match.route ? x->rq.match.route->pattern : "request");
+    http_reply_problem(&x->rq, &x->rs, status, e);
+    return answer(x);
+}
+
+// ---- deciding on a request by its header ----
+
+static bool is_loopback_host(struct str host) {
+    if (str_starts(host, STR_LIT("["))) return str_starts(host, STR_LIT("[::1]"));
+    struct str name = str_sub(host, 0, str_find(host, ':', 0));
+    return str_eq_nocase(name, STR_LIT("localhost")) || str_starts(name, STR_LIT("127."));
+}
+
+// A request that changes something and comes from a page must come from a page of ours.
+static bool origin_fits(const struct http_request *rq) {
+    struct str origin = http_header(rq, "Origin");
+    if (!origin.p || rq->method == HTTP_GET) return true;
+    size_t at = str_find(origin, '/', 0);
+    struct str host = str_sub(origin, at + 2, origin.n); // behind "scheme://"
+    return str_eq_nocase(host, http_header(rq, "Host"));
+}
+
+struct header_count {
+    const char *name;
+    unsigned n;
+};
+
+static enum MHD_Result count_header(void *cls, enum MHD_ValueKind kind, const char *key, const char *value) {
+    struct header_count *c = cls;
+    (void)kind, (void)value;
+    c->n += str_eq_nocase(str_of(key), str_of(c->name));
+    return MHD_YES;
+}
+
+static unsigned headers_named(const struct exchange *x, const char *name) {
+    struct header_count c = {.name = name};
+    MHD_get_connection_values(x->connection, MHD_HEADER_KIND, count_header, &c);
+    return c.n;
+}
+
+// Where a body ends must not be open to two readings (RFC 9112 6.3).
+static bool framing_is_clear(const struct exchange *x) {
+    unsigned lengths = headers_named(x, "Content-Length"), encodings = headers_named(x, "Transfer-Encoding");
+    return lengths + encodings <= 1 && headers_named(x, "Host") <= 1;
+}
+
+static bool find_route(struct exchange *x, const char *method, struct err *e) {
+    struct http_request *rq = &x->rq;
+    int known = http_method_of(str_of(method));
+    rq->head = str_eqz(STR_LIT("HEAD"), method);
+    rq->method = known < 0 ? HTTP_GET : (enum http_method)known;
+    http_route_find(x->server->mounts, rq->method, &rq->uri, &rq->match);
+    if (rq->match.route && known >= 0) return true;
+    if (rq->match.methods == 0) return err_set(e, ERR_NOT_FOUND, "http", "there is nothing at %.*s", STR_FMT(str_sub(rq->uri.raw_path, 0, 200)));
+    rq->match.route = NULL;
+    return err_set(e, ERR_UNSUPPORTED, "http", "%.20s is not possible at %.*s", method, STR_FMT(str_sub(rq->uri.raw_path, 0, 200)));
+}
+
+static bool admit(struct exchange *x, struct err *e) {
+    const struct http_server *s = x->server;
+    struct http_request *rq = &x->rq;
+    if (x->err.kind) return false; // the target could not be read
+    if (s->stopping) return err_set(e, ERR_BUSY, "http", "the server is stopping");
+    if (!framing_is_clear(x)) return err_set(e, ERR_BAD_INPUT, "http", "the length or host of the request is given twice");
+    if (s->loopback_host_only && !is_loopback_host(http_header(rq, "Host")))
+        return err_set(e, ERR_FORBIDDEN, "http", "this server asks for no credentials and is meant for this machine only: use http://127.0.0.1:%u/", s->port);
+    if (!origin_fits(rq)) return err_set(e, ERR_FORBIDDEN, "http", "a page of another site may not change anything here");
+    return true;
+}
+
+// Methods that the path has, for 405 and OPTIONS.
+static void set_allow(struct exchange *x) {
+    struct buf b;
+    buf_init(&b, 256);
+    for (int i = 0; i < HTTP_METHODS; i++)
+        if (x->rq.match.methods >> i & 1) buf_addf(&b, "%s%s", b.n ? ", " : "", i == HTTP_GET ? "GET, HEAD" : http_method_name((enum http_method)i));
+    if (!(x->rq.match.methods >> HTTP_OPTIONS & 1)) buf_addf(&b, "%sOPTIONS", b.n ? ", " : "");
+    struct str allow = {0};
+    if (arena_dup(&x->arena, buf_str(&b), &allow, NULL)) http_set(&x->rs, "Allow", allow);
+    buf_deinit(&b);
+}
+
+// The path is known but not with this method.
+static enum MHD_Result answer_method(struct exchange *x, const char *method, const struct err *e) {
+    set_allow(x);
+    if (str_eqz(STR_LIT("OPTIONS"), method))
+        http_reply_status(&x->rs, 204);
+    else
+        http_reply_problem(&x->rq, &x->rs, http_method_of(str_of(method)) < 0 ? 501 : 405, e);
+    return answer(x);
+}
+
+static bool decide(struct exchange *x, const char *method, struct err *e) {
+    if (!admit(x, e) || !find_route(x, method, e)) return false;
+    const struct http_server *s = x->server;
+    const struct http_route *route = x->rq.match.route;
+    x->rq.context = x->rq.match.mount->context;
+    if (s->authorise && !s->authorise(s->authorise_context, &x->rq, route->permission, e)) return false;
+    if (route->begin && !route->begin(&x->rq, e)) return false;
+    x->began = true;
+    return true;
+}
+
+static bool has_body(const struct exchange *x) {
+    uint64_t length = 0;
+    str_to_u64(http_header(&x->rq, "Content-Length"), &length);
+    return length > 0 || http_header(&x->rq, "Transfer-Encoding").p;
+}
+
+static enum MHD_Result answer_refusal(struct exchange *x, const char *method, const struct err *e) {
+    bool method_only = !x->rq.match.route && x->rq.match.methods;
+    return method_only ? answer_method(x, method, e) : answer_error(x, e);
+}
+
+static enum MHD_Result take_header(struct exchange *x, const char *method) {
+    x->started = true;
+    x->server->in_flight++;
+    http_watch_set(x->watched, HTTP_WATCH_BODY);
+    x->failed = !decide(x, method, &x->err);
+    // An answer before the body ends the connection: only where there is a body to be refused.
+    if (x->failed && has_body(x)) return answer_refusal(x, method, &x->err);
+    return MHD_YES;
+}
+
+// ---- body and completion ----
+
+static bool take_body(struct exchange *x, const char *p, size_t n, struct err *e) {
+    const struct http_route *route = x->rq.match.route;
+    if (route->body) return route->body(&x->rq, p, n, e);
+    buf_add(&x->form, p, n);
+    return buf_ok(&x->form, e);
+}
+
+static void take_chunk(struct exchange *x, const char *p, size_t n) {
+    x->server->body_bytes_in += n;
+    http_watch_body(x->watched, n, true);
+    // After a failure the rest is read and dropped, so that the answer reaches a client that only then listens.
+    if (!x->failed && !take_body(x, p, n, &x->err)) x->failed = true;
+    http_watch_body(x->watched, 0, false);
+}
+
+static enum MHD_Result take_end(struct exchange *x, const char *method) {
+    struct err e = {0};
+    http_watch_set(x->watched, HTTP_WATCH_ANSWER);
+    if (x->failed) return answer_refusal(x, method, &x->err);
+    x->rq.body = buf_str(&x->form);
+    if (!x->rq.match.route->handle(&x->rq, &x->rs, &e)) return answer_error(x, &e);
+    return answer(x);
+}
+
+static enum MHD_Result on_access(void *cls, struct MHD_Connection *connection, const char *url, const char *method, const char *version, const char *upload,
+                                 size_t *upload_n, void **req_cls) {
+    struct exchange *x = *req_cls;
+    (void)cls, (void)url, (void)version, (void)connection;
+    if (!x) return MHD_NO; // no memory for the request: the connection is closed
+    if (!x->started) return take_header(x, method);
+    if (*upload_n == 0) return take_end(x, method);
+    take_chunk(x, upload, *upload_n);
+    *upload_n = 0;
+    return MHD_YES;
+}
+
+static void set_address(struct exchange *x) {
+    const union MHD_ConnectionInfo *info = MHD_get_connection_info(x->connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
+    char text[INET6_ADDRSTRLEN] = "";
+    if (info && info->client_addr->sa_family == AF_INET6)
+        inet_ntop(AF_INET6, &((const struct sockaddr_in6 *)(const void *)info->client_addr)->sin6_addr, text, sizeof text);
+    else if (info)
+        inet_ntop(AF_INET, &((const struct sockaddr_in *)(const void *)info->client_addr)->sin_addr, text, sizeof text);
+    arena_dup(&x->arena, str_of(text), &x->rq.address, NULL);
+}
+
+// The request line is there: the one moment at which the target can be had as it came.
+static void *on_uri(void *cls, const char *uri, struct MHD_Connection *connection) {
+    struct exchange *x = calloc(1, sizeof *x);
+    const union MHD_ConnectionInfo *info = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
+    if (!x || !info || !info->socket_context) {
+        free(x);
+        return NULL;
+    }
+    x->server = cls;
+    x->connection = connection;
+    x->watched = info->socket_context;
+    x->start_ms = clock_mono_ms();
+    arena_init(&x->arena, REQUEST_ARENA_BYTES);
+    buf_init(&x->form, FORM_BYTES_MAX);
+    x->rq = (struct http_request){.arena = &x->arena, .server = x->server, .adapter = x};
+    x->rs.status = 200;
+    set_address(x);
+    struct str raw = {0};
+    if (arena_dup(&x->arena, str_of(uri), &raw, &x->err)) uri_parse(&x->arena, raw, &x->rq.uri, &x->err);
+    return x;
+}
+
+static void on_completed(void *cls, struct MHD_Connection *connection, void **req_cls, enum MHD_RequestTerminationCode toe) {
+    struct exchange *x = *req_cls;
+    (void)cls, (void)connection, (void)toe;
+    if (!x) return;
+    *req_cls = NULL;
+    http_response_deinit(&x->rs);
+    if (x->began && x->rq.match.route->end) x->rq.match.route->end(&x->rq);
+    if (x->started) x->server->in_flight--;
+    http_watch_set(x->watched, HTTP_WATCH_HEADER);
+    buf_deinit(&x->form);
+    arena_deinit(&x->arena);
+    free(x);
+}
+
+static void on_connection(void *cls, struct MHD_Connection *connection, void **socket_context, enum MHD_ConnectionNotificationCode toe) {
+    struct http_server *s = cls;
+    if (toe == MHD_CONNECTION_NOTIFY_STARTED) {
+        const union MHD_ConnectionInfo *info = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
+        *socket_context = info ? http_watch_add(s->watch, info->connect_fd) : NULL;
+    } else if (*socket_context) {
+        http_watch_remove(s->watch, *socket_context);
+        *socket_context = NULL;
+    }
+}
+
+static void on_log(void *cls, const char *format, va_list args) {
+    char line[512];
+    (void)cls;
+    vsnprintf(line, sizeof line, format, args);
+    log_line(LOG_DEBUG, "http", "%.*s", STR_FMT(str_trim(str_of(line))));
+}
+
+// ---- start and stop ----
+
+static bool parse_address(const struct http_options *o, struct sockaddr_storage *out, struct err *e) {
+    struct sockaddr_in *v4 = (struct sockaddr_in *)out;
+    struct sockaddr_in6 *v6 = (struct sockaddr_in6 *)out;
+    *out = (struct sockaddr_storage){0};
+    if (inet_pton(AF_INET, o->address, &v4->sin_addr) == 1) {
+        v4->sin_family = AF_INET;
+        v4->sin_port = htons(o->port);
+        return true;
+    }
+    if (inet_pton(AF_INET6, o->address, &v6->sin6_addr) == 1) {
+        v6->sin6_family = AF_INET6;
+        v6->sin6_port = htons(o->port);
+        return true;
+    }
+    return err_set(e, ERR_USAGE, "http", "'%s' is not a numeric IPv4 or IPv6 address", o->address);
+}
+
+static bool start_daemon(struct http_server *s, const struct http_options *o, struct err *e) {
+    struct sockaddr_storage address;
+    if (!parse_address(o, &address, e)) return false;
+    unsigned flags = MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_THREAD_PER_CONNECTION | MHD_USE_POLL | MHD_USE_ITC | MHD_USE_ERROR_LOG;
+    if (address.ss_family == AF_INET6) flags |= MHD_USE_IPv6;
+    errno = 0;
+    s->daemon = MHD_start_daemon(flags, o->port, NULL, NULL, on_access, s, MHD_OPTION_EXTERNAL_LOGGER, on_log, s, MHD_OPTION_SOCK_ADDR, &address,
+                                 MHD_OPTION_URI_LOG_CALLBACK, on_uri, s, MHD_OPTION_NOTIFY_COMPLETED, on_completed, s, MHD_OPTION_NOTIFY_CONNECTION,
+                                 on_connection, s, MHD_OPTION_CONNECTION_LIMIT, (unsigned)HTTP_CONNECTIONS_MAX, MHD_OPTION_CONNECTION_TIMEOUT,
+                                 (unsigned)HTTP_IDLE_S, MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_BYTES, MHD_OPTION_THREAD_STACK_SIZE,
+                                 (size_t)THREAD_STACK_BYTES, MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_LISTEN_BACKLOG_SIZE, 1024u, MHD_OPTION_END);
+    if (!s->daemon) return err_errno(e, ERR_NET, "http", "listen for HTTP on %s port %u", o->address, o->port);
+    const union MHD_DaemonInfo *info = MHD_get_daemon_info(s->daemon, MHD_DAEMON_INFO_BIND_PORT);
+    s->port = info && info->port ? info->port : o->port;
+    return true;
+}
+
+bool http_server_start(const struct http_options *o, struct http_server **out, struct err *e) {
+    struct http_server *s = calloc(1, sizeof *s);
+    if (!s) return err_nomem(e, "http");
+    s->mounts = o->mounts;
+    s->authorise = o->authorise;
+    s->authorise_context = o->authorise_context;
+    s->loopback_host_only = o->loopback_host_only;
+    if (!http_watch_start(&s->watch, e)) {
+        free(s);
+        return false;
+    }
+    if (!start_daemon(s, o, e)) {
+        http_watch_stop(s->watch);
+        free(s);
+        return false;
+    }
+    *out = s;
+    return true;
+}
+
+uint16_t http_server_port(const struct http_server *s) {
+    return s->port;
+}
+
+void http_server_stop(struct http_server *s, int drain_ms) {
+    s->stopping = true;
+    MHD_socket listening = MHD_quiesce_daemon(s->daemon);
+    if (listening != MHD_INVALID_SOCKET) close(listening);
+    int64_t until = clock_mono_ms() + drain_ms;
+    while (s->in_flight > 0 && clock_mono_ms() < until) usleep(DRAIN_STEP_MS * 1000);
+    http_watch_cut_all(s->watch);
+    MHD_stop_daemon(s->daemon);
+    http_watch_stop(s->watch);
+    free(s);
+}
+
+void http_server_figures(const struct http_server *s, struct http_figures *out) {
+    *out = (struct http_figures){.in_flight = s->in_flight, .body_bytes_in = s->body_bytes_in};
+    for (int i = 0; i < 6; i++) out->responses[i] = s->responses[i];
+    http_watch_figures(s->watch, &out->connections, &out->connections_total, &out->reaped_total);
+}

@@ -1,0 +1,104 @@
+// HTTP server: routes, requests with streamed bodies, responses from memory, files and generators. The adapter of libmicrohttpd.
+//
+// One thread per connection, so that handlers are straight-line code and may block; a reaper cuts connections whose header is not whole in time or
+// whose body only trickles, so that slow sockets cost a bounded number of threads and nothing else.
+#ifndef GANTRY_HTTP_SERVER_H
+#define GANTRY_HTTP_SERVER_H
+
+#include "base/arena.h"
+#include "base/buf.h"
+#include "base/err.h"
+#include "http/route.h"
+#include "http/uri.h"
+
+enum { HTTP_HEADERS_MAX = 16 };
+
+struct http_server;
+
+// Lives from the request line to the last byte of the response; so does everything in its arena.
+struct http_request {
+    struct arena *arena;
+    const struct http_server *server;
+    void *context; // of the mount
+    enum http_method method;
+    bool head; // HEAD: the same handler, no body is sent
+    struct uri uri;
+    struct http_match match;
+    struct str address; // peer's, without port
+    struct str user;    // set by authorise; empty when nobody in particular
+    struct str body;    // of routes without a body callback
+    void *state;        // the handler's own between begin, body, handle and end
+    void *adapter;
+};
+
+// First value of a captured name, of a query parameter (names are case-sensitive), of a header (case-insensitive); {NULL, 0} when absent.
+struct str http_capture(const struct http_request *rq, const char *name);
+struct str http_query(const struct http_request *rq, const char *name);
+struct str http_header(const struct http_request *rq, const char *name);
+// The value of a cookie.
+struct str http_cookie(const struct http_request *rq, const char *name);
+// True once the server is stopping: generators of endless streams must end.
+bool http_stopping(const struct http_request *rq);
+
+// Fills at most n bytes: the number, 0 at the end, -1 on failure (the connection is then cut, so that nobody takes a part for the whole). May block.
+typedef int64_t http_generate(void *context, uint64_t position, void *p, size_t n);
+
+enum { HTTP_LENGTH_UNKNOWN = -1 };
+
+struct http_response {
+    unsigned status;
+    struct uri_param headers[HTTP_HEADERS_MAX];
+    unsigned header_count;
+    enum { HTTP_BODY_NONE, HTTP_BODY_TEXT, HTTP_BODY_BUF, HTTP_BODY_FILE, HTTP_BODY_STREAM } kind;
+    bool compress; // gzip it when the asker takes that (TEXT and BUF)
+    struct str text;
+    struct buf buf;
+    int fd;
+    uint64_t offset, length;
+    http_generate *generate;
+    void *generate_context;
+    void (*generate_end)(void *context);
+    int64_t stream_length; // or HTTP_LENGTH_UNKNOWN: chunked
+};
+
+// Borrowed value: must live as long as the request (arena, literal).
+void http_set(struct http_response *rs, const char *name, struct str value);
+void http_setz(struct http_response *rs, const char *name, const char *value);
+
+// Each sets the status, the type and the body, replacing an earlier one.
+void http_reply_text(struct http_response *rs, unsigned status, const char *type, struct str borrowed);
+void http_reply_buf(struct http_response *rs, unsigned status, const char *type, struct buf *taken); // *taken becomes empty
+void http_reply_file(struct http_response *rs, unsigned status, const char *type, int fd_taken, uint64_t offset, uint64_t length);
+// end(context) is called exactly once, after the last generate, also when nothing was sent.
+void http_reply_stream(struct http_response *rs, unsigned status, const char *type, int64_t length, http_generate *generate, void *context,
+                       void (*end)(void *context));
+void http_reply_status(struct http_response *rs, unsigned status); // no body
+// application/problem+json (RFC 9457) for an error; what a handler that returns false gets.
+void http_reply_problem(const struct http_request *rq, struct http_response *rs, unsigned status, const struct err *e);
+// Releases what was set: what the server does after sending, for those who throw a response away.
+void http_response_deinit(struct http_response *rs);
+
+struct http_options {
+    const char *address; // numeric, IPv4 or IPv6
+    uint16_t port;       // 0: any free one
+    const struct http_mount *mounts;
+    // Decides on a request before its body is read; sets rq->user. Returns false with ERR_UNAUTHORIZED or ERR_FORBIDDEN.
+    bool (*authorise)(void *context, struct http_request *rq, enum http_permission permission, struct err *e);
+    void *authorise_context;
+    bool loopback_host_only; // refuse a Host that is not a loopback name or address (DNS rebinding), for servers that ask for no credentials
+};
+
+bool http_server_start(const struct http_options *o, struct http_server **out, struct err *e);
+uint16_t http_server_port(const struct http_server *s);
+// Refuses new work, waits up to drain_ms for requests under way, then cuts the rest and frees everything.
+void http_server_stop(struct http_server *s, int drain_ms);
+
+struct http_figures {
+    uint64_t connections, connections_total, reaped_total;
+    uint64_t in_flight;
+    uint64_t responses[6]; // by hundreds: responses[2] is 2xx
+    uint64_t body_bytes_in;
+};
+void http_server_figures(const struct http_server *s, struct http_figures *out);
+
+#endif
