@@ -1,9 +1,7 @@
-// The list of subcommands.
+// The list of subcommands, in the order of the help.
 #include "app/commands.h"
 
 #include <stddef.h>
-
-extern const struct cli_command CMD_SERVE;
 
 const struct cli_command *const COMMANDS[] = {
     &CMD_SERVE,

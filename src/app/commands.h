@@ -4,7 +4,10 @@
 
 #include "app/cli.h"
 
-// In the order of the help; ends with NULL.
+extern const struct cli_command CMD_SERVE;
+extern const struct cli_command CMD_SYNTH;
+
+// Ends with NULL.
 extern const struct cli_command *const COMMANDS[];
 
 #endif
