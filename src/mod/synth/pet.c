@@ -106,8 +106,8 @@ bool synth_pet(struct arena *a, const struct synth_options *o, struct err *e) {
         if (pixels) synth_to_i16(values, voxels, slope, 0, 0, MAX, pixels);
         struct dcm_dataset *ds = pixels ? synth_instance(&s, e) : NULL;
         struct synth_pixels p = {SIZE, SIZE, 1, 1, 16, 16, false, "MONOCHROME2", pixels, voxels * 2};
-        ok = ds && put_isotope(ds, e) && put_pet_series(ds, o->slices, e) && put_pet_image(ds, i + 1, slope, e) && synth_put_plane(&s, ds, 4, 4, g.origin_mm, e) &&
-             synth_put_pixels(ds, &p, e) && synth_store(&s, ds, e);
+        ok = ds && put_isotope(ds, e) && put_pet_series(ds, o->slices, e) && put_pet_image(ds, i + 1, slope, e) &&
+             synth_put_plane(&s, ds, 4, 4, g.origin_mm, e) && synth_put_pixels(ds, &p, e) && synth_store(&s, ds, e);
         arena_rewind(a, mark);
     }
     ok = ok && synth_case_end(&c, e);
