@@ -39,6 +39,12 @@ bool dcm_charset_decode(struct arena *a, const struct dcm_charset *cs, uint16_t 
 // Decoded text of an element, all values with their backslashes; {NULL, 0} when absent.
 bool dcm_text_utf8(struct arena *a, const struct dcm_dataset *ds, uint32_t tag, bool repair, struct str *out, unsigned *flags, struct err *e);
 
+// Index of the first delimiter at or after from that is not part of a multi-byte character of the set, or bytes.n.
+size_t dcm_charset_find(const struct dcm_charset *cs, uint16_t vr, struct str bytes, char delimiter, size_t from);
+
+// The attribute's value as the standard spells it, "\\ISO 2022 IR 58"; empty for the default repertoire. NULL on ERR_NOMEM.
+char *dcm_charset_name(struct arena *a, const struct dcm_charset *cs, struct err *e);
+
 // UTF-8 to the set cs. *fits is false (and out untouched) when a character is not in it.
 bool dcm_charset_encode(struct arena *a, const struct dcm_charset *cs, uint16_t vr, struct str utf8, struct str *out, bool *fits, struct err *e);
 

@@ -54,3 +54,55 @@ bool utf8_valid(struct str s) {
     }
     return true;
 }
+
+bool utf8_is_ascii(struct str s) {
+    size_t i = 0;
+    for (uint64_t word; i + sizeof word <= s.n; i += sizeof word) {
+        memcpy(&word, s.p + i, sizeof word);
+        if (word & 0x8080808080808080u) return false;
+    }
+    for (; i < s.n; i++)
+        if ((unsigned char)s.p[i] >= 0x80) return false;
+    return true;
+}
+
+// Length of the ill-formed run at s: the lead byte and what could have continued it (n > 0).
+static size_t ill_formed(struct str s) {
+    const unsigned char *u = (const unsigned char *)s.p;
+    if (u[0] < 0xC2 || u[0] > 0xF4) return 1;
+    unsigned char low = u[0] == 0xE0 ? 0xA0 : u[0] == 0xF0 ? 0x90 : 0x80;
+    unsigned char high = u[0] == 0xED ? 0x9F : u[0] == 0xF4 ? 0x8F : 0xBF;
+    if (s.n < 2 || u[1] < low || u[1] > high) return 1;
+    return u[0] >= 0xF0 && s.n > 2 && tail(u[2]) ? 3 : 2;
+}
+
+bool utf8_take(struct str *rest, uint32_t *cp) {
+    if (rest->n == 0) return false;
+    size_t n = utf8_next(rest->p, rest->n, cp);
+    if (n == 0) {
+        n = ill_formed(*rest);
+        *cp = UTF8_REPLACEMENT;
+    }
+    *rest = (struct str){rest->p + n, rest->n - n};
+    return true;
+}
+
+void utf8_add(struct buf *to, uint32_t cp) {
+    char b[4];
+    buf_add(to, b, utf8_put(b, cp));
+}
+
+void utf8_add_clean(struct buf *to, struct str s, unsigned *bad) {
+    while (s.n) {
+        uint32_t cp;
+        size_t n = utf8_next(s.p, s.n, &cp);
+        if (n) {
+            buf_add(to, s.p, n);
+        } else {
+            n = ill_formed(s);
+            utf8_add(to, UTF8_REPLACEMENT);
+            ++*bad;
+        }
+        s = (struct str){s.p + n, s.n - n};
+    }
+}
