@@ -2,12 +2,15 @@
 //
 //   load HOST PORT CALLED_AET ASSOCIATIONS OBJECTS_PER_ASSOCIATION PIXEL_BYTES SEED
 //
+// LOAD_ACKED=FILE in the environment: "UID CRC32-of-the-data-set" is appended for every object that was acknowledged.
 // Prints one JSON object: objects, seconds, objects_per_s, mb_per_s, failed. Speaks PS3.8 and PS3.7 by itself, so that no peer is
 // measured with a client of its own kind.
 #include <arpa/inet.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <netinet/tcp.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,6 +19,7 @@
 #include <sys/uio.h>
 #include <time.h>
 #include <unistd.h>
+#include <zlib.h>
 
 enum { UID_LEN = 48, PER_SERIES = 100, MAX_PDU_OFFERED = 256 * 1024 };
 
@@ -27,6 +31,7 @@ static struct {
 } options;
 
 static _Atomic unsigned failed_objects;
+static int acked_fd = -1; // one write(2) a line: lines of several threads do not mix
 
 struct bytes {
     uint8_t *p;
@@ -62,7 +67,7 @@ static void put_us(struct bytes *b, uint16_t element, unsigned value) {
 
 static void uid_of(char out[UID_LEN + 1], unsigned kind, unsigned a, unsigned b) {
     int n = snprintf(out, UID_LEN + 1, "1.2.826.0.1.3680043.10.9.%u.%010u.%010u", kind, 1000000000u + options.seed, 1000000000u + a * 1000000 + b);
-    memset(out + n, '7', (size_t)(UID_LEN - n)); // fixed width: offsets stay
+    while (n < UID_LEN) out[n++] = '7'; // fixed width: offsets stay
     out[UID_LEN] = '\0';
 }
 
@@ -248,6 +253,12 @@ static int connect_to_server(void) {
     return fd;
 }
 
+static void note_acked(const struct object *o) {
+    char line[96];
+    int n = snprintf(line, sizeof line, "%.*s %lu\n", UID_LEN, (const char *)o->data.p + o->sop_at, crc32(0, o->data.p, (uInt)o->data.n));
+    if (write(acked_fd, line, (size_t)n) != n) abort();
+}
+
 static void release(int fd) {
     uint8_t request[10] = {5, 0, 0, 0, 0, 4}, in[64];
     struct iovec v = {request, sizeof request};
@@ -277,7 +288,10 @@ static void *run_association(void *arg) {
             failed_objects += options.objects - i;
             break;
         }
-        if (status != 0) failed_objects++;
+        if (status != 0)
+            failed_objects++;
+        else if (acked_fd >= 0)
+            note_acked(&o);
     }
     release(fd);
     free(v);
@@ -297,6 +311,9 @@ int main(int argc, char **argv) {
     options.host = argv[1], options.port = atoi(argv[2]), options.called = argv[3];
     options.associations = (unsigned)atoi(argv[4]), options.objects = (unsigned)atoi(argv[5]);
     options.pixel_bytes = (size_t)atol(argv[6]), options.seed = (unsigned)atoi(argv[7]);
+    const char *acked = getenv("LOAD_ACKED");
+    if (acked) acked_fd = open(acked, O_WRONLY | O_CREAT | O_APPEND, 0600);
+    signal(SIGPIPE, SIG_IGN);
     pthread_t threads[256];
     if (options.associations == 0 || options.associations > 256) return 64;
     double start = now_s();
