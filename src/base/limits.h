@@ -17,6 +17,8 @@ enum {
     UL_PDU_BYTES_MAX = 1024 * 1024,               // largest P-DATA-TF PDU taken; offered in negotiation
     UL_ASSOCIATE_BYTES_MAX = 256 * 1024,          // largest A-ASSOCIATE-RQ/AC taken
     UL_CONTEXTS_MAX = 128,                        // PS3.8 9.3.2.2: odd identifiers 1..255
+    UL_TRANSFER_SYNTAXES_MAX = 512,               // of one presentation context
+    UL_USER_ITEMS_MAX = 512,                      // of one kind in the user information of an association
     UL_ARTIM_MS = 30 * 1000,                      // PS3.8 9.1.5
     UL_PDU_MS = 60 * 1000,                        // a PDU that has begun must be whole by then
     UL_IDLE_MS = 10 * 60 * 1000,                  // an association without traffic
