@@ -37,8 +37,17 @@ enum {
     XML_DEPTH_MAX = 256,
 
     // Store
-    STORE_GROUP_OBJECTS_MAX = 1024,      // objects served by one flush
-    STORE_SPOOL_BYTES = 4 * 1024 * 1024, // an object above this waits in a staging file, not in memory
+    STORE_GROUP_OBJECTS_MAX = 1024,             // objects served by one flush
+    STORE_GROUP_BYTES_MAX = 16 * 1024 * 1024,   // bytes served by one flush; what a power cut can tear is not much more
+    STORE_SPOOL_BYTES = 4 * 1024 * 1024,        // an object above this waits in a staging file, not in memory
+    STORE_OWN_VOLUME_BYTES = 16 * 1024 * 1024,  // a spooled object from this size on becomes a volume of its own
+    STORE_VOLUME_BYTES = 256 * 1024 * 1024,     // a new volume
+    STORE_VOLUME_BYTES_MIN = 1024 * 1024,       // a new volume on a disk that is nearly full
+    STORE_RESERVE_BYTES_MAX = 64 * 1024 * 1024, // room that objects leave to the index, at most 1/16 of the disk
+    STORE_DESCRIPTORS_MAX = 128,                // volumes kept open for reading while nobody reads them
+    STORE_SOURCE_BYTES_MAX = 255,               // who sent an entry
+    STORE_NOTE_BYTES_MAX = 1024,                // quarantine reason and the like
+    STORE_FAILURES_MAX = 3,                     // volumes sealed one after the other by failures before writing ends
 };
 
 #define DCM_DEFLATED_BYTES_MAX (1024LL * 1024 * 1024)      // what a deflated data set may inflate to

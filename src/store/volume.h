@@ -2,10 +2,15 @@
 //
 // Layout of a volume set's directory:
 //   volumes/v00000001.tar ...  <study>/<series>/<sop>.dcm and the like; `tar xf` gives everything back without Gantry
-//   staging/                   objects under way that are too large for memory; swept at start
-// A volume is created at its full size with its blocks already written, so that a flush carries data and no metadata. An entry is a pax
-// header (digest, kind, time, source, transfer syntax), a ustar header and the bytes, padded to 512; zeros follow the last entry.
-// Entries are flushed before they are acknowledged: the tail of an open volume that the index has not seen is replayed at start.
+//   staging/                   objects under way that are too large for memory, and the next volume; swept at start
+// A volume is created at its full size and, when the disk has time, with its blocks already written, so that a flush carries data and no
+// metadata. An entry is a pax header (digest, kind, time, source, transfer syntax), a ustar header and the bytes, padded to 512; zeros
+// follow the last entry. The entries of one flush begin and end at pages of their own (a pax comment fills up), so that a page with
+// acknowledged bytes is never written again. A volume that is finished is cut to its entries and made read-only (mode 0440).
+// A spooled object from STORE_OWN_VOLUME_BYTES on is a volume of its own, with a number of its own: several volumes may have grown since
+// the index last looked, so positions are kept per volume.
+// Entries are flushed before they are acknowledged: the tail of each volume that the index has not seen is replayed at start, by
+//   vol_list, and for each volume vol_scan(from = the position that the index has for it, or 0, verify = true).
 #ifndef GANTRY_STORE_VOLUME_H
 #define GANTRY_STORE_VOLUME_H
 
@@ -60,7 +65,11 @@ struct vol_put {
     enum vol_outcome outcome; // set by classify
     bool failed;              // result of the group
     struct err err;
-    struct vol_put *next; // queue link, private
+    // private
+    struct vol_put *next;       // queue link
+    struct vol_waiter *waiter;  // who waits for it
+    uint64_t entry_at, head_at; // where its headers lie in the volume, and in the group's buffer
+    size_t head_bytes;
 };
 
 // The index's part in a commit; both are called on the writer's thread only, so that they see a serial world.
@@ -68,19 +77,29 @@ struct vol_index {
     void *ctx;
     // Before anything is written: sets put->outcome and entry.kind (VOL_KNOWN: nothing is written). earlier: the puts already classified in this group.
     bool (*classify)(void *ctx, struct vol_put *put, struct vol_put *const *earlier, size_t n, struct err *e);
-    // After the flush: index rows, events and the new position, in one transaction.
+    // After the flush: index rows, events and the position of this volume, in one transaction. puts: the whole group, VOL_KNOWN included, but for
+    // those that classify refused; volume is 0 when nothing was written. When it fails the puts fail; their entries stay in the volume, unacknowledged.
     bool (*commit)(void *ctx, struct vol_put *const *puts, size_t n, uint32_t volume, uint64_t end, struct err *e);
 };
 
 struct vol_options {
     const char *dir;
-    uint64_t volume_bytes; // size of a new volume (default 256 MiB when 0)
+    uint64_t volume_bytes;     // size of a new volume (STORE_VOLUME_BYTES when 0)
+    uint64_t own_volume_bytes; // STORE_OWN_VOLUME_BYTES when 0
+    bool read_only;            // nothing is recovered, written or created; vol_append answers ERR_FORBIDDEN
     struct vol_index index;
-    void (*alarm)(void *ctx, const struct err *e); // a volume was sealed after a failed write or flush, the set went read-only; may be NULL
+    // End of what the index has seen of a volume (0: nothing): recovery begins there. Called by vol_open only, with index.ctx. NULL: 0 for all.
+    uint64_t (*known_end)(void *ctx, uint32_t volume);
+    // A volume was sealed after a failed write or flush, damage was found at start, the set went read-only. With index.ctx, on any thread; may be NULL.
+    void (*alarm)(void *ctx, const struct err *e);
+    const struct sys_file_ops *files; // test seam; NULL: the system's
 };
 
 struct vol_set;
+struct sys_file_ops;
 
+// Creates what is missing. Flushes and checks the tail of each volume that may have been growing when the process or the power went: whole entries
+// stay (the caller replays them), what is torn after them is overwritten with zeros. One set per directory: the caller holds the lock.
 bool vol_open(const struct vol_options *o, struct vol_set **out, struct err *e);
 // Finishes what is queued, flushes and closes.
 void vol_close(struct vol_set *vs);
@@ -89,7 +108,8 @@ void vol_close(struct vol_set *vs);
 // sealed at its last good entry and a new one is begun for later puts.
 bool vol_append(struct vol_set *vs, struct vol_put *put, struct err *e);
 
-// Bytes of an object that will not fit in memory.
+// Bytes of an object that will not fit in memory. Write the meta header here too (put.head empty): then a large object is written once and only
+// renamed into its place.
 struct vol_spool;
 bool vol_spool_open(struct vol_set *vs, struct vol_spool **out, struct err *e);
 bool vol_spool_write(struct vol_spool *s, const void *p, size_t n, struct err *e);
@@ -104,13 +124,15 @@ bool vol_read_at(struct vol_set *vs, struct vol_loc loc, uint64_t from, void *p,
 // Re-reads all bytes from the disk (past the page cache where the system lets us) and compares. ERR_CORRUPT when they differ.
 bool vol_verify(struct vol_set *vs, const struct vol_entry *entry, struct err *e);
 
-// Visits entries of one volume from an offset, in order, to the first that is not whole; *end is where that is. Used by replay, reindex, fsck and compaction.
-// verify: digests are recomputed; a mismatch is visited with damaged true. visit returns false to stop.
+// Visits entries of one volume from an offset, in order; *end (may be NULL) is just after the last entry. Used by replay, reindex, fsck and compaction.
+// verify: digests are recomputed; a mismatch is visited with damaged true. Bytes that are no entry are also visited with damaged true: sop is
+// empty and loc is the gap; the scan goes on with the next entry after it. visit returns false to stop (*e is then its own).
+// entry and its strings are valid during the call only.
 typedef bool vol_visit(void *ctx, const struct vol_entry *entry, bool damaged, struct err *e);
 bool vol_scan(struct vol_set *vs, uint32_t volume, uint64_t from, bool verify, vol_visit *visit, void *ctx, uint64_t *end, struct err *e);
 // All volume numbers, ascending; *out is malloc'ed for the caller.
 bool vol_list(struct vol_set *vs, uint32_t **out, size_t *n, struct err *e);
-// Copies live entries elsewhere was done by the caller through vol_append: removes the file.
+// Removes the file; what was alive in it was copied by the caller through vol_append. ERR_BUSY for the volume that is being written.
 bool vol_remove(struct vol_set *vs, uint32_t volume, struct err *e);
 
 struct vol_stats {

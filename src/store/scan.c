@@ -1,0 +1,205 @@
+// Walking a volume's entries: replay, verification, and the search for its end after a crash.
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/limits.h"
+#include "store/set.h"
+#include "sys/digest.h"
+
+enum { SCAN_BYTES = 1 << 18 }; // read at a time
+
+struct scan {
+    struct vol_set *vs;
+    int fd;
+    uint64_t limit;     // nothing is looked at from here on
+    uint64_t gap_limit; // how far behind a break an entry is searched for
+    bool verify;
+    struct digest digest;
+    char *buffer; // SCAN_BYTES
+    char head[TAR_HEAD_MAX];
+};
+
+static bool scan_init(struct scan *s, struct err *e) {
+    s->buffer = malloc(SCAN_BYTES);
+    if (!s->buffer) return err_nomem(e, "store");
+    return digest_init(&s->digest, e);
+}
+
+static void scan_deinit(struct scan *s) {
+    digest_deinit(&s->digest);
+    free(s->buffer);
+}
+
+static bool read_head(struct scan *s, uint64_t at, enum tar_result *result, struct tar_head *head, struct err *e) {
+    size_t got, n = s->limit - at < TAR_HEAD_MAX ? (size_t)(s->limit - at) : TAR_HEAD_MAX;
+    if (!sys_read_upto(s->vs->files, s->fd, s->head, n, at, &got, e)) return false;
+    *result = tar_decode(s->head, got, at, head);
+    return true;
+}
+
+static bool all_zero(const char *p, size_t n) {
+    return n == 0 || (p[0] == 0 && memcmp(p, p + 1, n - 1) == 0);
+}
+
+// *same: the bytes have the entry's digest, and zeros fill up to its end. A file that ends before is not the same either.
+static bool verify_data(struct scan *s, const struct vol_entry *en, bool *same, struct err *e) {
+    uint8_t found[VOL_DIGEST_BYTES];
+    *same = false;
+    if (en->end > s->limit) return true;
+    if (!digest_reset(&s->digest, e)) return false;
+    for (uint64_t at = en->loc.offset, data_end = at + en->loc.length; at < en->end;) {
+        size_t got, n = en->end - at < SCAN_BYTES ? (size_t)(en->end - at) : SCAN_BYTES;
+        if (!sys_read_upto(s->vs->files, s->fd, s->buffer, n, at, &got, e)) return false;
+        if (got < n) return true;
+        size_t data = at >= data_end ? 0 : data_end - at < n ? (size_t)(data_end - at) : n;
+        digest_add(&s->digest, s->buffer, data);
+        if (!all_zero(s->buffer + data, n - data)) return true;
+        at += n;
+    }
+    if (!digest_final(&s->digest, found, e)) return false;
+    *same = memcmp(found, en->digest, sizeof found) == 0;
+    return true;
+}
+
+// Looks for the next entry of ours after a break at `at`. *next: where it lies, or gap_limit; *clean: there are only zeros up to there. min_durable: an entry
+// counts only when what lies before that offset was flushed when it was written.
+static bool find_next(struct scan *s, uint64_t at, uint64_t min_durable, uint64_t *next, bool *clean, struct err *e) {
+    uint64_t stop = s->limit - at < s->gap_limit ? s->limit : at + s->gap_limit;
+    struct tar_head head;
+    enum tar_result result = TAR_BAD;
+    *clean = true;
+    *next = stop;
+    for (uint64_t from = at; from < stop; from += SCAN_BYTES) {
+        size_t got, n = stop - from < SCAN_BYTES ? (size_t)(stop - from) : SCAN_BYTES;
+        if (!sys_read_upto(s->vs->files, s->fd, s->buffer, n, from, &got, e)) return false;
+        if (all_zero(s->buffer, got)) continue;
+        *clean = false;
+        for (size_t i = 0; i + TAR_BLOCK <= got; i += TAR_BLOCK) {
+            if (from + i == at || memcmp(s->buffer + i + 257, "ustar", 6) != 0 || s->buffer[i + 156] != 'x') continue;
+            if (!read_head(s, from + i, &result, &head, e)) return false;
+            if (result != TAR_ENTRY || head.durable < min_durable) continue;
+            *next = from + i;
+            return true;
+        }
+    }
+    return true;
+}
+
+// What cannot be read as an entry, or cannot be read at all.
+static bool visit_gap(uint32_t volume, uint64_t at, uint64_t end, vol_visit *visit, void *ctx, struct err *e) {
+    struct vol_entry gap = {.loc = {.volume = volume, .offset = at, .length = end - at}, .end = end};
+    return visit(ctx, &gap, true, e);
+}
+
+// *at moves behind what was visited; *last behind the last entry. False also when visit stops the scan.
+static bool scan_step(struct scan *s, uint32_t volume, uint64_t *at, uint64_t *last, bool *done, vol_visit *visit, void *ctx, struct err *e) {
+    enum tar_result result;
+    struct tar_head head;
+    bool same = true, clean;
+    uint64_t next;
+    if (!read_head(s, *at, &result, &head, e)) return false;
+    if (result == TAR_ENTRY) {
+        if (s->verify && !verify_data(s, &head.entry, &same, e)) return false;
+        head.entry.loc.volume = volume;
+        same = same && head.entry.end <= s->limit;
+        *last = *at = head.entry.end < s->limit ? head.entry.end : s->limit;
+        return visit(ctx, &head.entry, !same, e);
+    }
+    if (!find_next(s, *at, 0, &next, &clean, e)) return false;
+    *done = next == s->limit || next - *at == s->gap_limit;
+    uint64_t from = *at;
+    *at = next;
+    if (clean && *done) return true;
+    return visit_gap(volume, from, next, visit, ctx, e);
+}
+
+// The volume that grows is looked at up to its last flushed entry; in one that may have been growing when the process ended, what lies far behind
+// the end is zeros.
+static bool scan_limits(struct scan *s, uint32_t volume, struct err *e) {
+    struct sys_stat st;
+    if (!sys_stat_fd(s->fd, &st, e)) return false;
+    s->limit = st.size;
+    s->gap_limit = st.writable ? STORE_TORN_BYTES : UINT64_MAX;
+    pthread_mutex_lock(&s->vs->lock);
+    if (s->vs->open.fd >= 0 && s->vs->open.number == volume) s->limit = s->vs->open.end;
+    for (struct retired *r = s->vs->retired; r; r = r->next) {
+        if (r->segment.number == volume) s->limit = r->segment.end;
+    }
+    pthread_mutex_unlock(&s->vs->lock);
+    return true;
+}
+
+bool vol_scan(struct vol_set *vs, uint32_t volume, uint64_t from, bool verify, vol_visit *visit, void *ctx, uint64_t *end, struct err *e) {
+    struct scan s = {.vs = vs, .verify = verify};
+    uint64_t last = from;
+    if (end) *end = from;
+    if (from % TAR_BLOCK) return err_set(e, ERR_BAD_INPUT, "store", "no entry begins at %llu", (unsigned long long)from);
+    if (!vol_fd(vs, volume, &s.fd, e)) return false;
+    bool done = false, ok = scan_init(&s, e) && scan_limits(&s, volume, e);
+    for (uint64_t at = from; ok && !done && at < s.limit;) ok = scan_step(&s, volume, &at, &last, &done, visit, ctx, e);
+    scan_deinit(&s);
+    vol_fd_release(vs, volume);
+    if (end) *end = last;
+    return ok;
+}
+
+// Overwrites what is torn with zeros, so that it can never be taken for entries when whole ones lie before it again.
+static bool clear_torn(struct scan *s, uint64_t from, struct err *e) {
+    uint64_t stop = s->limit - from < STORE_TORN_BYTES ? s->limit : from + STORE_TORN_BYTES;
+    for (uint64_t at = from; at < stop; at += SCAN_BYTES) {
+        size_t got, n = stop - at < SCAN_BYTES ? (size_t)(stop - at) : SCAN_BYTES;
+        if (!sys_read_upto(s->vs->files, s->fd, s->buffer, n, at, &got, e)) return false;
+        if (!all_zero(s->buffer, got) && !sys_write_at(s->vs->files, s->fd, s->vs->zeros, got, at, e)) return false;
+    }
+    return true;
+}
+
+// Moves *end over whole entries. A break with a later flush's entry behind it is damage, not a torn end: it is passed over.
+static bool recover_walk(struct scan *s, uint64_t *end, bool *damaged, struct err *e) {
+    enum tar_result result;
+    struct tar_head head;
+    uint64_t at = *end, next;
+    bool whole, clean;
+    while (at < s->limit) {
+        if (!read_head(s, at, &result, &head, e)) return false;
+        whole = false;
+        if (result == TAR_ENTRY && !verify_data(s, &head.entry, &whole, e)) return false;
+        if (whole) {
+            *end = at = head.entry.end;
+            continue;
+        }
+        if (!find_next(s, at, at + 1, &next, &clean, e)) return false;
+        bool later = next < s->limit && next - at < s->gap_limit;
+        if (!later) return true;
+        *damaged = true;
+        at = next;
+    }
+    return true;
+}
+
+bool scan_recover(struct vol_set *vs, int fd, uint64_t size, uint64_t *end, bool *damaged, struct err *e) {
+    struct scan s = {.vs = vs, .fd = fd, .limit = size, .gap_limit = STORE_TORN_BYTES, .verify = true};
+    if (*end > size || *end % TAR_BLOCK) {
+        // The index knows more than there is: the file was cut or changed by another hand. Begin again.
+        *damaged = true;
+        *end = 0;
+    }
+    bool ok = sys_flush(vs->files, fd, e) && scan_init(&s, e) && recover_walk(&s, end, damaged, e) && clear_torn(&s, *end, e) && sys_flush(vs->files, fd, e);
+    scan_deinit(&s);
+    return ok;
+}
+
+bool vol_verify(struct vol_set *vs, const struct vol_entry *entry, struct err *e) {
+    struct scan s = {.vs = vs, .limit = UINT64_MAX, .verify = true};
+    struct vol_entry en = *entry;
+    bool same = false;
+    en.end = en.loc.offset + tar_round(en.loc.length);
+    if (en.loc.length > (uint64_t)STORE_OBJECT_BYTES_MAX || en.loc.offset > INT64_MAX / 2) return err_set(e, ERR_CORRUPT, "store", "impossible location");
+    if (!vol_fd(vs, en.loc.volume, &s.fd, e)) return false;
+    sys_drop_cache(s.fd, en.loc.offset, en.end - en.loc.offset);
+    bool ok = scan_init(&s, e) && verify_data(&s, &en, &same, e);
+    scan_deinit(&s);
+    vol_fd_release(vs, en.loc.volume);
+    if (!ok || same) return ok;
+    return err_set(e, ERR_CORRUPT, "store", "the bytes at %llu of volume %u are not those that were stored", (unsigned long long)en.loc.offset, en.loc.volume);
+}

@@ -1,0 +1,154 @@
+// The volume that is being written: beginning, ending, and going on with it after a restart.
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/limits.h"
+#include "store/set.h"
+
+static uint64_t page_up(uint64_t n) {
+    return (n + STORE_PAGE - 1) / STORE_PAGE * STORE_PAGE;
+}
+
+// Full size while there is plenty of room, smaller near the end of the disk, so that its last part is used too.
+static uint64_t size_for(const struct vol_set *vs, uint64_t need, uint64_t room) {
+    uint64_t size = vs->volume_bytes < room / 4 ? vs->volume_bytes : room / 4;
+    if (size < STORE_VOLUME_BYTES_MIN) size = STORE_VOLUME_BYTES_MIN;
+    if (size > vs->volume_bytes) size = vs->volume_bytes;
+    if (size > room) size = room;
+    return page_up(size > need ? size : need);
+}
+
+bool segment_create(struct vol_set *vs, const char *path, uint64_t need, int *fd, uint64_t *size, struct err *e) {
+    uint64_t room;
+    need += TAR_EOF_BYTES;
+    if (!set_room(vs, need, &room, e) || !sys_open(vs->files, path, O_RDWR | O_CREAT | O_TRUNC, 0640, fd, e)) return false;
+    *size = size_for(vs, need, room);
+    if (sys_reserve(vs->files, *fd, *size, e) && sys_flush(vs->files, *fd, e)) return true;
+    sys_close(vs->files, *fd);
+    sys_unlink(vs->files, path, NULL);
+    return false;
+}
+
+bool segment_seal(struct vol_set *vs, struct segment *s, struct err *e) {
+    // Cut first and grown again: what may have been behind the end is gone, zeros follow.
+    bool ok = sys_resize(vs->files, s->fd, s->end, e) && sys_resize(vs->files, s->fd, s->end + TAR_EOF_BYTES, e);
+    ok = ok && sys_flush(vs->files, s->fd, e) && sys_mark_read_only(s->fd, e);
+    sys_close(vs->files, s->fd);
+    s->fd = -1;
+    return ok;
+}
+
+static void publish(struct vol_set *vs, struct segment s) {
+    pthread_mutex_lock(&vs->lock);
+    vs->open = s;
+    if (s.fd >= 0) vs->next_number = s.number + 1;
+    if (s.fd >= 0) vs->stats.volumes++;
+    pthread_mutex_unlock(&vs->lock);
+}
+
+bool segment_roll(struct vol_set *vs, uint64_t need, struct err *e) {
+    char path[STORE_PATH_MAX], from[STORE_PATH_MAX];
+    struct segment s = {.number = vs->next_number, .fd = -1}, before = vs->open;
+    if (s.number == UINT32_MAX) return err_set(e, ERR_INTERNAL, "store", "volume numbers are used up");
+    set_path(vs, s.number, path);
+    if (!spare_take(vs, need + TAR_EOF_BYTES, &s.fd, &s.size, from)) {
+        snprintf(from, sizeof from, "%.4000s/new.tar", vs->staging);
+        if (!segment_create(vs, from, need, &s.fd, &s.size, e)) return err_wrap(e, "begin volume %u", s.number);
+    }
+    if (!sys_rename(vs->files, from, path, e) || !sys_flush_dir(vs->files, vs->volumes, e)) {
+        sys_close(vs->files, s.fd);
+        sys_unlink(vs->files, from, NULL);
+        sys_unlink(vs->files, path, NULL);
+        return err_wrap(e, "begin volume %u", s.number);
+    }
+    publish(vs, s);
+    if (before.fd >= 0) spare_retire(vs, before);
+    return true;
+}
+
+void segment_failed(struct vol_set *vs, const struct err *why) {
+    struct err e = *why;
+    pthread_mutex_lock(&vs->lock);
+    bool give_up = ++vs->failures >= STORE_FAILURES_MAX;
+    vs->stats.read_only |= give_up;
+    pthread_mutex_unlock(&vs->lock);
+    set_alarm(vs, &e);
+    if (!give_up) return;
+    err_wrap(&e, "writing failed %u times one after the other: nothing more is taken, check the disk and restart", STORE_FAILURES_MAX);
+    set_alarm(vs, &e);
+}
+
+void segment_abandon(struct vol_set *vs, const struct err *why) {
+    struct err e = *why;
+    struct segment s = vs->open;
+    publish(vs, (struct segment){.fd = -1});
+    // When this fails too the volume is looked at again at the next start.
+    segment_seal(vs, &s, NULL);
+    pthread_mutex_lock(&vs->lock);
+    vs->stats.sealed++;
+    pthread_mutex_unlock(&vs->lock);
+    err_wrap(&e, "volume %u is sealed at its last good entry, later objects go to a new one", s.number);
+    segment_failed(vs, &e);
+}
+
+static bool resume_one(struct vol_set *vs, struct segment *s, struct err *e) {
+    bool damaged = false;
+    if (!scan_recover(vs, s->fd, s->size, &s->end, &damaged, e)) return err_wrap(e, "volume %u", s->number);
+    if (!damaged) return true;
+    struct err found = {0};
+    err_set(&found, ERR_CORRUPT, "store", "volume %u holds damaged bytes before its end: run gantry fsck", s->number);
+    set_alarm(vs, &found);
+    return true;
+}
+
+// An empty archive that once kept a number taken, and a higher number is there now.
+static bool leftover(const struct vol_set *vs, const struct sys_stat *st, uint32_t number) {
+    return !st->writable && st->size <= TAR_EOF_BYTES && number + 1 < vs->next_number;
+}
+
+// Opens what may have been growing; fd stays -1 for a volume that is finished.
+static bool resume_open(struct vol_set *vs, uint32_t number, struct segment *s, struct err *e) {
+    char path[STORE_PATH_MAX];
+    struct sys_stat st = {0};
+    int fd;
+    *s = (struct segment){.number = number, .fd = -1};
+    set_path(vs, number, path);
+    if (!sys_open(vs->files, path, O_RDONLY, 0, &fd, e)) return false;
+    bool ok = sys_stat_fd(fd, &st, e);
+    sys_close(vs->files, fd);
+    vs->stats.bytes_used += st.size;
+    s->size = st.size;
+    if (ok && leftover(vs, &st, number)) return sys_unlink(vs->files, path, e);
+    if (!ok || !st.writable) return ok;
+    vs->stats.bytes_used -= st.size;
+    return sys_open(vs->files, path, O_RDWR, 0, &s->fd, e);
+}
+
+bool segment_resume(struct vol_set *vs, uint64_t (*known_end)(void *ctx, uint32_t volume), struct err *e) {
+    uint32_t *numbers;
+    size_t n;
+    vs->open.fd = -1;
+    vs->next_number = 1;
+    if (!vol_list(vs, &numbers, &n, e)) return false;
+    bool ok = true;
+    for (size_t i = n; ok && i-- > 0;) {
+        struct segment s;
+        if (vs->next_number == 1) vs->next_number = numbers[i] + 1;
+        ok = resume_open(vs, numbers[i], &s, e);
+        if (!ok || s.fd < 0) continue;
+        s.end = known_end ? known_end(vs->index.ctx, numbers[i]) : 0;
+        ok = resume_one(vs, &s, e);
+        vs->stats.bytes_used += s.end;
+        bool useful = ok && vs->open.fd < 0 && s.size >= s.end + STORE_VOLUME_BYTES_MIN / 4;
+        if (useful)
+            vs->open = s;
+        else if (ok)
+            ok = segment_seal(vs, &s, e);
+        else
+            sys_close(vs->files, s.fd);
+    }
+    vs->stats.volumes = n;
+    free(numbers);
+    return ok;
+}

@@ -1,0 +1,333 @@
+// The committing writer: takes every put that waits, writes them in one go, flushes once, lets the index commit, wakes all.
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/limits.h"
+#include "base/thread.h"
+#include "store/set.h"
+
+enum { IOV_PER_PUT = 4 }; // headers, head, body, padding
+
+struct vol_waiter {
+    pthread_cond_t wake;
+    bool done;
+};
+
+// The puts of one round; big enough that it is the writer's own memory, not its stack's.
+struct group {
+    struct vol_put *puts[STORE_GROUP_OBJECTS_MAX];
+    struct iovec iov[STORE_GROUP_OBJECTS_MAX * IOV_PER_PUT];
+    size_t n;      // puts that are still part of the commit
+    size_t stored; // of them, with something to write
+    uint32_t volume;
+    uint64_t at, end;
+};
+
+static uint64_t put_length(const struct vol_put *p) {
+    return (uint64_t)p->head_n + p->body_n + (p->spool ? vol_spool_size(p->spool) : 0);
+}
+
+// Upper bound of what the put takes in a volume.
+static uint64_t put_need(const struct vol_put *p) {
+    return tar_round(p->entry.loc.length) + TAR_HEAD_MAX;
+}
+
+static void fail(struct vol_put *p, const struct err *e) {
+    p->failed = true;
+    p->err = *e;
+}
+
+static void fail_group(struct group *g, const struct err *e) {
+    for (size_t i = 0; i < g->n; i++) fail(g->puts[i], e);
+}
+
+// The index says of each put what it is. One that it cannot judge fails alone.
+static void classify(struct vol_set *vs, struct group *g) {
+    size_t kept = 0;
+    for (size_t i = 0; i < g->n; i++) {
+        struct vol_put *p = g->puts[i];
+        struct err e = {0};
+        p->outcome = VOL_STORED;
+        bool ok = !vs->index.classify || vs->index.classify(vs->index.ctx, p, g->puts, kept, &e);
+        if (ok && p->outcome != VOL_KNOWN) ok = tar_entry_check(&p->entry, &e);
+        if (!ok) {
+            fail(p, &e);
+            continue;
+        }
+        g->stored += p->outcome != VOL_KNOWN;
+        g->puts[kept++] = p;
+    }
+    g->n = kept;
+}
+
+static uint64_t group_need(const struct group *g) {
+    uint64_t need = STORE_PAGE;
+    for (size_t i = 0; i < g->n; i++) need += g->puts[i]->outcome == VOL_KNOWN ? 0 : put_need(g->puts[i]);
+    return need;
+}
+
+static bool ensure_room(struct vol_set *vs, const struct group *g, struct err *e) {
+    uint64_t need = group_need(g);
+    if (vs->open.fd >= 0 && vs->open.end + need + TAR_EOF_BYTES <= vs->open.size) return true;
+    return segment_roll(vs, need, e);
+}
+
+// Where each put's bytes will lie, and its headers. The last entry's headers are long enough for the group to end with a page.
+static bool encode(struct vol_set *vs, struct group *g, struct err *e) {
+    size_t left = g->stored;
+    buf_clear(&vs->heads);
+    g->end = g->at;
+    for (size_t i = 0; i < g->n; i++) {
+        struct vol_put *p = g->puts[i];
+        if (p->outcome == VOL_KNOWN) continue;
+        uint64_t data = tar_round(p->entry.loc.length);
+        p->entry_at = g->end;
+        p->head_at = vs->heads.n;
+        p->head_bytes = tar_head_min(&p->entry);
+        if (--left == 0) p->head_bytes += (STORE_PAGE - (g->end + p->head_bytes + data) % STORE_PAGE) % STORE_PAGE;
+        char *out = buf_reserve(&vs->heads, p->head_bytes);
+        if (!out) return buf_ok(&vs->heads, e);
+        if (!tar_encode(&p->entry, p->entry_at, g->at, p->head_bytes, out, e)) return false;
+        vs->heads.n += p->head_bytes;
+        p->entry.loc.volume = g->volume;
+        p->entry.loc.offset = p->entry_at + p->head_bytes;
+        p->entry.end = g->end = p->entry.loc.offset + data;
+    }
+    return true;
+}
+
+static int add_iov(struct iovec *iov, int n, const void *p, size_t bytes) {
+    if (bytes == 0) return n;
+    iov[n] = (struct iovec){.iov_base = (void *)(uintptr_t)p, .iov_len = bytes};
+    return n + 1;
+}
+
+static int gather(struct vol_set *vs, struct group *g) {
+    int n = 0;
+    for (size_t i = 0; i < g->n; i++) {
+        const struct vol_put *p = g->puts[i];
+        if (p->outcome == VOL_KNOWN) continue;
+        n = add_iov(g->iov, n, vs->heads.p + p->head_at, p->head_bytes);
+        n = add_iov(g->iov, n, p->head, p->head_n);
+        n = add_iov(g->iov, n, p->body, p->body_n);
+        n = add_iov(g->iov, n, vs->zeros, (size_t)(tar_round(p->entry.loc.length) - p->entry.loc.length));
+    }
+    return n;
+}
+
+static void count(struct vol_set *vs, const struct group *g, int64_t busy_us) {
+    pthread_mutex_lock(&vs->lock);
+    vs->open.end = g->end;
+    vs->failures = 0;
+    vs->busy_us += (uint64_t)busy_us;
+    vs->stats.flushes++;
+    vs->stats.objects += g->stored;
+    vs->stats.bytes_used += g->end - g->at;
+    // The next volume is made ready when a quarter of this one is used.
+    bool want = !vs->spare.wanted && !vs->spare.busy && vs->spare.fd < 0 && g->end > vs->open.size / 4;
+    if (want) {
+        vs->spare.wanted = true;
+        pthread_cond_broadcast(&vs->chore);
+    }
+    pthread_mutex_unlock(&vs->lock);
+}
+
+static bool write_group(struct vol_set *vs, struct group *g, struct err *e) {
+    if (!ensure_room(vs, g, e)) {
+        if (e->kind != ERR_FULL) segment_failed(vs, e);
+        return false;
+    }
+    g->volume = vs->open.number;
+    g->at = vs->open.end;
+    if (!encode(vs, g, e)) return false;
+    int64_t began = clock_mono_us();
+    bool ok = sys_writev_at(vs->files, vs->open.fd, g->iov, gather(vs, g), g->at, e) && sys_flush(vs->files, vs->open.fd, e);
+    if (!ok) {
+        segment_abandon(vs, e);
+        return err_wrap(e, "volume %u", g->volume);
+    }
+    count(vs, g, clock_mono_us() - began);
+    return true;
+}
+
+// A staging file becomes a volume: headers in front, a flush (its bytes were flushed by its sender's thread), the name.
+static bool adopt(struct vol_set *vs, struct group *g, struct err *e) {
+    struct vol_put *p = g->puts[0];
+    struct vol_spool *s = p->spool;
+    char head[STORE_SPOOL_HEAD], path[STORE_PATH_MAX];
+    g->volume = vs->next_number;
+    if (g->volume == UINT32_MAX) return err_set(e, ERR_INTERNAL, "store", "volume numbers are used up");
+    set_path(vs, g->volume, path);
+    if (!tar_encode(&p->entry, 0, 0, sizeof head, head, e)) return false;
+    if (!sys_write_at(vs->files, s->fd, head, sizeof head, 0, e) || !sys_mark_read_only(s->fd, e) || !sys_flush(vs->files, s->fd, e)) return false;
+    if (!sys_rename(vs->files, s->path, path, e)) return false;
+    if (!sys_flush_dir(vs->files, vs->volumes, e)) {
+        sys_unlink(vs->files, path, NULL);
+        return false;
+    }
+    s->path[0] = '\0'; // the name is the volume's now
+    p->entry.loc = (struct vol_loc){.volume = g->volume, .offset = sizeof head, .length = p->entry.loc.length};
+    p->entry.end = g->end = sizeof head + tar_round(p->entry.loc.length);
+    pthread_mutex_lock(&vs->lock);
+    vs->next_number++;
+    vs->stats.volumes++;
+    vs->stats.flushes++;
+    vs->stats.objects++;
+    vs->stats.bytes_used += g->end;
+    pthread_mutex_unlock(&vs->lock);
+    return true;
+}
+
+static bool store(struct vol_set *vs, struct group *g, struct err *e) {
+    if (g->stored == 0) return true;
+    if (vs->stats.read_only) return err_set(e, ERR_IO, "store", "the archive is read-only after repeated disk failures: check the disk and restart");
+    if (!g->puts[0]->spool) return write_group(vs, g, e);
+    if (adopt(vs, g, e)) return true;
+    if (e->kind != ERR_FULL) segment_failed(vs, e);
+    return false;
+}
+
+static void run_group(struct vol_set *vs, struct group *g) {
+    struct err e = {0};
+    g->volume = 0;
+    g->stored = 0;
+    g->end = 0;
+    classify(vs, g);
+    bool ok = g->n == 0 || store(vs, g, &e);
+    pthread_mutex_lock(&vs->lock);
+    if (g->stored) vs->stats.full = !ok && e.kind == ERR_FULL;
+    pthread_mutex_unlock(&vs->lock);
+    if (ok && g->n && vs->index.commit) ok = vs->index.commit(vs->index.ctx, g->puts, g->n, g->volume, g->end, &e);
+    if (!ok) fail_group(g, &e);
+}
+
+// What waits, up to a group's ceilings. A put that is to become a volume of its own is a group of its own.
+static struct vol_put *take_group(struct vol_set *vs, struct group *g) {
+    struct vol_put *first = vs->first, *last = first;
+    uint64_t bytes = put_need(first);
+    g->puts[0] = first;
+    g->n = 1;
+    while (!first->spool && last->next && !last->next->spool && g->n < STORE_GROUP_OBJECTS_MAX) {
+        bytes += put_need(last->next);
+        if (bytes > STORE_GROUP_BYTES_MAX) break;
+        last = last->next;
+        g->puts[g->n++] = last;
+    }
+    vs->first = last->next;
+    if (!vs->first) vs->last = NULL;
+    last->next = NULL;
+    return first;
+}
+
+// A waiter's put and waiter are its own stack: not to be touched once done is set and the lock is let go.
+static void wake(struct vol_put *first) {
+    for (struct vol_put *p = first, *next; p; p = next) {
+        next = p->next;
+        p->waiter->done = true;
+        pthread_cond_signal(&p->waiter->wake);
+    }
+}
+
+static void *writer_run(void *arg) {
+    struct vol_set *vs = arg;
+    struct group *g = malloc(sizeof *g);
+    struct err nomem = {0};
+    err_nomem(&nomem, "store");
+    pthread_mutex_lock(&vs->lock);
+    for (;;) {
+        while (!vs->first && !vs->closing) pthread_cond_wait(&vs->work, &vs->lock);
+        if (!vs->first) break;
+        struct vol_put *first = vs->first;
+        if (g) {
+            first = take_group(vs, g);
+            pthread_mutex_unlock(&vs->lock);
+            run_group(vs, g);
+            pthread_mutex_lock(&vs->lock);
+        } else {
+            for (struct vol_put *p = first; p; p = p->next) fail(p, &nomem);
+            vs->first = vs->last = NULL;
+        }
+        wake(first);
+    }
+    pthread_mutex_unlock(&vs->lock);
+    free(g);
+    return NULL;
+}
+
+bool writer_start(struct vol_set *vs, struct err *e) {
+    buf_init(&vs->heads, (size_t)STORE_GROUP_OBJECTS_MAX * TAR_HEAD_MAX);
+    vs->writer_runs = thread_start(&vs->writer, "vol-writer", writer_run, vs, e);
+    return vs->writer_runs;
+}
+
+void writer_stop(struct vol_set *vs) {
+    if (vs->writer_runs) pthread_join(vs->writer, NULL);
+    vs->writer_runs = false;
+    buf_deinit(&vs->heads);
+}
+
+// A spooled object that is not large goes the way of those in memory, mapped; a large one is flushed here, on its sender's thread, so that
+// others do not wait for it.
+static bool prepare_spool(struct vol_set *vs, struct vol_put *put, struct vol_spool **spool, struct err *e) {
+    const void *mapped;
+    if (put->entry.loc.length < vs->own_volume_bytes) {
+        if (!spool_map(*spool, &mapped, e)) return false;
+        put->body = mapped;
+        put->body_n = (size_t)vol_spool_size(*spool);
+        put->spool = NULL;
+        return true;
+    }
+    if (put->head_n && !spool_prefix(spool, put->head, put->head_n, e)) return false;
+    put->spool = *spool;
+    put->head_n = 0;
+    return spool_finish(*spool, e);
+}
+
+// An object in memory that is too long for a group.
+static bool spill(struct vol_set *vs, struct vol_put *put, struct vol_spool **spool, struct err *e) {
+    if (!vol_spool_open(vs, spool, e)) return false;
+    if (!vol_spool_write(*spool, put->head, put->head_n, e) || !vol_spool_write(*spool, put->body, put->body_n, e)) return false;
+    put->head_n = put->body_n = 0;
+    return true;
+}
+
+static bool prepare(struct vol_set *vs, struct vol_put *put, struct vol_spool **spool, struct err *e) {
+    put->failed = false;
+    put->next = NULL;
+    put->entry.loc = (struct vol_loc){.length = put_length(put)};
+    if (vs->opened_read_only) return err_set(e, ERR_FORBIDDEN, "store", "the archive was opened for reading only");
+    if (put->spool && put->body_n) return err_set(e, ERR_INTERNAL, "store", "an object is either in memory or in a staging file");
+    if (!tar_entry_check(&put->entry, e)) return false;
+    if (!*spool && put_need(put) > STORE_GROUP_BYTES_MAX && !spill(vs, put, spool, e)) return false;
+    return !*spool || prepare_spool(vs, put, spool, e);
+}
+
+static bool enqueue_and_wait(struct vol_set *vs, struct vol_put *put, struct err *e) {
+    struct vol_waiter waiter = {.wake = PTHREAD_COND_INITIALIZER};
+    put->waiter = &waiter;
+    pthread_mutex_lock(&vs->lock);
+    bool open = !vs->closing;
+    if (open) {
+        if (vs->last)
+            vs->last->next = put;
+        else
+            vs->first = put;
+        vs->last = put;
+        pthread_cond_signal(&vs->work);
+        while (!waiter.done) pthread_cond_wait(&waiter.wake, &vs->lock);
+    }
+    pthread_mutex_unlock(&vs->lock);
+    pthread_cond_destroy(&waiter.wake);
+    if (!open) return err_set(e, ERR_BUSY, "store", "the archive is closing");
+    if (put->failed && e) *e = put->err;
+    return !put->failed;
+}
+
+bool vol_append(struct vol_set *vs, struct vol_put *put, struct err *e) {
+    struct vol_spool *spool = put->spool;
+    bool ok = prepare(vs, put, &spool, e) && enqueue_and_wait(vs, put, e);
+    vol_spool_drop(spool);
+    put->spool = NULL;
+    return ok;
+}
