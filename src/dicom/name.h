@@ -5,6 +5,7 @@
 #include "base/arena.h"
 #include "base/err.h"
 #include "base/str.h"
+#include "text/fold.h" // text_fold: how names are compared
 
 enum { PN_ALPHABETIC, PN_IDEOGRAPHIC, PN_PHONETIC, PN_GROUPS };
 enum { PN_FAMILY, PN_GIVEN, PN_MIDDLE, PN_PREFIX, PN_SUFFIX, PN_COMPONENTS };
@@ -16,9 +17,6 @@ struct pn {
 
 // Splits one value (UTF-8, no backslash). Never fails: what is missing is absent.
 void pn_parse(struct str utf8, struct pn *out);
-
-// Text folded for comparison: NFKD without combining marks, full case folding, full-width forms to ASCII, runs of spaces to one.
-bool text_fold(struct arena *a, struct str utf8, struct str *out, struct err *e);
 
 // Pinyin of Chinese characters, lower case, no tones, without separators between syllables ("chenwei"); other characters are folded as they are.
 // A family name takes its surname reading (Unihan kMandarin and surname readings: data/pinyin.tsv). separate: a space between syllables.
