@@ -20,6 +20,10 @@ enum dcm_element_flag {
     DCM_BY_REFERENCE = 2,       // value is NULL: the bytes are at [offset, offset + length) of the source
     DCM_FRAGMENTS = 4,          // encapsulated: fragments[0] is the basic offset table item
     DCM_VR_FROM_DICTIONARY = 8, // the stream was implicit VR, or said UN and the dictionary knew better
+    DCM_VR_ODD = 16,            // the stream said something that is no VR (stream_vr): vr is UN or the dictionary's
+    DCM_VR_ODD_SHORT = 32,      // and it had a 16-bit length
+    DCM_ITEMS_SHARED = 128,     // the array of items belongs to the element that this one was copied from
+    DCM_VR_US_OR_SS = 64,       // implicit VR left it to Pixel Representation (PS3.5 A.1): vr is resolved
 };
 
 // One item of encapsulated pixel data (PS3.5 A.4).
@@ -38,6 +42,7 @@ struct dcm_element {
     struct dcm_dataset **items; // SQ
     const struct dcm_fragment *fragments;
     uint32_t item_count; // SQ items, or fragments
+    uint16_t stream_vr;  // the two characters as they stood, also when vr says better; 0 when read from implicit VR or put
 };
 
 struct dcm_dataset {

@@ -38,37 +38,56 @@ struct dcm_token {
     uint32_t tag;
     uint16_t vr;
     uint16_t flags;       // enum dcm_element_flag
+    uint16_t stream_vr;   // as it stood; 0 in implicit VR
     uint32_t length;      // as declared
     uint64_t offset;      // of the value (or of the run, for DCM_VALUE) from the start of the stream
     unsigned depth;       // 0 at the top level
+    bool item_follows;    // ELEMENT_BEGIN of a private attribute of unknown VR: its value begins with an item tag
     const uint8_t *bytes; // DCM_VALUE only
     size_t n;
 };
 
-// One open sequence or item.
+// One open sequence, item or run of fragments.
 struct dcm_frame {
     uint64_t end; // stream offset, or UINT64_MAX when of undefined length
+    uint32_t tag; // of the sequence or fragments
     uint8_t kind;
-    bool implicit; // inside UN of undefined length
+    bool implicit; // VR form and byte order of what is inside
+    bool big_endian;
+    bool unknown; // of a sequence that stood as UN: each item is looked at for its VR form
 };
 
 struct dcm_reader {
-    const struct dcm_ts *ts;
     uint64_t offset;     // consumed so far
     uint64_t value_left; // of the element or fragment being read
-    struct dcm_frame stack[DCM_DEPTH_MAX * 2 + 2];
-    unsigned depth;
-    unsigned elements;
-    int state;
+    uint64_t end;        // of the innermost frame
+    unsigned depth;      // open frames
+    unsigned elements;   // elements and items so far
+    uint8_t state;
+    bool implicit; // current VR form and byte order
+    bool big_endian;
+    bool fresh;     // no element of this item was read yet
+    bool cut_short; // the last failure was only a lack of bytes
     uint32_t tag;
     uint16_t vr;
-    bool ended;
+    uint32_t last_tag;  // of the top level: the one before, for telling padding from elements
+    unsigned sequences; // open sequences: the depth that DCM_DEPTH_MAX bounds
+    struct dcm_frame stack[DCM_DEPTH_MAX * 2 + 2];
 };
 
 // ts decides byte order and VR form; a deflated one must have been inflated by the caller (dcm_builder does).
 void dcm_reader_init(struct dcm_reader *r, const struct dcm_ts *ts, uint64_t offset);
+// At the top level, with a whole element behind: the next bytes are an element header.
+bool dcm_reader_between_elements(const struct dcm_reader *r);
+// Right after DCM_ELEMENT_BEGIN of a defined length: reads the value as a sequence (an implicit VR private attribute that the caller knows
+// to be one). The element counts as begun by DCM_SEQUENCE_BEGIN. false with ERR_BAD_INPUT when too deep.
+bool dcm_reader_enter(struct dcm_reader *r, struct err *e);
+// Right after DCM_ELEMENT_BEGIN of a defined length whose value the caller has taken itself from what it feeds: no DCM_VALUE, no DCM_ELEMENT_END.
+void dcm_reader_skip(struct dcm_reader *r);
 // Takes from [p, p + n); *used is what was consumed. final: no more bytes will follow.
-// DCM_MORE: feed again with the unconsumed rest and more behind it. DCM_DONE: the stream ended where it may.
+// DCM_MORE: feed again with the unconsumed rest (less than DCM_LOOK_AHEAD bytes) and more behind it. DCM_DONE: the stream ended where it may.
+// DCM_FAIL: ERR_BAD_INPUT; when final and the stream was merely cut short, *e says so and r->state is unchanged.
+enum { DCM_LOOK_AHEAD = 24 };
 enum dcm_step dcm_reader_next(struct dcm_reader *r, const uint8_t *p, size_t n, bool final, size_t *used, struct dcm_token *t, struct err *e);
 
 // ---- data set builder ----
@@ -77,8 +96,10 @@ enum dcm_step dcm_reader_next(struct dcm_reader *r, const uint8_t *p, size_t n, 
 struct dcm_object {
     struct dcm_dataset *meta; // group 2, or NULL when the object came without (a DIMSE data set)
     struct dcm_dataset *dataset;
+    // As found: where a native one was declared but the data set is in another, that one; of an unregistered UID, explicit VR little endian under that UID.
     const struct dcm_ts *ts;
-    uint64_t dataset_offset;  // where the data set begins in the stream (0 without meta; for deflated: where the deflate stream begins)
+    uint64_t dataset_offset;  // where the data set begins in the stream (0 without meta; for deflated: where the deflate stream begins,
+                              // and offsets in the data set count inflated bytes from there)
     uint64_t bytes;           // of the whole stream, once done
     bool preamble;            // 128 bytes and DICM
     bool truncated;           // the stream ended inside an element; what was whole is there
@@ -86,8 +107,10 @@ struct dcm_object {
 };
 
 enum dcm_build_stop {
-    DCM_STOP_NOWHERE,   // read all; values over DCM_VALUE_IN_MEMORY_MAX by reference
-    DCM_STOP_AT_PIXELS, // done at the first element at or beyond (7FE0,0000) at the top level: its tag, vr, length, offset are recorded, nothing later is read
+    DCM_STOP_NOWHERE, // read all; values over DCM_VALUE_IN_MEMORY_MAX by reference
+    // Done at the first element at or beyond (7FE0,0008) at the top level (the extended offset table before it is read): its tag, vr, length, offset are
+    // recorded with DCM_BY_REFERENCE, value NULL; with DCM_UNDEFINED_LENGTH too when its fragments follow, length then is DCM_LENGTH_UNDEFINED.
+    DCM_STOP_AT_PIXELS,
 };
 
 struct dcm_builder;
