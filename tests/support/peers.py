@@ -51,7 +51,7 @@ class Orthanc(Process):
 
     aet = "ORTHANC"
 
-    def __init__(self, folder, tuned=False, modalities=None):
+    def __init__(self, folder, tuned=False, modalities=None):  # modalities: name -> [AE title, host, port]
         self.dicom_port, self.http_port = gantry.free_port(), gantry.free_port()
         folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
