@@ -77,7 +77,7 @@ static void know_private(struct dcm_assembler *a, struct dcm_token *t) {
         l->block = block;
     }
     const struct dcm_dict_entry *d = l->creator.n ? dcm_dict_find_private(l->creator, t->tag) : NULL;
-    if (!d || (d->vr[0] == DCM_VR_SQ && !t->item_follows)) return;
+    if (!d || (d->vr[0] == DCM_VR_SQ && !t->item_follows && t->length)) return;
     t->vr = d->vr[0];
     t->flags |= DCM_VR_FROM_DICTIONARY;
 }

@@ -134,17 +134,26 @@ void dcm_reader_skip(struct dcm_reader *r) {
 
 // ---- element headers ----
 
+static bool is_creator(uint32_t tag) {
+    return dcm_tag_is_private(tag) && DCM_ELEMENT(tag) >= 0x10 && DCM_ELEMENT(tag) <= 0xFF;
+}
+
+// What the dictionary says of an attribute whose VR the stream does not tell. Of OB and OW, PS3.5 A.1 has OW in implicit VR; US and SS are told apart by
+// the data set (see dcm_builder).
+static uint16_t dictionary_vr(uint32_t tag, uint16_t *flags) {
+    const struct dcm_dict_entry *d = dcm_dict_find(tag);
+    if (!d) return is_creator(tag) ? DCM_VR_LO : DCM_VR_UN;
+    if (d->vr[0] == DCM_VR_US && d->vr[1] == DCM_VR_SS) *flags |= DCM_VR_US_OR_SS;
+    if (d->vr[1] == DCM_VR_OW || d->vr[2] == DCM_VR_OW) return DCM_VR_OW;
+    return d->vr[0] ? d->vr[0] : DCM_VR_UN;
+}
+
 static void implicit_header(const struct dcm_reader *r, const uint8_t *p, struct header *h) {
-    const struct dcm_dict_entry *d = dcm_dict_find(h->tag);
     h->length = u32(p + 4, r->big_endian);
     h->size = 8;
     h->flags = DCM_VR_FROM_DICTIONARY;
     h->stream_vr = 0;
-    h->vr = d && d->vr[0] ? d->vr[0] : DCM_VR_UN;
-    if (h->vr == DCM_VR_US && d->vr[1] == DCM_VR_SS) h->flags |= DCM_VR_US_OR_SS;
-    // Of OB and OW, PS3.5 A.1 has OW in implicit VR; US and SS are told apart by the data set (see dcm_builder).
-    if (d && (d->vr[1] == DCM_VR_OW || d->vr[2] == DCM_VR_OW)) h->vr = DCM_VR_OW;
-    if (!d && dcm_tag_is_private(h->tag) && DCM_ELEMENT(h->tag) >= 0x10 && DCM_ELEMENT(h->tag) <= 0xFF) h->vr = DCM_VR_LO; // a creator
+    h->vr = dictionary_vr(h->tag, &h->flags);
 }
 
 // Something that is no VR stands where the VR should be: an implicit VR element in an explicit stream (some writers switch),
@@ -208,11 +217,12 @@ static bool is_pixel_data(uint32_t tag) {
 
 enum item_order { NO_ITEM, ITEM_LE, ITEM_BE };
 
-// Whether an item tag stands there, and in which byte order.
+// Whether an item tag (or the end of a sequence without items) stands there, and in which byte order.
 static enum item_order item_at(const uint8_t *p, size_t n) {
     if (n < 4) return NO_ITEM;
-    if (tag_at(p, false) == DCM_ITEM) return ITEM_LE;
-    return tag_at(p, true) == DCM_ITEM ? ITEM_BE : NO_ITEM;
+    uint32_t le = tag_at(p, false), be = tag_at(p, true);
+    if (le == DCM_ITEM || le == DCM_SEQUENCE_DELIMITATION) return ITEM_LE;
+    return be == DCM_ITEM || be == DCM_SEQUENCE_DELIMITATION ? ITEM_BE : NO_ITEM;
 }
 
 // Elements of undefined length, by VR: O* hold fragments (PS3.5 A.4), SQ and UN (PS3.5 6.2.2) items; anything else with items is a sequence.
@@ -233,14 +243,11 @@ static bool holds_fragments(const struct header *h) {
 // UN whose attribute the dictionary knows is what the dictionary says, as long as the value could have stood in explicit VR with that VR.
 static void know_better(struct header *h) {
     if (h->length >= 0xFFFF && h->length != DCM_LENGTH_UNDEFINED) return;
-    const struct dcm_dict_entry *d = dcm_dict_find(h->tag);
-    if (d && d->vr[0] && d->vr[0] != DCM_VR_UN && !(d->vr[0] == DCM_VR_SQ && h->length == 0)) {
-        h->vr = d->vr[0];
-        h->flags |= DCM_VR_FROM_DICTIONARY;
-    } else if (!d && dcm_tag_is_private(h->tag) && DCM_ELEMENT(h->tag) >= 0x10 && DCM_ELEMENT(h->tag) <= 0xFF) {
-        h->vr = DCM_VR_LO;
-        h->flags |= DCM_VR_FROM_DICTIONARY;
-    }
+    if (DCM_ELEMENT(h->tag) == 0 && DCM_GROUP(h->tag) != 2) return;
+    uint16_t vr = dictionary_vr(h->tag, &h->flags);
+    if (vr == DCM_VR_UN) return;
+    h->vr = vr;
+    h->flags |= DCM_VR_FROM_DICTIONARY;
 }
 
 static bool begin_sequence(struct dcm_reader *r, struct header *h, enum item_order order, struct err *e) {
@@ -287,6 +294,7 @@ static bool begin(struct dcm_reader *r, enum dcm_token_kind kind, struct header 
     if (kind == DCM_SEQUENCE_BEGIN) return begin_sequence(r, h, order, e);
     if (kind == DCM_ELEMENT_BEGIN) return begin_value(r, h, e);
     h->flags |= DCM_FRAGMENTS;
+    if (h->flags & DCM_VR_FROM_DICTIONARY) h->vr = DCM_VR_OB; // PS3.5 A.4
     r->state = AT_FRAGMENT;
     return push(r, FRAME_FRAGMENTS, h->tag, UINT64_MAX, e);
 }

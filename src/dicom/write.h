@@ -19,8 +19,15 @@ struct dcm_source {
     void *ctx;
 };
 
+// A source over bytes in memory; *bytes must outlive it.
+struct dcm_source dcm_source_memory(const struct str *bytes);
+// A source over an open file; *fd must outlive it. Offsets are those of the file.
+struct dcm_source dcm_source_fd(const int *fd);
+
 // The data set in ts (not deflated). Undefined lengths are kept as they stood; byte order and VR form are converted. A data set read from a
-// well-formed stream of the same ts is written back byte for byte. source may be NULL when nothing is by reference.
+// well-formed stream of the same ts is written back byte for byte: a VR that stood in the stream is written again even where vr says better
+// (stream_vr), and a sequence that stood as UN keeps its form inside. Group lengths are dropped when the VR form changes, since they would lie.
+// source may be NULL when nothing is by reference and there are no fragments.
 bool dcm_write_dataset(const struct dcm_dataset *ds, const struct dcm_ts *ts, const struct dcm_source *source, struct dcm_sink to, struct err *e);
 
 // Preamble, meta header (group length first; MediaStorageSOPClassUID and ...InstanceUID from the arguments, ts, implementation UID and
