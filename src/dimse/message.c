@@ -2,6 +2,7 @@
 #include "dimse/message.h"
 
 #include <assert.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/clock.h"
@@ -30,6 +31,19 @@ void dimse_deinit(struct dimse *d, bool hurry) {
 uint16_t dimse_next_id(struct dimse *d) {
     if (++d->next_id == 0) d->next_id = 1;
     return d->next_id;
+}
+
+struct dimse_command dimse_store_request(struct dimse *d, const struct ul_context *c, const char *sop_instance_uid, const char *originator,
+                                         uint16_t originator_id) {
+    struct dimse_command rq = dimse_request(DIMSE_C_STORE, dimse_next_id(d), c->abstract_syntax);
+    snprintf(rq.affected_instance, sizeof rq.affected_instance, "%s", sop_instance_uid);
+    rq.has |= DIMSE_HAS_AFFECTED_INSTANCE;
+    if (originator) {
+        snprintf(rq.originator, sizeof rq.originator, "%s", originator);
+        rq.originator_id = originator_id;
+        rq.has |= DIMSE_HAS_ORIGINATOR | DIMSE_HAS_ORIGINATOR_ID;
+    }
+    return rq;
 }
 
 const struct ul_context *dimse_context(const struct dimse *d, const char *abstract_syntax, const char *transfer_syntax, bool as_scp) {

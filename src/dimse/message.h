@@ -63,6 +63,10 @@ bool dimse_stream_end(struct dimse *d, struct err *e);
 // The message ID for a new request; never 0.
 uint16_t dimse_next_id(struct dimse *d);
 
+// A C-STORE-RQ with a new message ID. originator (may be NULL): AE title and message ID of the C-MOVE-RQ that it serves.
+struct dimse_command dimse_store_request(struct dimse *d, const struct ul_context *c, const char *sop_instance_uid, const char *originator,
+                                         uint16_t originator_id);
+
 // Accepted context for an abstract syntax (and transfer syntax unless NULL), or NULL. as_scp: this side is the SCP of it.
 const struct ul_context *dimse_context(const struct dimse *d, const char *abstract_syntax, const char *transfer_syntax, bool as_scp);
 

@@ -225,43 +225,19 @@ static bool has_wide(struct str utf8) {
 
 // Accented letters inside words: "M\xC3\xBCller". Read as GBK it would be an ideograph between small letters.
 static bool has_latin_words(struct str utf8) {
-    bool found = false, accent = false, plain = false;
-    uint32_t c;
-    while (utf8_take(&utf8, &c)) {
-        if (c >= 0x80 && (c < 0xC0 || c > 0x17F)) return false;
+    bool found = false;
+    unsigned char before = 0;
+    while (utf8.n) {
+        uint32_t c;
+        utf8_take(&utf8, &c);
+        unsigned char after = utf8.n ? (unsigned char)utf8.p[0] : 0;
         if (c >= 0x80) {
-            accent = found = true;
-        } else if (is_ascii_letter((unsigned char)c)) {
-            plain = true;
-        } else {
-            if (accent && !plain) return false;
-            accent = plain = false;
+            if (c < 0xC0 || c > 0x17F || !(is_ascii_letter(before) || is_ascii_letter(after))) return false;
+            found = true;
         }
+        before = c < 0x80 ? (unsigned char)c : 0;
     }
-    return found && (plain || !accent);
-}
-
-enum script { SCRIPT_NONE, SCRIPT_LATIN, SCRIPT_GREEK, SCRIPT_CYRILLIC, SCRIPT_HEBREW, SCRIPT_ARABIC };
-
-static enum script script_of(uint32_t c) {
-    if (c >= 0xA0 && c <= 0x24F) return SCRIPT_LATIN;
-    if (c >= 0x386 && c <= 0x3CE) return SCRIPT_GREEK;
-    if (c >= 0x400 && c <= 0x45F) return SCRIPT_CYRILLIC;
-    if (c >= 0x5B0 && c <= 0x5EA) return SCRIPT_HEBREW;
-    return c >= 0x600 && c <= 0x6FF ? SCRIPT_ARABIC : SCRIPT_NONE;
-}
-
-// Pairs of bytes may be valid UTF-8 by accident; then they mean letters of several scripts at once.
-static bool has_one_script(struct str utf8) {
-    enum script script = SCRIPT_NONE;
-    uint32_t c;
-    while (utf8_take(&utf8, &c)) {
-        if (c < 0x80) continue;
-        enum script s = script_of(c);
-        if (s == SCRIPT_NONE || (script != SCRIPT_NONE && s != script)) return false;
-        script = s;
-    }
-    return true;
+    return found;
 }
 
 // Points of the characters of UTF-8 text as if they had been written in GB18030; kana and syllables count as common.
@@ -301,10 +277,9 @@ static enum text_set detect_in_gbk(struct str bytes, enum text_set declared, boo
 }
 
 static enum text_set detect_in_latin(struct str bytes, enum text_set declared, bool valid_utf8, bool name, struct buf *utf8) {
-    if (valid_utf8 && (declared == TEXT_UTF8 || has_wide(bytes) || has_one_script(bytes))) return TEXT_UTF8;
+    if (valid_utf8) return TEXT_UTF8;
     enum text_set best = plausible_latin(bytes, name) ? TEXT_NONE : best_candidate(bytes, utf8);
     if (best != TEXT_NONE) return best;
-    if (declared == TEXT_UTF8 && !plausible_latin(bytes, name)) return declared;
     enum text_set kind = latin_kind(bytes, utf8);
     return declared == TEXT_ASCII || declared == TEXT_UTF8 || kind == TEXT_CP1252 ? kind : declared;
 }

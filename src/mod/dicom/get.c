@@ -1,0 +1,41 @@
+// C-GET (PS3.4 C.4.3): sub-operations on the same association, in the contexts for which the asker took the SCP role.
+#include "base/clock.h"
+#include "mod/dicom/internal.h"
+
+// One object; false: the association is over.
+static bool send_one(const struct dicom_module *m, struct scp_request *rq, struct suboperations *s, struct err *e) {
+    struct dimse *d = &rq->session->d;
+    struct err why = {0};
+    struct dimse_command rsp;
+    uint16_t id;
+    switch (instance_send(m->archive, d, &s->list.refs[s->at], NULL, 0, &id, &why)) {
+    case SEND_DONE:
+        if (!scp_await_response(rq, id, clock_mono_ms() + d->ul.timers.idle, &rsp, e)) return false;
+        suboperations_count(s, true, rsp.status, NULL);
+        return true;
+    case SEND_IMPOSSIBLE:
+        suboperations_count(s, false, 0, why.message);
+        return true;
+    default:
+        if (e) *e = why;
+        return false;
+    }
+}
+
+static bool get(const struct dicom_module *m, struct scp_request *rq, struct arena *a, struct err *e) {
+    struct suboperations s;
+    bool ok = true;
+    if (!suboperations_plan(rq, a, &s, &ok, e)) return ok;
+    while (s.at < s.list.count && !scp_cancelled(rq) && !scp_stopping(rq->session))
+        if (!send_one(m, rq, &s, e) || (s.at < s.list.count && !suboperations_pending(rq, &s, e))) return false;
+    return suboperations_finish(rq, &s, a, e);
+}
+
+bool dicom_get(void *ctx, struct scp_request *rq, struct err *e) {
+    struct arena a;
+    rq->session->own = ctx;
+    arena_init(&a, DICOM_REQUEST_ARENA_BYTES);
+    bool ok = get(ctx, rq, &a, e);
+    arena_deinit(&a);
+    return ok;
+}

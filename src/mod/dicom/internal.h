@@ -1,0 +1,78 @@
+// What the files of the DICOM door share.
+#ifndef GANTRY_MOD_DICOM_INTERNAL_H
+#define GANTRY_MOD_DICOM_INTERNAL_H
+
+#include "core/archive.h"
+#include "core/retrieve.h"
+#include "dicom/dataset.h"
+#include "dimse/scp.h"
+#include "mod/dicom/dicom.h"
+
+struct commit_queue;
+
+struct dicom_module {
+    const struct dicom_config *config;
+    struct archive *archive;
+    struct scp_server *scp;
+    struct commit_queue *commits;
+};
+
+#define UID_VERIFICATION "1.2.840.10008.1.1"
+#define UID_STORAGE_COMMITMENT "1.2.840.10008.1.20.1"
+#define UID_STORAGE_COMMITMENT_INSTANCE "1.2.840.10008.1.20.1.1"
+
+enum { DICOM_REQUEST_ARENA_BYTES = 256 * 1024 * 1024 }; // ceiling of one request's work; a list of instances is most of it
+
+// The information model of a context's SOP class.
+enum model { MODEL_PATIENT_ROOT, MODEL_STUDY_ROOT, MODEL_PATIENT_STUDY_ONLY };
+enum model dicom_model_of(const char *sop_class_uid);
+enum qr_level { QR_PATIENT, QR_STUDY, QR_SERIES, QR_IMAGE };
+// Query/Retrieve Level of an identifier, as its model allows. ERR_BAD_INPUT.
+bool dicom_level_of(const struct dcm_dataset *identifier, enum model model, enum qr_level *out, struct err *e);
+
+struct actor dicom_actor(const struct scp_request *rq);
+const struct dicom_peer *dicom_peer_find(const struct dicom_config *config, const char *aet);
+// The request's identifier, in a. false: it was answered (A900 and why); *ok is whether the association goes on.
+bool dicom_identifier(struct scp_request *rq, struct arena *a, struct dcm_dataset **out, bool *ok, struct err *e);
+
+// Extended negotiation answers (PS3.4 C.5.1.1, C.5.2.1, B.3.1) that were agreed on.
+enum { EXT_RELATIONAL, EXT_COMBINED_DATETIME, EXT_FUZZY };
+bool dicom_extended(const struct ul_context *c, unsigned byte);
+
+void dicom_choose(void *ctx, struct scp_session *s, const struct pdu_context *proposed, const struct pdu_role *role, struct str extended,
+                  struct ul_choice *out);
+
+extern const struct scp_sink DICOM_STORE_SINK;
+scp_handler dicom_find, dicom_move, dicom_get, dicom_commit;
+
+bool commit_queue_start(struct dicom_module *m, struct commit_queue **out, struct err *e);
+void commit_queue_stop(struct commit_queue *q);
+
+// ---- sub-operations of C-MOVE and C-GET ----
+
+// Counts and failed instances of a retrieve.
+struct suboperations {
+    struct instance_list list;
+    size_t at; // of the next
+    uint32_t completed, failed, warning;
+    const struct instance_ref **failures; // as many as the list has room for
+    char reason[65];                      // of the last failure
+};
+// What to send, from the identifier. false: it was answered; *ok as above.
+bool suboperations_plan(struct scp_request *rq, struct arena *a, struct suboperations *out, bool *ok, struct err *e);
+// One outcome: status of the C-STORE-RSP, or a failure when sent is false.
+void suboperations_count(struct suboperations *s, bool sent, uint16_t status, const char *reason);
+bool suboperations_pending(struct scp_request *rq, const struct suboperations *s, struct err *e);
+// The final response: success, B000, A702 or cancelled, with the list of failed instances.
+bool suboperations_finish(struct scp_request *rq, struct suboperations *s, struct arena *a, struct err *e);
+
+enum send_result {
+    SEND_DONE,       // the C-STORE-RQ is out: its response is due
+    SEND_IMPOSSIBLE, // the object cannot be sent on this association; *e says why; the association goes on
+    SEND_BROKEN      // the association is over
+};
+// Sends one stored object as it lies, or converted between uncompressed transfer syntaxes when the peer takes no other.
+enum send_result instance_send(struct archive *ar, struct dimse *d, const struct instance_ref *ref, const char *originator, uint16_t originator_id,
+                               uint16_t *message_id, struct err *e);
+
+#endif

@@ -1,0 +1,115 @@
+// What C-MOVE and C-GET have in common: which objects, counts, the final answer (PS3.4 C.4.2, C.4.3).
+#include <stdio.h>
+#include <string.h>
+
+#include "dicom/charset.h"
+#include "dimse/scu.h"
+#include "mod/dicom/internal.h"
+
+// The unique keys of the level and above (PS3.4 C.4.2.2.1). Keys below the level are not looked at.
+static bool read_keys(struct arena *a, const struct dcm_dataset *ds, enum model model, struct retrieve_query *out, struct err *e) {
+    enum qr_level level;
+    unsigned flags;
+    *out = (struct retrieve_query){0};
+    if (!dicom_level_of(ds, model, &level, e)) return false;
+    if (model != MODEL_STUDY_ROOT && !dcm_text_utf8(a, ds, DCM_PatientID, true, &out->patient_id, &flags, e)) return false;
+    out->patient_id = str_trim(out->patient_id);
+    if (out->patient_id.n) out->issuer = dcm_text(ds, DCM_IssuerOfPatientID);
+    if (level >= QR_STUDY) out->study_uids = dcm_text(ds, DCM_StudyInstanceUID);
+    if (level >= QR_SERIES) out->series_uids = dcm_text(ds, DCM_SeriesInstanceUID);
+    if (level >= QR_IMAGE) out->sop_instance_uids = dcm_text(ds, DCM_SOPInstanceUID);
+    const struct str own[] = {out->patient_id, out->study_uids, out->series_uids, out->sop_instance_uids};
+    static const char *const NAMES[] = {"Patient ID", "Study Instance UID", "Series Instance UID", "SOP Instance UID"};
+    if (own[level].n) return true;
+    return err_set(e, ERR_BAD_INPUT, "dicom", "the unique key of the level, %s, is missing", NAMES[level]);
+}
+
+bool suboperations_plan(struct scp_request *rq, struct arena *a, struct suboperations *out, bool *ok, struct err *e) {
+    const struct dicom_module *m = rq->session->own;
+    const struct actor who = dicom_actor(rq);
+    struct dcm_dataset *identifier;
+    struct retrieve_query query;
+    struct err why = {0};
+    *out = (struct suboperations){0};
+    if (!dicom_identifier(rq, a, &identifier, ok, e)) return false;
+    uint16_t status = DIMSE_MISMATCH;
+    bool good = read_keys(a, identifier, dicom_model_of(rq->context->abstract_syntax), &query, &why);
+    if (good) {
+        good = retrieve_list(m->archive, &who, a, &query, &out->list, &why);
+        status = why.kind == ERR_BAD_INPUT ? DIMSE_MISMATCH : DIMSE_CANNOT_COUNT;
+    }
+    if (good) {
+        out->failures = arena_zero(a, out->list.count, sizeof *out->failures, &why);
+        good = out->failures != NULL;
+    }
+    if (!good) *ok = scp_finish(rq, status, why.message, e);
+    return good;
+}
+
+void suboperations_count(struct suboperations *s, bool sent, uint16_t status, const char *reason) {
+    const struct instance_ref *ref = &s->list.refs[s->at++];
+    if (sent && status == DIMSE_SUCCESS) {
+        s->completed++;
+    } else if (sent && dimse_is_warning(status)) {
+        s->warning++;
+    } else {
+        s->failures[s->failed++] = ref;
+        snprintf(s->reason, sizeof s->reason, "%s", sent ? dimse_status_text(status) : reason);
+    }
+}
+
+static uint16_t clamp(size_t n) {
+    return n > 0xFFFF ? 0xFFFF : (uint16_t)n;
+}
+
+static void put_counts(struct dimse_command *rsp, const struct suboperations *s) {
+    rsp->completed = clamp(s->completed);
+    rsp->failed = clamp(s->failed);
+    rsp->warning = clamp(s->warning);
+    rsp->has |= DIMSE_HAS_SUBOPERATIONS;
+}
+
+static void put_remaining(struct dimse_command *rsp, const struct suboperations *s) {
+    rsp->remaining = clamp(s->list.count - s->at);
+    rsp->has |= DIMSE_HAS_REMAINING;
+}
+
+bool suboperations_pending(struct scp_request *rq, const struct suboperations *s, struct err *e) {
+    struct dimse_command rsp = dimse_response(&rq->command, DIMSE_PENDING);
+    put_counts(&rsp, s);
+    put_remaining(&rsp, s);
+    return scp_respond(rq, &rsp, NULL, 0, e);
+}
+
+// Failed SOP Instance UID List (0008,0058); {NULL, 0} when nothing failed or it cannot be made.
+static struct str failed_list(const struct scp_request *rq, const struct suboperations *s, struct arena *a, struct buf *bytes) {
+    struct buf uids;
+    struct dcm_dataset *ds = s->failed ? dcm_dataset_new(a, NULL) : NULL;
+    buf_init(&uids, DIMSE_IDENTIFIER_BYTES_MAX);
+    for (size_t i = 0; i < s->failed; i++) {
+        if (i) buf_addc(&uids, '\\');
+        buf_add_str(&uids, s->failures[i]->sop_instance_uid);
+    }
+    bool ok = ds && buf_ok(&uids, NULL) && dcm_put_text(ds, DCM_FailedSOPInstanceUIDList, DCM_VR_UI, buf_str(&uids), NULL) &&
+              dimse_encode(ds, rq->context->transfer_syntax, bytes, NULL);
+    buf_deinit(&uids);
+    return ok ? buf_str(bytes) : (struct str){NULL, 0};
+}
+
+bool suboperations_finish(struct scp_request *rq, struct suboperations *s, struct arena *a, struct err *e) {
+    bool cancelled = s->at < s->list.count && (rq->cancelled || rq->gone || scp_stopping(rq->session));
+    uint16_t status = cancelled                                 ? DIMSE_CANCEL
+                      : s->failed && s->failed == s->list.count ? DIMSE_CANNOT_SUBOPERATE
+                      : s->failed || s->warning                 ? DIMSE_SUBOPERATIONS_WARNING
+                                                                : DIMSE_SUCCESS;
+    struct dimse_command rsp = dimse_response(&rq->command, status);
+    struct buf bytes;
+    buf_init(&bytes, DIMSE_IDENTIFIER_BYTES_MAX);
+    put_counts(&rsp, s);
+    if (cancelled) put_remaining(&rsp, s);
+    if (s->failed) dimse_comment(&rsp, s->reason);
+    struct str list = failed_list(rq, s, a, &bytes);
+    bool ok = scp_respond(rq, &rsp, list.p, list.n, e);
+    buf_deinit(&bytes);
+    return ok;
+}
