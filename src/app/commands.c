@@ -5,5 +5,6 @@
 
 const struct cli_command *const COMMANDS[] = {
     &CMD_SERVE,
+    &CMD_SYNTH,
     NULL,
 };

@@ -310,7 +310,7 @@ void ul_init_acceptor(struct ul_assoc *a, const struct net_conn *conn, const str
 }
 
 bool ul_receive_request(struct ul_assoc *a, struct arena *scratch, struct pdu_associate *rq, struct err *e) {
-    struct header h;
+    struct header h = {0};
     struct str body;
     if (!await_associate(a, a->artim_ms, &h, e)) return false;
     if (!associate_body(a, h.length, scratch, &body, e)) return false;
@@ -362,7 +362,7 @@ static bool rejected(struct ul_assoc *a, struct err *e) {
 }
 
 static bool await_answer(struct ul_assoc *a, const struct pdu_associate *rq, struct arena *scratch, struct err *e) {
-    struct header h;
+    struct header h = {0};
     struct str body;
     struct pdu_associate ac;
     uint8_t type = await_associate(a, clock_mono_ms() + a->timers.artim, &h, e);
@@ -460,7 +460,7 @@ enum ul_got ul_next(struct ul_assoc *a, int64_t deadline_ms, bool wakeable, stru
         if (!ul_bytes(a, &p, &n, e)) return UL_OVER;
     while (a->state != UL_STA13 && a->state != UL_STA1) {
         if (a->pdu_left) return begin_pdv(a, pdv, e);
-        struct header h;
+        struct header h = {0};
         enum ul_got got = read_header(a, deadline_ms, wakeable, &h, e);
         if (got != UL_PDV) return got;
         if (h.type != PDU_DATA_TF) {

@@ -83,7 +83,7 @@ static bool write_slices(struct synth_series *s, const struct scene *scene, cons
     float *values = arena_zero(s->c->arena, voxels * 2, sizeof *values, e);
     if (!values) return false;
     struct synth_grid g = {.rows = size, .columns = size, .spacing_mm = field_mm / size, .thickness_mm = thickness_mm};
-    g.origin_mm[0] = g.origin_mm[1] = -(size - 1) * g.spacing_mm / 2;
+    g.origin_mm[0] = g.origin_mm[1] = -(double)(size - 1) * g.spacing_mm / 2;
     for (unsigned i = 0; i < slices; i++) {
         struct arena_mark mark = arena_mark(s->c->arena);
         g.origin_mm[2] = z_mm + (i - (slices - 1) / 2.0) * thickness_mm;

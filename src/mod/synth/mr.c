@@ -43,7 +43,7 @@ static size_t draw_head(struct synth_shape *out, const double level[TISSUES], do
 }
 
 static bool put_mr(struct dcm_dataset *ds, double tr_ms, double te_ms, struct err *e) {
-    return dcm_putz(ds, DCM_ImageType, "ORIGINAL\\PRIMARY\\M\\SE", e) && dcm_putz(ds, DCM_ScanningSequence, "SE", e) &&
+    return dcm_putz(ds, DCM_ImageType, "ORIGINAL\\PRIMARY\\OTHER", e) && dcm_putz(ds, DCM_ScanningSequence, "SE", e) &&
            dcm_putz(ds, DCM_SequenceVariant, "NONE", e) && dcm_put_empty(ds, DCM_ScanOptions, DCM_VR_CS, e) && dcm_putz(ds, DCM_MRAcquisitionType, "2D", e) &&
            dcm_put_double(ds, DCM_RepetitionTime, tr_ms, e) && dcm_put_double(ds, DCM_EchoTime, te_ms, e) && dcm_put_int(ds, DCM_EchoTrainLength, 1, e) &&
            dcm_put_double(ds, DCM_MagneticFieldStrength, 1.5, e) && dcm_put_double(ds, DCM_FlipAngle, 90, e) && dcm_putz(ds, DCM_PatientPosition, "HFS", e) &&
@@ -60,7 +60,7 @@ static bool write_weighting(struct synth_series *s, double tr_ms, double te_ms, 
     float *values = arena_zero(s->c->arena, voxels * 2, sizeof *values, e);
     if (!values) return false;
     struct synth_grid g = {.rows = size, .columns = size, .spacing_mm = 230.0 / size, .thickness_mm = 5};
-    g.origin_mm[0] = g.origin_mm[1] = -(size - 1) * g.spacing_mm / 2;
+    g.origin_mm[0] = g.origin_mm[1] = -(double)(size - 1) * g.spacing_mm / 2;
     for (unsigned i = 0; i < slices; i++) {
         struct arena_mark mark = arena_mark(s->c->arena);
         g.origin_mm[2] = 5 + (i - (slices - 1) / 2.0) * 5;

@@ -46,10 +46,10 @@ static bool put_pet_series(struct dcm_dataset *ds, unsigned slices, struct err *
 static bool put_pet_image(struct dcm_dataset *ds, unsigned index, double slope, struct err *e) {
     return dcm_putz(ds, DCM_ImageType, "ORIGINAL\\PRIMARY", e) && dcm_put_int(ds, DCM_ImageIndex, index, e) && dcm_put_double(ds, DCM_RescaleIntercept, 0, e) &&
            dcm_put_double(ds, DCM_RescaleSlope, slope, e) && dcm_put_double(ds, DCM_FrameReferenceTime, 0, e) &&
-           dcm_put_double(ds, DCM_ActualFrameDuration, 180000, e) && dcm_putz(ds, DCM_AcquisitionDate, "20250905", e) &&
-           dcm_putz(ds, DCM_AcquisitionTime, "100000", e) && dcm_put_double(ds, DCM_DecayFactor, 1, e) && dcm_putz(ds, DCM_PatientPosition, "HFS", e) &&
-           dcm_put_int(ds, DCM_AcquisitionNumber, 1, e) && dcm_put_double(ds, DCM_WindowCenter, bqml_of_suv(4), e) &&
-           dcm_put_double(ds, DCM_WindowWidth, bqml_of_suv(8), e) && dcm_putz(ds, DCM_LossyImageCompression, "00", e);
+           dcm_put_int(ds, DCM_ActualFrameDuration, 180000, e) && dcm_putz(ds, DCM_AcquisitionDate, "20250905", e) &&
+           dcm_putz(ds, DCM_AcquisitionTime, "100000", e) && dcm_put_double(ds, DCM_DecayFactor, 1, e) && dcm_put_int(ds, DCM_AcquisitionNumber, 1, e) &&
+           dcm_put_double(ds, DCM_WindowCenter, bqml_of_suv(2.5), e) && dcm_put_double(ds, DCM_WindowWidth, bqml_of_suv(5), e) &&
+           dcm_putz(ds, DCM_LossyImageCompression, "00", e);
 }
 
 static size_t draw_body(struct synth_shape *out) {

@@ -42,7 +42,7 @@ static bool put_region(struct dcm_dataset *ds, struct err *e) {
 
 static bool put_cine(struct dcm_dataset *ds, struct err *e) {
     int64_t pointer = DCM_FrameTime;
-    return dcm_putz(ds, DCM_ImageType, "ORIGINAL\\PRIMARY\\CARDIAC\\0001", e) && dcm_put_double(ds, DCM_FrameTime, US_FRAME_MS, e) &&
+    return dcm_putz(ds, DCM_ImageType, "ORIGINAL\\PRIMARY\\TTE", e) && dcm_put_double(ds, DCM_FrameTime, US_FRAME_MS, e) &&
            dcm_put_ints(ds, DCM_FrameIncrementPointer, DCM_VR_AT, &pointer, 1, e) && dcm_putz(ds, DCM_LossyImageCompression, "00", e) &&
            dcm_put_int(ds, DCM_CineRate, 25, e) && dcm_put_empty(ds, DCM_PatientOrientation, DCM_VR_CS, e) && put_region(ds, e);
 }

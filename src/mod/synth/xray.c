@@ -64,8 +64,8 @@ static bool put_code(struct dcm_dataset *ds, uint32_t sequence, const char *valu
 
 static bool put_dx(struct dcm_dataset *ds, double spacing_mm, struct err *e) {
     double spacing[2] = {spacing_mm, spacing_mm};
-    return dcm_putz(ds, DCM_PresentationIntentType, "FOR PRESENTATION", e) && dcm_putz(ds, DCM_ImageLaterality, "U", e) &&
-           put_code(ds, DCM_AnatomicRegionSequence, "51185008", "SCT", "Chest", e) &&
+    return dcm_put_empty(ds, DCM_AcquisitionContextSequence, DCM_VR_SQ, e) && dcm_putz(ds, DCM_PresentationIntentType, "FOR PRESENTATION", e) &&
+           dcm_putz(ds, DCM_ImageLaterality, "U", e) && put_code(ds, DCM_AnatomicRegionSequence, "51185008", "SCT", "Chest", e) &&
            put_code(ds, DCM_ViewCodeSequence, "399348003", "SCT", "antero-posterior", e) &&
            dcm_put_doubles(ds, DCM_ImagerPixelSpacing, DCM_VR_DS, spacing, 2, e) && dcm_putz(ds, DCM_PixelIntensityRelationship, "LOG", e) &&
            dcm_put_int(ds, DCM_PixelIntensityRelationshipSign, -1, e) && dcm_put_double(ds, DCM_RescaleIntercept, 0, e) &&
@@ -96,8 +96,8 @@ static bool write_radiograph(struct synth_series *s, bool (*put)(struct dcm_data
     struct dcm_dataset *ds = synth_instance(s, e);
     struct synth_pixels p = {ROWS, COLUMNS, 1, 1, 16, 12, false, "MONOCHROME2", pixels, (size_t)ROWS * COLUMNS * 2};
     return ds && dcm_putz(ds, DCM_ImageType, "ORIGINAL\\PRIMARY", e) && dcm_putz(ds, DCM_ViewPosition, "AP", e) &&
-           dcm_putz(ds, DCM_PatientOrientation, "L\\F", e) && dcm_putz(ds, DCM_AcquisitionNumber, "1", e) && dcm_put_double(ds, DCM_WindowCenter, 1600, e) &&
-           dcm_put_double(ds, DCM_WindowWidth, 3000, e) && put(ds, spacing_mm, e) && synth_put_pixels(ds, &p, e) && synth_store(s, ds, e);
+           dcm_putz(ds, DCM_PatientOrientation, "L\\F", e) && dcm_putz(ds, DCM_AcquisitionNumber, "1", e) && dcm_put_double(ds, DCM_WindowCenter, 2200, e) &&
+           dcm_put_double(ds, DCM_WindowWidth, 3300, e) && put(ds, spacing_mm, e) && synth_put_pixels(ds, &p, e) && synth_store(s, ds, e);
 }
 
 static bool make(struct arena *a, const struct synth_options *o, struct synth_series *s, bool (*put)(struct dcm_dataset *, double, struct err *),
