@@ -6,6 +6,7 @@
 #include "core/retrieve.h"
 #include "dicom/dataset.h"
 #include "dimse/scp.h"
+#include "dimse/send.h"
 #include "mod/dicom/dicom.h"
 
 struct commit_queue;
@@ -66,12 +67,7 @@ bool suboperations_pending(struct scp_request *rq, const struct suboperations *s
 // The final response: success, B000, A702 or cancelled, with the list of failed instances.
 bool suboperations_finish(struct scp_request *rq, struct suboperations *s, struct arena *a, struct err *e);
 
-enum send_result {
-    SEND_DONE,       // the C-STORE-RQ is out: its response is due
-    SEND_IMPOSSIBLE, // the object cannot be sent on this association; *e says why; the association goes on
-    SEND_BROKEN      // the association is over
-};
-// Sends one stored object as it lies, or converted between uncompressed transfer syntaxes when the peer takes no other.
+// As send_object.
 enum send_result instance_send(struct archive *ar, struct dimse *d, const struct instance_ref *ref, const char *originator, uint16_t originator_id,
                                uint16_t *message_id, struct err *e);
 

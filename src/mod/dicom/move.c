@@ -7,26 +7,11 @@
 #include "dimse/scu.h"
 #include "mod/dicom/internal.h"
 
-static const char *const PLAIN[] = {"1.2.840.10008.1.2.1", "1.2.840.10008.1.2", "1.2.840.10008.1.2.2"};
-
-static bool proposed(const struct scu_proposal *p, struct str class, struct str ts) {
-    for (unsigned i = 0; i < p->context_count; i++)
-        if (str_eq(p->contexts[i].abstract_syntax, class) && p->contexts[i].ts_count == 1 && str_eq(p->contexts[i].ts[0], ts)) return true;
-    return false;
-}
-
-// The contexts that an object needs: its own, and another with the rest of the uncompressed ones. false: no room for both.
 static bool propose_for(struct scu_proposal *p, const struct instance_ref *ref, struct err *e) {
-    if (proposed(p, ref->sop_class_uid, ref->ts_uid)) return true;
-    if (p->context_count + 2 > UL_CONTEXTS_MAX) return false;
-    const struct dcm_ts *ts = dcm_ts_find(ref->ts_uid);
-    const char *class = arena_strz(p->arena, ref->sop_class_uid, e), *own = arena_strz(p->arena, ref->ts_uid, e), *others[3];
-    unsigned n = 0;
-    if (!class || !own || !scu_propose(p, class, &own, 1, e)) return false;
-    if (!ts || ts->encapsulated || ts->deflated) return true;
-    for (unsigned i = 0; i < 3; i++)
-        if (strcmp(PLAIN[i], own) != 0) others[n++] = PLAIN[i];
-    return scu_propose(p, class, others, n, e);
+    char class[DCM_UID_MAX + 1], ts[DCM_UID_MAX + 1];
+    snprintf(class, sizeof class, "%.*s", STR_FMT(ref->sop_class_uid));
+    snprintf(ts, sizeof ts, "%.*s", STR_FMT(ref->ts_uid));
+    return send_propose(p, class, ts, e);
 }
 
 // Proposes for as many of the objects from s->at on as fit one association; their count.
