@@ -185,7 +185,8 @@ CREATE INDEX dead_sop ON dead (sop_instance_uid);
 -- How far the index has seen each volume: written in the same transaction as the rows.
 CREATE TABLE volumes (
     volume INTEGER PRIMARY KEY,
-    indexed_end INTEGER NOT NULL
+    indexed_end INTEGER NOT NULL,
+    finished INTEGER NOT NULL DEFAULT 0 -- the volume grows no more and has been seen to its end
 );
 
 CREATE TABLE events (

@@ -13,6 +13,7 @@
 struct archive;
 struct db_pool;
 struct vol_set;
+struct sys_file_ops;
 
 enum door { DOOR_DIMSE, DOOR_DICOMWEB, DOOR_COMMAND, DOOR_PAGE, DOOR_JOB };
 
@@ -27,9 +28,10 @@ struct actor {
 
 struct archive_options {
     const char *dir;
-    uint64_t volume_bytes; // 0: default
-    bool read_only;        // query, fsck without repair
-    bool must_exist;       // do not create
+    uint64_t volume_bytes;            // 0: default
+    bool read_only;                   // query, fsck without repair
+    bool must_exist;                  // do not create
+    const struct sys_file_ops *files; // test seam under the volumes; NULL: the system's
 };
 
 // Opens or creates; replays what the index has not seen. ERR_BUSY when another process has it, naming its pid.

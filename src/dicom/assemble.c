@@ -308,6 +308,7 @@ static enum dcm_step record_stop(struct dcm_assembler *a, const struct dcm_token
     struct dcm_element *el = push_element(a, t, e);
     if (!el) return DCM_FAIL;
     el->flags |= DCM_BY_REFERENCE;
+    a->reader.value_left = 0; // nothing of it is read: it is not half an element
     return DCM_DONE;
 }
 

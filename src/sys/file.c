@@ -200,7 +200,8 @@ bool sys_room(const struct sys_file_ops *f, const char *path, uint64_t *availabl
 bool sys_stat_fd(int fd, struct sys_stat *out, struct err *e) {
     struct stat st;
     if (fstat(fd, &st) != 0) return err_errno(e, ERR_IO, "file", "stat");
-    *out = (struct sys_stat){.size = (uint64_t)st.st_size, .writable = (st.st_mode & S_IWUSR) != 0};
+    *out = (struct sys_stat){
+        .size = (uint64_t)st.st_size, .writable = (st.st_mode & S_IWUSR) != 0, .mtime_ns = (int64_t)st.st_mtim.tv_sec * 1000000000 + st.st_mtim.tv_nsec};
     return true;
 }
 

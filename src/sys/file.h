@@ -58,6 +58,7 @@ bool sys_room(const struct sys_file_ops *f, const char *path, uint64_t *availabl
 struct sys_stat {
     uint64_t size;
     bool writable; // has an owner's write bit: our mark of a file that may still grow
+    int64_t mtime_ns;
 };
 bool sys_stat_fd(int fd, struct sys_stat *out, struct err *e);
 bool sys_mark_read_only(int fd, struct err *e);

@@ -1,0 +1,139 @@
+// Opening and closing an archive.
+#include "core/archive.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "core/index.h"
+#include "core/state.h"
+#include "sys/file.h"
+#include "sys/lockfile.h"
+
+enum { INDEX_CACHE_KIB = 1024, INDEX_CONNECTIONS = 24, PATH_BYTES = 4096 };
+
+static const char *const DOORS[] = {[DOOR_DIMSE] = "dimse", [DOOR_DICOMWEB] = "dicomweb", [DOOR_COMMAND] = "command", [DOOR_PAGE] = "page", [DOOR_JOB] = "job"};
+
+void actor_text(const struct actor *who, char out[256]) {
+    struct str name = who->aet.n ? who->aet : who->user;
+    int n = snprintf(out, 256, "%s:%.*s%s%.*s", DOORS[who->door], STR_FMT(str_sub(name, 0, 128)), who->address.n ? "@" : "",
+                     STR_FMT(str_sub(who->address, 0, 100)));
+    for (int i = 0; i < n && i < 255; i++)
+        if ((unsigned char)out[i] < 0x20 || (unsigned char)out[i] > 0x7e) out[i] = '?';
+}
+
+struct db_pool *archive_db(struct archive *a) {
+    return a->db;
+}
+
+struct vol_set *archive_volumes(struct archive *a) {
+    return a->volumes;
+}
+
+// On any thread, perhaps under the store's locks: only kept; the next commit writes it as an event.
+static void on_alarm(void *ctx, const struct err *why) {
+    struct archive *ar = ctx;
+    pthread_mutex_lock(&ar->alarm_lock);
+    ar->alarm = *why;
+    ar->alarmed = true;
+    pthread_mutex_unlock(&ar->alarm_lock);
+}
+
+static bool open_index(struct archive *ar, const struct archive_options *o, struct err *e) {
+    char path[PATH_BYTES];
+    snprintf(path, sizeof path, "%s/index.db", ar->dir);
+    (void)o;
+    return db_pool_open(&(struct db_options){.path = path, .cache_kib = INDEX_CACHE_KIB, .connections = INDEX_CONNECTIONS}, &ar->db, e) && index_open(ar, e);
+}
+
+static bool open_volumes(struct archive *ar, const struct archive_options *o, struct err *e) {
+    struct vol_options v = {.dir = ar->dir,
+                            .volume_bytes = o->volume_bytes,
+                            .read_only = o->read_only,
+                            .index = index_callbacks(ar),
+                            .known_end = index_known_end,
+                            .alarm = on_alarm,
+                            .files = o->files};
+    return vol_open(&v, &ar->volumes, e);
+}
+
+static bool load_tail(struct archive *ar, struct err *e) {
+    bool found;
+    struct db *d = db_reader(ar->db, e);
+    bool ok = d && sql_one(d, "SELECT coalesce(max(seq), 0) FROM events", NULL, 0, &ar->tail.committed, 1, &found, e);
+    db_return(ar->db, d);
+    return ok;
+}
+
+static bool catch_up(struct archive *ar, struct err *e) {
+    uint64_t count = 0;
+    if (ar->read_only) return true;
+    if (!index_replay(ar, NULL, NULL, &count, e)) return false;
+    if (count) log_line(LOG_INFO, "archive", "indexed %llu entries that the index had not seen", (unsigned long long)count);
+    return true;
+}
+
+static bool exists(const char *dir, struct err *e) {
+    struct sys_stat st;
+    int fd;
+    char path[PATH_BYTES];
+    snprintf(path, sizeof path, "%s/volumes", dir);
+    if (!sys_open(NULL, path, 0, 0, &fd, NULL)) return err_set(e, ERR_NOT_FOUND, "archive", "%s holds no archive", dir);
+    bool ok = sys_stat_fd(fd, &st, e);
+    sys_close(NULL, fd);
+    return ok;
+}
+
+static bool make_dirs(const char *dir, struct err *e) {
+    char path[PATH_BYTES];
+    snprintf(path, sizeof path, "%s", dir);
+    for (char *p = path + 1; *p; p++) {
+        if (*p != '/') continue;
+        *p = '\0';
+        if (!sys_mkdir(path, e)) return false;
+        *p = '/';
+    }
+    return sys_mkdir(path, e);
+}
+
+static bool take_lock(struct archive *ar, struct err *e) {
+    char path[PATH_BYTES];
+    snprintf(path, sizeof path, "%s/lock", ar->dir);
+    return lockfile_take(path, &ar->lock_fd, e);
+}
+
+bool archive_open(const struct archive_options *o, struct archive **out, struct err *e) {
+    *out = NULL;
+    if (strlen(o->dir) > PATH_BYTES / 2) return err_set(e, ERR_USAGE, "archive", "the data directory's path is too long");
+    if (o->must_exist ? !exists(o->dir, e) : !make_dirs(o->dir, e)) return err_wrap(e, "data directory %s", o->dir);
+    struct archive *ar = calloc(1, sizeof *ar);
+    if (!ar) return err_nomem(e, "archive");
+    ar->lock_fd = -1;
+    ar->read_only = o->read_only;
+    ar->dir = strdup(o->dir);
+    pthread_mutex_init(&ar->verified.lock, NULL);
+    pthread_mutex_init(&ar->alarm_lock, NULL);
+    events_init(ar);
+    ingest_memory_init(ar);
+    bool ok = ar->dir ? take_lock(ar, e) && open_index(ar, o, e) && open_volumes(ar, o, e) && catch_up(ar, e) && load_tail(ar, e) : err_nomem(e, "archive");
+    if (ok)
+        *out = ar;
+    else
+        archive_close(ar);
+    return ok;
+}
+
+void archive_close(struct archive *ar) {
+    if (!ar) return;
+    vol_close(ar->volumes);
+    index_close(ar);
+    db_pool_close(ar->db);
+    ingest_memory_deinit(ar);
+    events_deinit(ar);
+    pthread_mutex_destroy(&ar->verified.lock);
+    pthread_mutex_destroy(&ar->alarm_lock);
+    lockfile_drop(ar->lock_fd);
+    free(ar->dir);
+    free(ar);
+}

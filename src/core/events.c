@@ -1,0 +1,199 @@
+// The event log.
+#include "core/events.h"
+
+#include <errno.h>
+#include <time.h>
+
+#include "base/clock.h"
+#include "core/state.h"
+#include "sys/digest.h"
+
+static const char SELECT_AFTER[] = "SELECT seq, time_ms, type, actor, study_uid, series_uid, sop_instance_uid, detail, hash FROM events WHERE seq > ?1 "
+                                   "ORDER BY seq LIMIT ?2";
+
+void events_init(struct archive *ar) {
+    pthread_condattr_t attr;
+    pthread_condattr_init(&attr);
+    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+    pthread_mutex_init(&ar->tail.lock, NULL);
+    pthread_cond_init(&ar->tail.grew, &attr);
+    pthread_condattr_destroy(&attr);
+}
+
+void events_deinit(struct archive *ar) {
+    pthread_mutex_destroy(&ar->tail.lock);
+    pthread_cond_destroy(&ar->tail.grew);
+}
+
+// hash(n) = SHA-256(hash(n-1) || seq || time || type || actor || subject || detail): numbers as 8 bytes, texts after their length, little endian.
+static bool chain(const uint8_t before[32], const struct event *ev, uint8_t out[32], struct err *e) {
+    const struct str texts[] = {ev->type, ev->actor, ev->study_uid, ev->series_uid, ev->sop_instance_uid, ev->detail};
+    uint8_t bytes[2048];
+    size_t n = 0, need = 32 + 16;
+    for (unsigned i = 0; i < 6; i++) need += 8 + texts[i].n;
+    if (need > sizeof bytes) { // rare: long details
+        struct digest d = {0};
+        if (!digest_init(&d, e)) return false;
+        digest_add(&d, before, 32);
+        digest_add(&d, &ev->seq, 8);
+        digest_add(&d, &ev->time_ms, 8);
+        for (unsigned i = 0; i < 6; i++) {
+            uint64_t length = texts[i].n;
+            digest_add(&d, &length, 8);
+            digest_add(&d, texts[i].p, texts[i].n);
+        }
+        bool ok = digest_final(&d, out, e);
+        digest_deinit(&d);
+        return ok;
+    }
+    memcpy(bytes, before, 32), n = 32;
+    memcpy(bytes + n, &ev->seq, 8), n += 8;
+    memcpy(bytes + n, &ev->time_ms, 8), n += 8;
+    for (unsigned i = 0; i < 6; i++) {
+        uint64_t length = texts[i].n;
+        memcpy(bytes + n, &length, 8), n += 8;
+        if (length) memcpy(bytes + n, texts[i].p, length), n += length;
+    }
+    return digest_of(bytes, n, out, e);
+}
+
+static bool load_tail(struct archive *ar, struct db *writer, struct err *e) {
+    struct event_tail *t = &ar->tail;
+    if (t->known) return true;
+    struct db_stmt *s = db_prepare(writer, "SELECT seq, time_ms, hash FROM events ORDER BY seq DESC LIMIT 1", e);
+    if (!s) return false;
+    enum db_step step = db_next(s, e);
+    t->seq = t->time_ms = 0;
+    memset(t->hash, 0, sizeof t->hash);
+    if (step == DB_ROW) {
+        struct str hash = db_blob(s, 2);
+        t->seq = db_int(s, 0);
+        t->time_ms = db_int(s, 1);
+        memcpy(t->hash, hash.p, hash.n < 32 ? hash.n : 32);
+    }
+    db_done(s);
+    t->known = step != DB_FAIL;
+    return t->known;
+}
+
+static struct str not_null(struct str s) {
+    return s.p ? s : STR_LIT("");
+}
+
+bool event_append(struct archive *ar, struct db *writer, struct event *ev, struct err *e) {
+    struct event_tail *t = &ar->tail;
+    if (!load_tail(ar, writer, e)) return false;
+    int64_t now = clock_wall_ms();
+    ev->seq = t->seq + 1;
+    ev->time_ms = now > t->time_ms ? now : t->time_ms; // a clock that jumps back changes no order
+    if (!chain(t->hash, ev, ev->hash, e)) return false;
+    struct db_stmt *s = db_prepare(writer, "INSERT INTO events VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)", e);
+    if (!s) return false;
+    const struct str texts[] = {ev->type, ev->actor, ev->study_uid, ev->series_uid, ev->sop_instance_uid, ev->detail};
+    db_bind_int(s, 1, ev->seq);
+    db_bind_int(s, 2, ev->time_ms);
+    for (int i = 0; i < 6; i++) db_bind_text(s, 3 + i, not_null(texts[i]));
+    db_bind_blob(s, 9, (struct str){(const char *)ev->hash, 32});
+    bool ok = db_next(s, e) == DB_END;
+    db_done(s);
+    if (!ok) return false;
+    t->seq = ev->seq;
+    t->time_ms = ev->time_ms;
+    memcpy(t->hash, ev->hash, 32);
+    return true;
+}
+
+void events_settle(struct archive *ar, bool committed) {
+    struct event_tail *t = &ar->tail;
+    if (!committed) {
+        t->known = false;
+        return;
+    }
+    if (!t->known) return;
+    pthread_mutex_lock(&t->lock);
+    if (t->seq > t->committed) {
+        t->committed = t->seq;
+        pthread_cond_broadcast(&t->grew);
+    }
+    pthread_mutex_unlock(&t->lock);
+}
+
+int64_t events_last(struct archive *ar) {
+    pthread_mutex_lock(&ar->tail.lock);
+    int64_t last = ar->tail.committed;
+    pthread_mutex_unlock(&ar->tail.lock);
+    return last;
+}
+
+bool events_wait(struct archive *ar, int64_t seq, int timeout_ms) {
+    struct timespec until;
+    clock_gettime(CLOCK_MONOTONIC, &until);
+    until.tv_sec += timeout_ms / 1000;
+    until.tv_nsec += (long)(timeout_ms % 1000) * 1000000;
+    if (until.tv_nsec >= 1000000000) until.tv_sec++, until.tv_nsec -= 1000000000;
+    pthread_mutex_lock(&ar->tail.lock);
+    int waited = 0;
+    while (ar->tail.committed <= seq && waited != ETIMEDOUT) waited = pthread_cond_timedwait(&ar->tail.grew, &ar->tail.lock, &until);
+    bool there = ar->tail.committed > seq;
+    pthread_mutex_unlock(&ar->tail.lock);
+    return there;
+}
+
+static bool take(struct arena *a, struct db_stmt *s, struct event *ev, struct err *e) {
+    struct str *texts[] = {&ev->type, &ev->actor, &ev->study_uid, &ev->series_uid, &ev->sop_instance_uid, &ev->detail};
+    ev->seq = db_int(s, 0);
+    ev->time_ms = db_int(s, 1);
+    for (int i = 0; i < 6; i++)
+        if (!arena_dup(a, db_text(s, 2 + i), texts[i], e)) return false;
+    struct str hash = db_blob(s, 8);
+    if (hash.n != 32) return err_set(e, ERR_CORRUPT, "events", "event %lld has no whole hash", (long long)ev->seq);
+    memcpy(ev->hash, hash.p, 32);
+    return true;
+}
+
+static bool read_after(struct db *d, struct arena *a, int64_t seq, unsigned max, struct event *out, unsigned *n, struct err *e) {
+    struct db_stmt *s = db_prepare(d, SELECT_AFTER, e);
+    if (!s) return false;
+    db_bind_int(s, 1, seq);
+    db_bind_int(s, 2, max);
+    enum db_step step = DB_ROW;
+    bool ok = true;
+    for (*n = 0; ok && *n < max && (step = db_next(s, e)) == DB_ROW; ++*n) ok = take(a, s, &out[*n], e);
+    db_done(s);
+    return ok && step != DB_FAIL;
+}
+
+bool events_after(struct archive *ar, struct arena *a, int64_t seq, unsigned max, struct event **out, unsigned *n, struct err *e) {
+    *n = 0;
+    *out = arena_zero(a, max, sizeof **out, e);
+    struct db *d = *out ? db_reader(ar->db, e) : NULL;
+    if (!d) return false;
+    bool ok = read_after(d, a, seq, max, *out, n, e);
+    db_return(ar->db, d);
+    return ok;
+}
+
+bool events_verify(struct archive *ar, int64_t *checked, struct err *e) {
+    enum { BATCH = 256 };
+    uint8_t before[32] = {0}, hash[32];
+    int64_t seq = 0, time_ms = 0;
+    struct arena a;
+    arena_init(&a, 64 << 20);
+    bool ok = true;
+    for (unsigned n = 1; ok && n;) {
+        struct event *list;
+        arena_reset(&a);
+        ok = events_after(ar, &a, seq, BATCH, &list, &n, e);
+        for (unsigned i = 0; ok && i < n; i++) {
+            ok = chain(before, &list[i], hash, e);
+            bool fits = ok && list[i].seq == seq + 1 && list[i].time_ms >= time_ms && memcmp(hash, list[i].hash, 32) == 0;
+            if (ok && !fits) ok = err_set(e, ERR_CORRUPT, "events", "the chain of events breaks at number %lld", (long long)(seq + 1));
+            seq++;
+            time_ms = list[i].time_ms;
+            memcpy(before, hash, 32);
+        }
+    }
+    arena_deinit(&a);
+    *checked = seq;
+    return ok;
+}

@@ -1,0 +1,326 @@
+// The two callbacks of the volume writer: what a put is, and the transaction that makes its group findable.
+#include "core/index.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/limits.h"
+#include "base/log.h"
+#include "sys/zstd.h"
+#include "text/json.h"
+
+enum { SCRATCH_BYTES_MAX = 64 << 20, COMPARE_BYTES = 64 * 1024 };
+
+// ---- made ready by the sender ----
+
+struct shifted {
+    const struct dcm_source *file;
+    uint64_t by;
+};
+
+static bool read_shifted(void *ctx, uint64_t offset, void *p, size_t n, struct err *e) {
+    const struct shifted *s = ctx;
+    return s->file->read_at(s->file->ctx, offset + s->by, p, n, e);
+}
+
+bool index_prepare(struct archive *ar, struct arena *a, const struct dcm_object *o, uint64_t shift, const struct dcm_source *source, uint64_t length,
+                   struct index_put *out, struct err *e) {
+    struct shifted shifted = {source, shift};
+    struct dcm_source stream = {read_shifted, &shifted};
+    struct facts *f = &out->facts;
+    out->arena = a;
+    out->source = source;
+    out->length = length;
+    buf_init(&out->header, DCM_HEADER_BYTES_MAX * 2UL);
+    if (!facts_read(a, o, &stream, length - shift, f, e)) return false;
+    out->base = bases_get(&ar->index->bases, f->place);
+    if (!out->base && !index_describe(out, e)) return false;
+    if (!header_pack(a, f, &stream, &out->header_kind, &out->header_plain, e)) return false;
+    f->dataset_offset += shift;
+    f->header_end += shift;
+    if (f->pixel_offset) f->pixel_offset += shift;
+    return zstd_compress(out->header_plain, out->base ? out->base->bytes : (struct str){NULL, 0}, &out->header, e);
+}
+
+void index_put_deinit(struct index_put *p) {
+    buf_deinit(&p->header);
+    bases_release(p->base);
+    p->base = NULL;
+}
+
+// ---- classify ----
+
+// What is kept under a SOP Instance UID already.
+struct kept {
+    struct vol_loc loc;
+    uint64_t dataset_offset;
+    int64_t state;
+    bool same_digest, same_ts;
+};
+
+static bool same_bytes(struct index *ix, const struct index_put *p, const struct kept *k, bool *same, struct err *e) {
+    struct arena_mark m = arena_mark(&ix->scratch);
+    char *a = arena_alloc(&ix->scratch, COMPARE_BYTES, e), *b = a ? arena_alloc(&ix->scratch, COMPARE_BYTES, e) : NULL;
+    uint64_t length = p->length - p->facts.dataset_offset;
+    bool ok = b;
+    *same = true;
+    for (uint64_t at = 0, n; ok && *same && at < length; at += n) {
+        n = length - at < COMPARE_BYTES ? length - at : COMPARE_BYTES;
+        ok = p->source->read_at(p->source->ctx, p->facts.dataset_offset + at, a, n, e) && vol_read_at(ix->ar->volumes, k->loc, k->dataset_offset + at, b, n, e);
+        *same = ok && memcmp(a, b, n) == 0;
+    }
+    arena_rewind(&ix->scratch, m);
+    return ok;
+}
+
+// The same data set in the same transfer syntax is the same object, whatever its meta header says of who sent it.
+static bool is_same(struct index *ix, const struct index_put *p, const struct kept *k, bool *same, struct err *e) {
+    *same = k->same_digest;
+    if (*same || !k->same_ts || k->state != 0) return true;
+    if (k->loc.length - k->dataset_offset != p->length - p->facts.dataset_offset) return true;
+    return same_bytes(ix, p, k, same, e);
+}
+
+static void take_kept(struct db_stmt *s, const struct vol_entry *en, const struct index_put *p, struct kept *k) {
+    *k = (struct kept){
+        .loc = {(uint32_t)db_int(s, 0), (uint64_t)db_int(s, 1), (uint64_t)db_int(s, 2)}, .dataset_offset = (uint64_t)db_int(s, 3), .state = db_int(s, 6)};
+    k->same_digest = str_eq(db_blob(s, 4), (struct str){(const char *)en->digest, VOL_DIGEST_BYTES});
+    k->same_ts = str_eq(db_text(s, 5), p->facts.ts_uid);
+}
+
+static bool find_served(struct db *d, const struct vol_entry *en, const struct index_put *p, struct kept *k, bool *found, struct err *e) {
+    struct db_stmt *s = db_prepare(d, "SELECT volume, offset, length, dataset_offset, digest, ts_uid, state FROM instances WHERE sop_instance_uid = ?1", e);
+    if (!s) return false;
+    db_bind_text(s, 1, p->facts.sop_uid);
+    enum db_step step = db_next(s, e);
+    *found = step == DB_ROW;
+    if (*found) take_kept(s, en, p, k);
+    db_done(s);
+    return step != DB_FAIL;
+}
+
+static bool find_conflict(struct index *ix, struct db *d, const struct vol_entry *en, const struct index_put *p, bool *found, struct err *e) {
+    struct db_stmt *s = db_prepare(d,
+                                   "SELECT volume, offset, length, dataset_offset, digest, ts_uid, 0 FROM conflicts WHERE sop_instance_uid = ?1 AND "
+                                   "kind = 'bytes'",
+                                   e);
+    if (!s) return false;
+    db_bind_text(s, 1, p->facts.sop_uid);
+    enum db_step step;
+    struct kept k;
+    bool ok = true;
+    *found = false;
+    while (ok && !*found && (step = db_next(s, e)) != DB_END) {
+        ok = step == DB_ROW;
+        if (!ok) break;
+        take_kept(s, en, p, &k);
+        ok = is_same(ix, p, &k, found, e);
+    }
+    db_done(s);
+    return ok;
+}
+
+bool index_compare(struct index *ix, struct db *d, const struct vol_entry *en, const struct index_put *p, enum index_kept *out, struct err *e) {
+    struct kept k = {0};
+    bool found, same = false;
+    *out = INDEX_NEW;
+    if (!find_served(d, en, p, &k, &found, e)) return false;
+    if (found && !is_same(ix, p, &k, &same, e)) return false;
+    if (found) *out = !same ? INDEX_OTHER : k.state ? INDEX_SAME_DAMAGED : INDEX_SAME;
+    if (same) return true;
+    if (!find_conflict(ix, d, en, p, &same, e)) return false;
+    if (same) *out = INDEX_SAME_CONFLICT;
+    return true;
+}
+
+static bool same_put(const struct vol_put *a, const struct vol_put *b) {
+    return memcmp(a->entry.digest, b->entry.digest, VOL_DIGEST_BYTES) == 0;
+}
+
+// Among those before it in the same group: *taken when its SOP Instance UID is there, *same when these very bytes are.
+static void find_earlier(const struct vol_put *put, struct vol_put *const *earlier, size_t n, const struct vol_put **taken, const struct vol_put **same) {
+    *taken = *same = NULL;
+    for (size_t i = n; i > 0; i--) {
+        const struct vol_put *o = earlier[i - 1];
+        if (o->outcome == VOL_KNOWN || o->entry.kind > VOL_CONFLICT || !str_eq(o->entry.sop, put->entry.sop)) continue;
+        *taken = o;
+        if (same_put(o, put)) *same = o;
+    }
+}
+
+static void be_known(struct vol_put *put, struct index_put *p, bool conflict) {
+    put->outcome = VOL_KNOWN;
+    p->known_conflict = conflict;
+    if (conflict)
+        snprintf(p->reason, sizeof p->reason, "SOP Instance UID %.*s is taken by other bytes; this copy is kept beside them already",
+                 STR_FMT(p->facts.sop_uid));
+}
+
+static bool classify_object(struct index *ix, struct vol_put *put, struct vol_put *const *earlier, size_t n, struct err *e) {
+    struct index_put *p = put->user;
+    const struct vol_put *taken, *twin;
+    put->outcome = VOL_STORED;
+    find_earlier(put, earlier, n, &taken, &twin);
+    if (twin) return be_known(put, p, twin->outcome == VOL_STORED_CONFLICT), true;
+    enum index_kept kept = INDEX_NEW;
+    if (!index_compare(ix, ix->reader, &put->entry, p, &kept, e)) return false;
+    if (kept == INDEX_SAME || kept == INDEX_SAME_CONFLICT) return be_known(put, p, kept == INDEX_SAME_CONFLICT), true;
+    if (!taken && kept != INDEX_OTHER) return true;
+    put->outcome = VOL_STORED_CONFLICT;
+    put->entry.kind = VOL_CONFLICT;
+    snprintf(p->reason, sizeof p->reason, "SOP Instance UID %.*s is taken by other bytes; the first stays, this copy is kept beside it",
+             STR_FMT(p->facts.sop_uid));
+    return true;
+}
+
+static bool classify_quarantine(struct index *ix, struct vol_put *put, struct vol_put *const *earlier, size_t n, struct err *e) {
+    int64_t one;
+    bool found = false;
+    for (size_t i = 0; i < n; i++) found |= earlier[i]->entry.kind == VOL_QUARANTINE && same_put(earlier[i], put);
+    if (!found &&
+        !sql_one(ix->reader, "SELECT 1 FROM quarantine WHERE digest = ?1", SQL_VALUES(SQL_B(put->entry.digest, VOL_DIGEST_BYTES)), &one, 1, &found, e))
+        return false;
+    put->outcome = found ? VOL_KNOWN : VOL_STORED_QUARANTINE;
+    return true;
+}
+
+// A commit that failed left entries behind that nobody knows of: they come first, so that a second sending finds them.
+static bool close_gap(struct index *ix, struct err *e) {
+    uint64_t count;
+    if (!ix->gap) return true;
+    if (!index_replay(ix->ar, NULL, NULL, &count, e)) return err_wrap(e, "the index is behind its volumes and cannot catch up");
+    ix->gap = false;
+    log_line(LOG_WARN, "index", "caught up with the volumes after a failed commit: %llu entries", (unsigned long long)count);
+    return true;
+}
+
+static bool classify(void *ctx, struct vol_put *put, struct vol_put *const *earlier, size_t n, struct err *e) {
+    struct index *ix = ((struct archive *)ctx)->index;
+    const struct index_put *p = put->user;
+    // Only before the first of a group: what a group has not committed is not the index's to see.
+    if (n == 0 && !close_gap(ix, e)) return false;
+    put->outcome = VOL_STORED;
+    if (p->what == INDEX_MOVE) return true;
+    if (put->entry.kind == VOL_OBJECT || put->entry.kind == VOL_CONFLICT) return classify_object(ix, put, earlier, n, e);
+    return put->entry.kind != VOL_QUARANTINE || classify_quarantine(ix, put, earlier, n, e);
+}
+
+// ---- commit ----
+
+static bool apply(struct index *ix, struct db *w, const struct vol_put *put, struct err *e) {
+    struct index_put *p = put->user;
+    const struct vol_entry *en = &put->entry;
+    if (put->outcome == VOL_KNOWN) return true;
+    if (p->what == INDEX_MOVE) return kill_moved(ix, w, en, p->from, e);
+    switch (en->kind) {
+    case VOL_OBJECT:
+        return rows_object(ix, w, en, p, e);
+    case VOL_CONFLICT:
+        return rows_conflict(ix, w, en, p, e);
+    case VOL_QUARANTINE:
+        return rows_quarantine(ix, w, en, en->note, e);
+    case VOL_TOMBSTONE:
+        return kill_tombstone(ix, w, en, p->tombstone, e);
+    case VOL_RECORD:
+        return rows_record(w, en, e);
+    }
+    return err_set(e, ERR_INTERNAL, "index", "entry of kind %d", en->kind);
+}
+
+bool index_set_position(struct db *w, uint32_t volume, uint64_t end, struct err *e) {
+    return volume == 0 || sql_run(w,
+                                  "INSERT INTO volumes (volume, indexed_end) VALUES (?1, ?2) ON CONFLICT (volume) DO UPDATE SET indexed_end = "
+                                  "max(indexed_end, ?2)",
+                                  SQL_VALUES(SQL_I(volume), SQL_I(end)), e);
+}
+
+// The store's alarm becomes an event with the next commit.
+static bool write_alarm(struct index *ix, struct db *w, struct err *e) {
+    struct archive *ar = ix->ar;
+    pthread_mutex_lock(&ar->alarm_lock);
+    bool alarmed = ar->alarmed;
+    struct err why = ar->alarm;
+    ar->alarmed = false;
+    pthread_mutex_unlock(&ar->alarm_lock);
+    if (!alarmed) return true;
+    struct buf detail;
+    struct json_writer j;
+    buf_init(&detail, 64 * 1024);
+    json_init(&j, &detail, false);
+    json_begin_object(&j);
+    json_put_strz(&j, "message", why.message);
+    json_end_object(&j);
+    struct event ev = {.type = STR_LIT("store.alarm"), .actor = STR_LIT("job:store"), .detail = buf_str(&detail)};
+    bool ok = buf_ok(&detail, e) && event_append(ar, w, &ev, e);
+    buf_deinit(&detail);
+    return ok;
+}
+
+static bool write_group(struct index *ix, struct db *w, struct vol_put *const *puts, size_t n, uint32_t volume, uint64_t end, struct err *e) {
+    if (!db_begin(w, e)) return false;
+    for (size_t i = 0; i < n; i++)
+        if (!apply(ix, w, puts[i], e)) return false;
+    return write_alarm(ix, w, e) && places_flush(ix, w, e) && figures_flush(ix, w, e) && index_set_position(w, volume, end, e) && db_commit(w, e);
+}
+
+void index_forget(struct index *ix) {
+    places_clear(ix);
+    memset(ix->figures, 0, sizeof ix->figures);
+    bases_clear(&ix->bases);
+}
+
+static bool commit(void *ctx, struct vol_put *const *puts, size_t n, uint32_t volume, uint64_t end, struct err *e) {
+    struct archive *ar = ctx;
+    struct index *ix = ar->index;
+    if (volume == 0) return true; // all known
+    struct db *w = db_writer(ar->db, e);
+    if (!w) return false;
+    arena_reset(&ix->scratch);
+    bool ok = write_group(ix, w, puts, n, volume, end, e);
+    if (!ok) {
+        db_rollback(w);
+        index_forget(ix);
+        ix->gap = true;
+    }
+    events_settle(ar, ok);
+    db_return(ar->db, w);
+    return ok;
+}
+
+// ---- life ----
+
+struct vol_index index_callbacks(struct archive *ar) {
+    return (struct vol_index){.ctx = ar, .classify = classify, .commit = commit};
+}
+
+uint64_t index_known_end(void *ctx, uint32_t volume) {
+    struct archive *ar = ctx;
+    int64_t end = 0;
+    bool found;
+    struct db *d = db_reader(ar->db, NULL);
+    if (!d) return 0;
+    if (!sql_one(d, "SELECT indexed_end FROM volumes WHERE volume = ?1", SQL_VALUES(SQL_I(volume)), &end, 1, &found, NULL)) end = 0;
+    db_return(ar->db, d);
+    return (uint64_t)end;
+}
+
+bool index_open(struct archive *ar, struct err *e) {
+    struct index *ix = calloc(1, sizeof *ix);
+    if (!ix) return err_nomem(e, "index");
+    ix->ar = ar;
+    arena_init(&ix->scratch, SCRATCH_BYTES_MAX);
+    bases_init(&ix->bases);
+    ar->index = ix;
+    ix->reader = db_reader(ar->db, e);
+    return ix->reader;
+}
+
+void index_close(struct archive *ar) {
+    struct index *ix = ar->index;
+    if (!ix) return;
+    db_return(ar->db, ix->reader);
+    bases_deinit(&ix->bases);
+    arena_deinit(&ix->scratch);
+    free(ix);
+    ar->index = NULL;
+}

@@ -1,0 +1,139 @@
+// The index's part in every commit: what an entry of a volume means in rows. One code path for ingest, replay, reindex, deletion and compaction.
+#ifndef GANTRY_CORE_INDEX_H
+#define GANTRY_CORE_INDEX_H
+
+#include "core/bases.h"
+#include "core/events.h"
+#include "core/header.h"
+#include "core/state.h"
+
+enum index_what {
+    INDEX_ADD,  // a new entry: object, conflicting copy, quarantined bytes, tombstone or record, as entry.kind says
+    INDEX_MOVE, // a copy of the entry at `from`, which dies (compaction)
+};
+
+enum { INDEX_REASON_MAX = 256 };
+
+// vol_put.user: all that the commit needs, made ready on the sender's thread.
+struct index_put {
+    enum index_what what;
+    struct arena *arena; // of the sender, who waits: the writer's thread may use it
+    struct facts facts;  // objects and conflicting copies; offsets from the start of the file
+    const struct dcm_source *source;
+    uint64_t length; // of the file
+    bool described;  // study and series are filled
+    struct study_facts study;
+    struct series_facts series;
+    enum header_kind header_kind;
+    struct str header_plain; // packed, before compression
+    struct buf header;       // compressed, against base when there is one
+    struct base *base;
+    struct str tombstone; // its JSON
+    struct vol_loc from;  // INDEX_MOVE
+    bool damaged;         // replay: the bytes do not match their digest
+    // result
+    bool patient_conflict; // stored and served, but its study is also under another patient
+    bool known_conflict;   // VOL_KNOWN because this conflicting copy is kept already
+    char reason[INDEX_REASON_MAX];
+};
+
+// Reads the facts and makes the rows' content ready. shift: bytes of the file before the stream that o was read from; source reads the file.
+bool index_prepare(struct archive *ar, struct arena *a, const struct dcm_object *o, uint64_t shift, const struct dcm_source *source, uint64_t length,
+                   struct index_put *out, struct err *e);
+void index_put_deinit(struct index_put *p);
+
+bool index_open(struct archive *ar, struct err *e);
+void index_close(struct archive *ar);
+struct vol_index index_callbacks(struct archive *ar);
+// Where the index has seen a volume to (vol_options.known_end).
+uint64_t index_known_end(void *ctx, uint32_t volume);
+
+// Indexes what volumes hold beyond the index's positions; *count entries were new. Before ingest begins, or on the writer's thread.
+bool index_replay(struct archive *ar, void (*on_progress)(void *ctx, uint64_t done, uint64_t total), void *ctx, uint64_t *count, struct err *e);
+// The header of an object in a volume. chunk: room to read through.
+bool index_read_object(struct arena *a, struct vol_set *vs, struct vol_loc loc, char *chunk, size_t chunk_n, struct dcm_object *out, struct err *e);
+// Rebuilding: tombstones of all volumes first, so that replay skips what they name.
+bool index_collect_tombstones(struct archive *ar, struct err *e);
+
+// ---- within the writer's transaction (rows.c, kill.c) ----
+
+enum { PLACES_MAX = 256 };
+
+// A series row lately written to, with the counts that are not yet in it.
+struct place {
+    bool used, dirty;
+    uint8_t key[FACTS_PLACE_BYTES];
+    int64_t patient, study, series, header_base;
+    bool patient_conflict;
+    int64_t instances, bytes, changed_ms;
+    char sop_classes[512];
+};
+
+enum figure { FIGURE_PATIENTS, FIGURE_STUDIES, FIGURE_SERIES, FIGURE_INSTANCES, FIGURE_BYTES, FIGURE_CONFLICTS, FIGURE_QUARANTINED, FIGURE_COUNT };
+extern const char *const FIGURE_NAMES[FIGURE_COUNT];
+
+struct index {
+    struct archive *ar;
+    struct db *reader; // of the writer's thread
+    struct bases bases;
+    struct place places[PLACES_MAX];
+    unsigned dirty[PLACES_MAX], dirty_count;
+    int64_t figures[FIGURE_COUNT]; // changes of this transaction
+    struct arena scratch;
+    bool gap;    // a commit failed: the volumes hold entries that the index has not seen
+    bool silent; // rebuilding under a log that was carried over: no events
+};
+
+// An entry becomes rows. ERR_NONE and nothing done when it is there already.
+bool rows_object(struct index *ix, struct db *w, const struct vol_entry *en, struct index_put *p, struct err *e);
+bool rows_conflict(struct index *ix, struct db *w, const struct vol_entry *en, const struct index_put *p, struct err *e);
+bool rows_quarantine(struct index *ix, struct db *w, const struct vol_entry *en, struct str reason, struct err *e);
+bool rows_record(struct db *w, const struct vol_entry *en, struct err *e);
+bool rows_dead(struct db *w, struct vol_loc loc, struct str sop, const char *why, struct err *e);
+// The series row of an object, made when it is new (places.c).
+struct place *places_get(struct index *ix, struct db *w, const struct vol_entry *en, struct index_put *p, struct err *e);
+void places_touch(struct index *ix, struct place *place);
+// Writes counts and figures out.
+bool places_flush(struct index *ix, struct db *w, struct err *e);
+void places_clear(struct index *ix);
+bool figures_flush(struct index *ix, struct db *w, struct err *e);
+// Study and series texts when the sender left them out.
+bool index_describe(struct index_put *p, struct err *e);
+bool index_event(struct index *ix, struct db *w, struct event *ev, struct err *e);
+
+enum index_kept {
+    INDEX_NEW,           // nothing is kept under its SOP Instance UID
+    INDEX_SAME,          // the same object
+    INDEX_SAME_DAMAGED,  // the same, but those bytes are damaged
+    INDEX_SAME_CONFLICT, // the same as a conflicting copy
+    INDEX_OTHER,         // other bytes
+};
+// What an object is to those that d sees.
+bool index_compare(struct index *ix, struct db *d, const struct vol_entry *en, const struct index_put *p, enum index_kept *out, struct err *e);
+bool index_set_position(struct db *w, uint32_t volume, uint64_t end, struct err *e);
+// After a rollback: nothing remembered counts.
+void index_forget(struct index *ix);
+
+// Writes what a tombstone names as dead, whatever lies there or not.
+bool kill_collect(struct db *w, struct str json, struct err *e);
+// What a tombstone names dies.
+bool kill_tombstone(struct index *ix, struct db *w, const struct vol_entry *en, struct str json, struct err *e);
+// The entry is at its new place; the old one is dead.
+bool kill_moved(struct index *ix, struct db *w, const struct vol_entry *en, struct vol_loc from, struct err *e);
+
+// Runs one statement with these parameters; false on failure. Changed rows: db_changes.
+struct sql_value {
+    enum { SQL_INT, SQL_TEXT, SQL_BLOB, SQL_NULL } kind;
+    int64_t i;
+    struct str s;
+};
+bool sql_run(struct db *d, const char *sql, const struct sql_value *values, int n, struct err *e);
+// As sql_run for a query of one row: *found says whether there was one, out gets its first n_out columns as integers.
+bool sql_one(struct db *d, const char *sql, const struct sql_value *values, int n, int64_t *out, int n_out, bool *found, struct err *e);
+#define SQL_I(v) ((struct sql_value){SQL_INT, (int64_t)(v), {NULL, 0}})
+#define SQL_T(v) ((struct sql_value){SQL_TEXT, 0, (v)})
+#define SQL_B(p, n) ((struct sql_value){SQL_BLOB, 0, {(const char *)(p), (n)}})
+#define SQL_OPT(has, v) ((struct sql_value){(has) ? SQL_INT : SQL_NULL, (int64_t)(v), {NULL, 0}})
+#define SQL_VALUES(...) (const struct sql_value[]){__VA_ARGS__}, (int)(sizeof((const struct sql_value[]){__VA_ARGS__}) / sizeof(struct sql_value))
+
+#endif

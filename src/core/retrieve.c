@@ -1,0 +1,212 @@
+// Retrieve: lists of objects from the index, their headers from the index, their bytes from the volumes.
+#include "core/retrieve.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/limits.h"
+#include "core/index.h"
+#include "sys/zstd.h"
+#include "text/json.h"
+
+enum { SQL_BYTES = 2048 };
+
+// A backslash-separated list as a JSON array for json_each; what is no UID matches nothing and is left out.
+static bool uid_array(struct arena *a, struct str list, struct str *out, struct err *e) {
+    char *p = arena_alloc(a, list.n * 3 + 3, e);
+    size_t n = 0;
+    if (!p) return false;
+    p[n++] = '[';
+    while (list.p) {
+        struct str uid = dcm_uid_trim(str_trim(str_split(&list, '\\')));
+        if (!dcm_uid_valid(uid, false)) continue;
+        if (n > 1) p[n++] = ',';
+        p[n++] = '"';
+        memcpy(p + n, uid.p, uid.n);
+        n += uid.n;
+        p[n++] = '"';
+    }
+    p[n++] = ']';
+    *out = (struct str){p, n};
+    return true;
+}
+
+#define COLUMNS                                                                                                                                 \
+    "SELECT i.id, st.study_uid, se.series_uid, i.sop_instance_uid, i.sop_class_uid, i.ts_uid, i.volume, i.offset, i.length, i.dataset_offset, " \
+    "i.pixel_offset, i.pixel_length, i.frames, i.rows, i.columns, i.digest FROM "
+#define ORDER " ORDER BY st.study_uid, st.id, se.number, se.series_uid, se.id, i.number, i.sop_instance_uid"
+
+// The deepest list decides where the search begins; CROSS JOIN keeps the order as it is written.
+static void make_sql(const struct retrieve_query *q, char sql[SQL_BYTES]) {
+    const char *from = q->sop_instance_uids.n ? "instances i CROSS JOIN series se ON se.id = i.series CROSS JOIN studies st ON st.id = se.study"
+                       : q->study_uids.n || (!q->series_uids.n && q->patient_id.n)
+                           ? "studies st CROSS JOIN series se ON se.study = st.id CROSS JOIN instances i ON i.series = se.id"
+                           : "series se CROSS JOIN studies st ON st.id = se.study CROSS JOIN instances i ON i.series = se.id";
+    const char *study = q->study_uids.n && (q->sop_instance_uids.n == 0) ? " AND st.study_uid IN (SELECT value FROM json_each(?1))"
+                        : q->study_uids.n                                ? " AND +st.study_uid IN (SELECT value FROM json_each(?1))"
+                                                                         : "";
+    snprintf(sql, SQL_BYTES, COLUMNS "%s WHERE 1%s%s%s%s%s" ORDER, from, study,
+             q->series_uids.n ? " AND se.series_uid IN (SELECT value FROM json_each(?2))" : "",
+             q->sop_instance_uids.n ? " AND i.sop_instance_uid IN (SELECT value FROM json_each(?3))" : "",
+             q->patient_id.n ? " AND st.patient IN (SELECT id FROM patients WHERE patient_id = ?4)" : "", q->issuer.n ? " AND st.issuer = ?5" : "");
+}
+
+// The text of the row before when it is the same: a series of thousands holds its UIDs once.
+static bool share(struct arena *a, struct str now, struct str before, struct str *out, struct err *e) {
+    if (before.p && str_eq(now, before)) return *out = before, true;
+    return arena_dup(a, now, out, e);
+}
+
+static bool take_ref(struct arena *a, struct db_stmt *s, const struct instance_ref *before, struct instance_ref *r, struct err *e) {
+    static const struct instance_ref none;
+    if (!before) before = &none;
+    struct str digest = db_blob(s, 15);
+    *r = (struct instance_ref){
+        .id = db_int(s, 0),
+        .loc = {(uint32_t)db_int(s, 6), (uint64_t)db_int(s, 7), (uint64_t)db_int(s, 8)},
+        .dataset_offset = (uint64_t)db_int(s, 9),
+        .pixel_offset = (uint64_t)db_int(s, 10),
+        .pixel_length = (uint64_t)db_int(s, 11),
+        .frames = db_int(s, 12),
+        .rows = db_int(s, 13),
+        .columns = db_int(s, 14),
+    };
+    if (digest.n != VOL_DIGEST_BYTES) return err_set(e, ERR_CORRUPT, "index", "object %lld has no whole digest", (long long)r->id);
+    memcpy(r->digest, digest.p, VOL_DIGEST_BYTES);
+    return share(a, db_text(s, 1), before->study_uid, &r->study_uid, e) && share(a, db_text(s, 2), before->series_uid, &r->series_uid, e) &&
+           arena_dup(a, db_text(s, 3), &r->sop_instance_uid, e) && share(a, db_text(s, 4), before->sop_class_uid, &r->sop_class_uid, e) &&
+           share(a, db_text(s, 5), before->ts_uid, &r->ts_uid, e);
+}
+
+// Rows are gathered outside the arena, since they grow between texts that stay.
+static bool gather(struct arena *a, struct db_stmt *s, struct instance_list *out, struct err *e) {
+    struct instance_ref *refs = NULL;
+    size_t n = 0, cap = 0;
+    enum db_step step = DB_END;
+    bool ok = true;
+    while (ok && (step = db_next(s, e)) == DB_ROW) {
+        if (n == cap) {
+            cap = cap ? 2 * cap : 64;
+            struct instance_ref *p = realloc(refs, cap * sizeof *p);
+            if (!p) {
+                ok = err_nomem(e, "retrieve");
+                break;
+            }
+            refs = p;
+        }
+        ok = take_ref(a, s, n ? &refs[n - 1] : NULL, &refs[n], e);
+        if (ok) n++;
+    }
+    ok = ok && step == DB_END;
+    if (ok && n) {
+        out->refs = arena_alloc(a, n * sizeof *refs, e);
+        ok = out->refs;
+        if (ok) memcpy(out->refs, refs, n * sizeof *refs);
+    }
+    out->count = ok ? n : 0;
+    free(refs);
+    return ok;
+}
+
+static bool list_rows(struct db *d, struct arena *a, const struct retrieve_query *q, struct instance_list *out, struct err *e) {
+    char sql[SQL_BYTES];
+    struct str lists[3];
+    const struct str given[3] = {q->study_uids, q->series_uids, q->sop_instance_uids};
+    make_sql(q, sql);
+    struct db_stmt *s = db_prepare(d, sql, e);
+    if (!s) return false;
+    bool ok = true;
+    for (int i = 0; ok && i < 3; i++) {
+        if (!given[i].n) continue;
+        ok = uid_array(a, given[i], &lists[i], e);
+        if (ok) db_bind_text(s, i + 1, lists[i]);
+    }
+    if (q->patient_id.n) db_bind_text(s, 4, q->patient_id);
+    if (q->issuer.n) db_bind_text(s, 5, q->issuer);
+    ok = ok && gather(a, s, out, e);
+    db_done(s);
+    return ok;
+}
+
+bool retrieve_list(struct archive *ar, const struct actor *who, struct arena *a, const struct retrieve_query *q, struct instance_list *out, struct err *e) {
+    (void)who;
+    *out = (struct instance_list){0};
+    if (!q->study_uids.n && !q->series_uids.n && !q->sop_instance_uids.n && !q->patient_id.n)
+        return err_set(e, ERR_USAGE, "retrieve", "no unique key says what to retrieve");
+    struct db *d = db_reader(ar->db, e);
+    bool ok = d && list_rows(d, a, q, out, e);
+    db_return(ar->db, d);
+    return ok;
+}
+
+// ---- headers ----
+
+// The base's bytes; kept from one object of a series to the next.
+static bool read_base(struct db *d, int64_t id, struct header_cache *c, struct err *e) {
+    if (c->id == id) return true;
+    struct db_stmt *s = db_prepare(d, "SELECT data FROM header_bases WHERE id = ?1", e);
+    if (!s) return false;
+    db_bind_int(s, 1, id);
+    enum db_step step = db_next(s, e);
+    buf_clear(&c->base);
+    bool ok = step == DB_ROW ? zstd_decompress(db_blob(s, 0), (struct str){NULL, 0}, &c->base, e)
+                             : step == DB_END && err_set(e, ERR_CORRUPT, "index", "the header that others are compressed against is gone");
+    db_done(s);
+    c->id = ok ? id : 0;
+    return ok;
+}
+
+static bool unpack(struct db *d, struct arena *a, struct db_stmt *s, struct header_cache *c, struct str *out, struct err *e) {
+    int64_t base = db_int(s, 1);
+    if (base && !read_base(d, base, c, e)) return false;
+    buf_clear(&c->plain);
+    if (!zstd_decompress(db_blob(s, 2), base ? buf_str(&c->base) : (struct str){NULL, 0}, &c->plain, e)) return false;
+    return arena_dup(a, buf_str(&c->plain), out, e);
+}
+
+void header_cache_init(struct header_cache *c) {
+    *c = (struct header_cache){0};
+    buf_init(&c->base, DCM_HEADER_BYTES_MAX);
+    buf_init(&c->plain, DCM_HEADER_BYTES_MAX);
+}
+
+void header_cache_deinit(struct header_cache *c) {
+    buf_deinit(&c->base);
+    buf_deinit(&c->plain);
+}
+
+static bool from_object(struct archive *ar, struct arena *a, struct vol_loc loc, struct dcm_dataset **out, struct err *e) {
+    enum { CHUNK = 64 * 1024 };
+    struct dcm_object o = {0};
+    char *chunk = arena_alloc(a, CHUNK, e);
+    if (!chunk || !index_read_object(a, ar->volumes, loc, chunk, CHUNK, &o, e)) return false;
+    *out = o.dataset;
+    return true;
+}
+
+bool header_read(struct archive *ar, struct db *d, struct arena *a, int64_t instance, struct header_cache *c, struct dcm_dataset **out, struct err *e) {
+    struct db_stmt *s = db_prepare(d, "SELECT header_kind, header_base, header, ts_uid, volume, offset, length FROM instances WHERE id = ?1", e);
+    if (!s) return false;
+    db_bind_int(s, 1, instance);
+    struct str packed = {NULL, 0}, ts = {NULL, 0};
+    enum db_step step = db_next(s, e);
+    bool ok = step == DB_ROW || (step == DB_END && err_set(e, ERR_NOT_FOUND, "retrieve", "the object is no longer there"));
+    enum header_kind kind = ok ? (enum header_kind)db_int(s, 0) : HEADER_ABSENT;
+    struct vol_loc loc = {0};
+    if (ok) loc = (struct vol_loc){(uint32_t)db_int(s, 4), (uint64_t)db_int(s, 5), (uint64_t)db_int(s, 6)};
+    if (ok && kind != HEADER_ABSENT) ok = arena_dup(a, db_text(s, 3), &ts, e) && unpack(d, a, s, c, &packed, e);
+    db_done(s);
+    if (!ok) return false;
+    return kind == HEADER_ABSENT ? from_object(ar, a, loc, out, e) : header_unpack(a, packed, kind, ts, out, e);
+}
+
+bool retrieve_header(struct archive *ar, struct arena *a, const struct instance_ref *ref, struct dcm_dataset **out, struct err *e) {
+    struct header_cache c;
+    struct db *d = db_reader(ar->db, e);
+    if (!d) return false;
+    header_cache_init(&c);
+    bool ok = header_read(ar, d, a, ref->id, &c, out, e) || err_wrap(e, "header of %.*s", STR_FMT(ref->sop_instance_uid));
+    header_cache_deinit(&c);
+    db_return(ar->db, d);
+    return ok;
+}

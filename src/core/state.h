@@ -1,0 +1,74 @@
+// What an open archive holds; private to core/.
+#ifndef GANTRY_CORE_STATE_H
+#define GANTRY_CORE_STATE_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "base/buf.h"
+#include "core/archive.h"
+#include "db/db.h"
+#include "store/volume.h"
+
+struct index;
+
+// The end of the event log, so that appending reads nothing. Guarded by the writer connection; last_seq also read by waiters.
+struct event_tail {
+    bool known; // false: read it from the log first (at start, and after a rollback)
+    int64_t seq, time_ms;
+    uint8_t hash[32];
+    pthread_mutex_t lock; // of what waiters see
+    pthread_cond_t grew;
+    int64_t committed; // last seq that is committed
+};
+
+// Objects lately read whole and found good (core/verify.c).
+enum { VERIFIED_MAX = 1024 };
+struct verified {
+    pthread_mutex_t lock;
+    struct verified_entry {
+        uint32_t volume;
+        uint64_t offset;
+        int64_t mtime_ns; // of the volume when it was read
+        int64_t at_ms;    // monotonic
+    } entries[VERIFIED_MAX];
+};
+
+// Memory that objects under way may take together, and buffers kept for the next ones.
+enum { INGEST_BUFFERS_KEPT = 8 };
+struct ingest_memory {
+    pthread_mutex_t lock;
+    struct buf kept[INGEST_BUFFERS_KEPT];
+    unsigned kept_count;
+    _Atomic size_t bytes;
+    _Atomic unsigned open;
+};
+
+struct archive {
+    char *dir;
+    int lock_fd;
+    bool read_only;
+    struct db_pool *db;
+    struct vol_set *volumes;
+    struct index *index;
+    struct event_tail tail;
+    struct verified verified;
+    struct ingest_memory memory;
+    pthread_mutex_t alarm_lock;
+    struct err alarm; // the store's last alarm, until a commit has written it as an event
+    bool alarmed;
+    _Atomic uint64_t stored, known, conflicts, quarantined, failed; // since start
+};
+
+// "dimse:AET@10.0.0.5": as events and volumes name who did something. out takes 256 bytes.
+void actor_text(const struct actor *who, char out[256]);
+
+void events_init(struct archive *ar);
+void events_deinit(struct archive *ar);
+// After the writer's transaction: committed makes the appended events visible to waiters, else they never were.
+void events_settle(struct archive *ar, bool committed);
+
+void ingest_memory_init(struct archive *ar);
+void ingest_memory_deinit(struct archive *ar);
+
+#endif
