@@ -4,7 +4,5 @@
 #include <stddef.h>
 
 const struct cli_command *const COMMANDS[] = {
-    &CMD_SERVE,
-    &CMD_SYNTH,
-    NULL,
+    &CMD_SERVE, &CMD_DUMP, &CMD_JSON, &CMD_VALIDATE, &CMD_SYNTH, NULL,
 };

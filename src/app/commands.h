@@ -4,8 +4,11 @@
 
 #include "app/cli.h"
 
+extern const struct cli_command CMD_DUMP;
+extern const struct cli_command CMD_JSON;
 extern const struct cli_command CMD_SERVE;
 extern const struct cli_command CMD_SYNTH;
+extern const struct cli_command CMD_VALIDATE;
 
 // Ends with NULL.
 extern const struct cli_command *const COMMANDS[];

@@ -1,0 +1,50 @@
+// gantry json: objects as DICOM JSON.
+#include "app/commands.h"
+#include "app/input.h"
+#include "dicom/json.h"
+
+enum { BUFFER_BYTES = 1024 * 1024 };
+
+static bool print_object(struct cli_args *args, struct input *in, struct buf *b, struct err *e) {
+    struct dcm_json_options o = {.repair = cli_flag(args, "repair"), .pretty = cli_flag(args, "pretty"), .source = &in->source, .drain = output_drain};
+    if (!in->object.dataset) {
+        buf_addz(b, "null");
+        return true;
+    }
+    return dcm_json_write(in->object.dataset, &o, args->arena, b, e);
+}
+
+static bool print_one(struct cli_args *args, struct input *in, const struct err *why, void *ctx, struct err *e) {
+    struct buf b;
+    (void)why, (void)ctx;
+    buf_init(&b, BUFFER_BYTES);
+    bool ok = print_object(args, in, &b, e);
+    buf_addc(&b, '\n');
+    ok = output_drain(NULL, &b, ok ? e : NULL) && ok;
+    buf_deinit(&b);
+    return ok;
+}
+
+static int run(struct cli_args *args) {
+    return input_each(args, print_one, NULL);
+}
+
+static const struct cli_option OPTIONS[] = {
+    {"pretty", NULL, "one member a line", false},
+    {"repair", NULL, "text that is not in its declared character set as the archive would answer it", false},
+    {0},
+};
+
+const struct cli_command CMD_JSON = {
+    .name = "json",
+    .synopsis = "[--pretty] [--repair] FILE...",
+    .summary = "Print objects as DICOM JSON",
+    .group = "Files",
+    .details =
+        "The DICOM JSON model of PS3.18 Annex F with every value inline, one object a line in the order of the files; null stands for a file that cannot\n"
+        "be read. What is whole of a file that was cut short is printed. A FILE of - is standard input. The exit code is 65 when a file could not be read.",
+    .options = OPTIONS,
+    .positional_min = 1,
+    .positional_max = UINT32_MAX,
+    .run = run,
+};
