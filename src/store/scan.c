@@ -1,4 +1,6 @@
 // Walking a volume's entries: replay, verification, and the search for its end after a crash.
+#include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -143,6 +145,42 @@ bool vol_scan(struct vol_set *vs, uint32_t volume, uint64_t from, bool verify, v
     return ok;
 }
 
+// True when a whole entry of ours lies behind the break at `at`.
+static bool whole_behind(struct scan *s, uint64_t at, bool *found, struct err *e) {
+    enum tar_result result;
+    struct tar_head head;
+    uint64_t next = at, limit = s->limit - at < STORE_TORN_BYTES ? s->limit : at + STORE_TORN_BYTES;
+    bool clean;
+    for (*found = false; !*found;) {
+        if (!find_next(s, next, 0, &next, &clean, e)) return false;
+        if (next >= limit) return true;
+        if (!read_head(s, next, &result, &head, e)) return false;
+        if (result == TAR_ENTRY && !verify_data(s, &head.entry, found, e)) return false;
+    }
+    return true;
+}
+
+// A power cut may leave whole entries of the last flush behind a torn one, and so may a bit that flipped in a flush that the index has not seen:
+// the first were never acknowledged, the others were. They are copied to lost/ before they are cleared, and told.
+static void keep_aside(struct scan *s, uint32_t volume, uint64_t from) {
+    struct vol_set *vs = s->vs;
+    char path[STORE_PATH_MAX];
+    struct err e = {0};
+    bool found = false;
+    int fd = -1;
+    uint64_t n = s->limit - from < STORE_TORN_BYTES ? s->limit - from : STORE_TORN_BYTES;
+    if (whole_behind(s, from, &found, &e) && !found) return;
+    snprintf(path, sizeof path, "%.3900s/v%08u-%llu.bin", vs->lost, volume, (unsigned long long)from);
+    bool ok = found && sys_mkdir(vs->lost, &e) && sys_open(vs->files, path, O_RDWR | O_CREAT | O_TRUNC, 0640, &fd, &e) &&
+              sys_copy_range(vs->files, s->fd, from, fd, 0, n, &e) && sys_flush(vs->files, fd, &e) && sys_flush_dir(vs->files, vs->lost, &e);
+    sys_close(vs->files, fd);
+    if (ok)
+        err_set(&e, ERR_CORRUPT, "store", "objects behind a torn end of volume %u were never indexed and are kept aside in %s", volume, path);
+    else
+        err_wrap(&e, "keep aside what lies behind the torn end of volume %u", volume);
+    set_alarm(vs, &e);
+}
+
 // Overwrites what is torn with zeros, so that it can never be taken for entries when whole ones lie before it again.
 static bool clear_torn(struct scan *s, uint64_t from, struct err *e) {
     uint64_t stop = s->limit - from < STORE_TORN_BYTES ? s->limit : from + STORE_TORN_BYTES;
@@ -177,14 +215,18 @@ static bool recover_walk(struct scan *s, uint64_t *end, bool *damaged, struct er
     return true;
 }
 
-bool scan_recover(struct vol_set *vs, int fd, uint64_t size, uint64_t *end, bool *damaged, struct err *e) {
+bool scan_recover(struct vol_set *vs, const struct segment *g, uint64_t *end, bool *damaged, struct err *e) {
+    uint64_t size = g->size;
+    int fd = g->fd;
     struct scan s = {.vs = vs, .fd = fd, .limit = size, .gap_limit = STORE_TORN_BYTES, .verify = true};
     if (*end > size || *end % TAR_BLOCK) {
         // The index knows more than there is: the file was cut or changed by another hand. Begin again.
         *damaged = true;
         *end = 0;
     }
-    bool ok = sys_flush(vs->files, fd, e) && scan_init(&s, e) && recover_walk(&s, end, damaged, e) && clear_torn(&s, *end, e) && sys_flush(vs->files, fd, e);
+    bool ok = sys_flush(vs->files, fd, e) && scan_init(&s, e) && recover_walk(&s, end, damaged, e);
+    if (ok) keep_aside(&s, g->number, *end);
+    ok = ok && clear_torn(&s, *end, e) && sys_flush(vs->files, fd, e);
     scan_deinit(&s);
     return ok;
 }

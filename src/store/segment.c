@@ -94,7 +94,7 @@ void segment_abandon(struct vol_set *vs, const struct err *why) {
 
 static bool resume_one(struct vol_set *vs, struct segment *s, struct err *e) {
     bool damaged = false;
-    if (!scan_recover(vs, s->fd, s->size, &s->end, &damaged, e)) return err_wrap(e, "volume %u", s->number);
+    if (!scan_recover(vs, s, &s->end, &damaged, e)) return err_wrap(e, "volume %u", s->number);
     if (!damaged) return true;
     struct err found = {0};
     err_set(&found, ERR_CORRUPT, "store", "volume %u holds damaged bytes before its end: run gantry fsck", s->number);

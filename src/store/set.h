@@ -51,7 +51,7 @@ struct cached_fd {
 enum { FD_BUCKETS = 256 };
 
 struct vol_set {
-    char volumes[STORE_PATH_MAX], staging[STORE_PATH_MAX];
+    char volumes[STORE_PATH_MAX], staging[STORE_PATH_MAX], lost[STORE_PATH_MAX];
     const struct sys_file_ops *files;
     uint64_t volume_bytes, own_volume_bytes;
     bool opened_read_only;
@@ -140,6 +140,6 @@ void fds_forget(struct vol_set *vs, uint32_t volume);
 // scan.c
 // Finds the end of the whole entries from *end on, with their digests, and clears what is torn after it. damaged: something in the flushed part cannot
 // be read, nothing was cleared after it that may be an entry.
-bool scan_recover(struct vol_set *vs, int fd, uint64_t size, uint64_t *end, bool *damaged, struct err *e);
+bool scan_recover(struct vol_set *vs, const struct segment *g, uint64_t *end, bool *damaged, struct err *e);
 
 #endif

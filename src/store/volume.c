@@ -45,6 +45,7 @@ static bool set_init(struct vol_set *vs, const struct vol_options *o, struct err
     pthread_condattr_t monotonic;
     snprintf(vs->volumes, sizeof vs->volumes, "%.3000s/volumes", o->dir);
     snprintf(vs->staging, sizeof vs->staging, "%.3000s/staging", o->dir);
+    snprintf(vs->lost, sizeof vs->lost, "%.3000s/lost", o->dir);
     snprintf(vs->spare.path, sizeof vs->spare.path, "%.3000s/staging/spare.tar", o->dir);
     vs->files = o->files;
     vs->volume_bytes = o->volume_bytes ? o->volume_bytes : STORE_VOLUME_BYTES;

@@ -2,6 +2,7 @@
 //
 // Layout of a volume set's directory:
 //   volumes/v00000001.tar ...  <study>/<series>/<sop>.dcm and the like; `tar xf` gives everything back without Gantry
+//   lost/                      made when a restart finds whole objects behind a torn end: raw bytes, for an administrator
 //   staging/                   objects under way that are too large for memory, and the next volume; swept at start
 // A volume is created at its full size and, when the disk has time, with its blocks already written, so that a flush carries data and no
 // metadata. An entry is a pax header (digest, kind, time, source, transfer syntax), a ustar header and the bytes, padded to 512; zeros

@@ -15,6 +15,7 @@
 
 #include "base/log.h"
 #include "fake_disk.h"
+#include "store/tar.h"
 #include "store/volume.h"
 #include "sys/digest.h"
 
@@ -393,6 +394,41 @@ static void a_full_disk_refuses_reads_on_and_recovers_by_itself(void **state) {
     life_free(l);
 }
 
+static void whole_objects_behind_a_torn_end_are_kept_aside_before_it_is_cleared(void **state) {
+    (void)state;
+    struct life *l = life_new(8);
+    char command[256], volume[128];
+    uint64_t first_end = 0;
+    open_after(l, l->dir);
+    for (unsigned i = 1; i < 4; i++) {
+        send(l, &l->objects[0][i]);
+        if (i == 1) first_end = l->objects[0][i].entry.end;
+    }
+    assert_int_equal(l->objects[0][3].entry.loc.volume, 1);
+    vol_close(l->vs);
+    // The last of them gets a flush mark as if it had been of the same flush as the second: `durable` of store/tar.h.
+    snprintf(volume, sizeof volume, "%s/volumes/v00000001.tar", l->dir);
+    FILE *f = fopen(volume, "r+b");
+    assert_non_null(f);
+    char head[8192];
+    struct vol_entry *en = &l->objects[0][3].entry;
+    uint64_t at = l->objects[0][2].entry.end;
+    assert_true(tar_encode(en, at, first_end, (size_t)(en->loc.offset - at), head, &l->e));
+    assert_int_equal(fseek(f, (long)at, SEEK_SET), 0);
+    assert_int_equal(fwrite(head, (size_t)(en->loc.offset - at), 1, f), 1);
+    assert_int_equal(fseek(f, (long)first_end + 600, SEEK_SET), 0);
+    assert_int_equal(fwrite("torn", 4, 1, f), 1);
+    assert_int_equal(fclose(f), 0);
+    l->position_n = 0; // the index has seen nothing
+    l->objects[0][2].acknowledged = l->objects[0][3].acknowledged = false;
+    open_after(l, l->dir);
+    assert_int_equal(l->alarms, 1);
+    assert_promises(l);
+    snprintf(command, sizeof command, "grep -q '%s' %s/lost/v00000001-%llu.bin", l->objects[0][3].sop, l->dir, (unsigned long long)first_end);
+    assert_int_equal(system(command), 0);
+    life_free(l);
+}
+
 int main(void) {
     log_set_level(LOG_ERROR + 1); // the failures are asked for
     const struct CMUnitTest tests[] = {
@@ -404,6 +440,7 @@ int main(void) {
         cmocka_unit_test(short_writes_are_finished),
         cmocka_unit_test(a_failed_flush_seals_the_volume_rings_and_the_next_put_goes_to_another),
         cmocka_unit_test(a_disk_that_fails_again_and_again_ends_in_read_only_and_still_reads),
+        cmocka_unit_test(whole_objects_behind_a_torn_end_are_kept_aside_before_it_is_cleared),
         cmocka_unit_test(a_full_disk_refuses_reads_on_and_recovers_by_itself),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
