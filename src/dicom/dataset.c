@@ -146,8 +146,9 @@ static unsigned count_values(const struct dcm_dataset *ds, const struct dcm_elem
 
 unsigned dcm_vm(const struct dcm_dataset *ds, uint32_t tag) {
     const struct dcm_element *el = dcm_find(ds, tag);
-    if (!el || el->length == 0) return 0;
+    if (!el) return 0;
     if (el->vr == DCM_VR_SQ) return el->item_count;
+    if (el->length == 0) return 0;
     const struct dcm_vr_info *info = dcm_vr_find(el->vr);
     if (!info || (el->flags & DCM_FRAGMENTS)) return 1;
     if (info->text) return info->multi ? count_values(ds, el) : 1;

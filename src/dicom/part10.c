@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define ZLIB_CONST
@@ -16,7 +17,7 @@ enum {
     START_BYTES = PREAMBLE_BYTES + PREFIX_BYTES + 8, // enough to see the first element behind the prefix
     CARRY_BYTES = START_BYTES + DCM_LOOK_AHEAD,
     INFLATE_BYTES = 64 * 1024,
-    READ_BYTES = 256 * 1024,
+    READ_BYTES = 32 * 1024, // most headers fit
 };
 
 // Bytes that wait for more.
@@ -55,8 +56,12 @@ static uint32_t first_tag(const uint8_t *p, bool big) {
     return (uint32_t)group_at(p, big) << 16 | group_at(p + 2, big);
 }
 
+// An attribute that a data set may begin with. Retired repeating ones would let nearly anything pass.
 static bool is_known(uint32_t tag) {
-    return dcm_dict_find(tag) != NULL || (dcm_tag_is_private(tag) && DCM_ELEMENT(tag) >= 0x10 && DCM_ELEMENT(tag) <= 0xFF);
+    if (DCM_ELEMENT(tag) == 0) return DCM_GROUP(tag) < 0x0100;
+    if (dcm_tag_is_private(tag)) return DCM_ELEMENT(tag) >= 0x10 && DCM_ELEMENT(tag) <= 0xFF;
+    const struct dcm_dict_entry *d = dcm_dict_find(tag);
+    return d && d->mask == UINT32_MAX;
 }
 
 static bool has_vr(const uint8_t *p) {
@@ -91,7 +96,8 @@ static const struct dcm_ts *as_found(const struct dcm_ts *declared, const uint8_
     if (n < 8) return declared;
     bool big = declared->big_endian, explicit_vr = declared->explicit_vr;
     uint32_t here = first_tag(p, big), swapped = first_tag(p, !big);
-    if (!is_known(here) && is_known(swapped)) big = !big;
+    if (DCM_GROUP(here) == 0xFFFE) return declared;
+    if (!is_known(here) && is_known(swapped) && group_at(p + 6, !big) <= group_at(p + 6, big)) big = !big;
     bool letters = p[4] >= 'A' && p[4] <= 'Z' && p[5] >= 'A' && p[5] <= 'Z';
     if (!explicit_vr && has_vr(p)) explicit_vr = true;
     if (explicit_vr && !letters && (group_at(p + 6, big) == 0 || group_at(p + 6, big) == 0xFFFF)) explicit_vr = false;
@@ -430,13 +436,34 @@ bool dcm_read_memory(struct arena *a, const void *p, size_t n, const struct dcm_
     return step == DCM_DONE;
 }
 
+// Bytes of a value kept by reference that need not be read.
+static uint64_t unwanted(const struct dcm_builder *b) {
+    const struct dcm_assembler *a = &b->assembler;
+    return b->phase == IN_DATASET && b->fed.n == 0 && !a->value ? a->reader.value_left : 0;
+}
+
+// Jumps over them, as far as the file goes. A descriptor that cannot seek is read on.
+static void jump(struct dcm_builder *b, int fd) {
+    uint64_t n = unwanted(b);
+    struct stat st;
+    off_t here = n > READ_BYTES ? lseek(fd, 0, SEEK_CUR) : -1;
+    if (here < 0 || fstat(fd, &st) != 0 || !S_ISREG(st.st_mode) || st.st_size - here < (off_t)n) return;
+    if (lseek(fd, (off_t)n, SEEK_CUR) < 0) return;
+    b->assembler.reader.value_left = 0;
+    b->assembler.reader.offset += n;
+    b->offset += n;
+}
+
 bool dcm_read_fd(struct arena *a, int fd, enum dcm_build_stop stop, struct dcm_object *out, struct err *e) {
     *out = (struct dcm_object){0};
+    struct err here;
+    if (!e) e = &here;
     struct dcm_builder *b = dcm_builder_new(a, NULL, stop, e);
     uint8_t *chunk = b ? arena_alloc(a, READ_BYTES, e) : NULL;
     if (!chunk) return false;
     enum dcm_step step = DCM_MORE;
     while (step == DCM_MORE) {
+        jump(b, fd);
         ssize_t n = read(fd, chunk, READ_BYTES);
         if (n < 0 && errno == EINTR) continue;
         if (n < 0) return err_errno(e, ERR_IO, "dicom", "cannot read");
