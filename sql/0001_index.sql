@@ -44,7 +44,6 @@ CREATE TABLE studies (
     UNIQUE (study_uid, patient)
 );
 CREATE INDEX studies_patient ON studies (patient);
-CREATE INDEX studies_date ON studies (study_date DESC, study_time DESC, id DESC);
 
 CREATE TABLE series (
     id INTEGER PRIMARY KEY,
@@ -110,15 +109,6 @@ CREATE UNIQUE INDEX instances_place ON instances (volume, offset);
 
 -- The first header of a series, against which the others are compressed.
 CREATE TABLE header_bases (id INTEGER PRIMARY KEY, data BLOB NOT NULL);
-
--- Folded keys under which a person's name is found (pn_keys).
-CREATE TABLE name_keys (
-    key TEXT NOT NULL,
-    kind INTEGER NOT NULL,              -- 0 patient's name, 1 referring physician; owner is a study
-    owner INTEGER NOT NULL,
-    PRIMARY KEY (key, kind, owner)
-) WITHOUT ROWID;
-CREATE INDEX name_keys_owner ON name_keys (owner, kind);
 
 -- Other bytes for a SOP Instance UID that is taken (kind 'bytes': the copy lies at volume, offset), and a Study Instance UID under a
 -- second patient (kind 'patient': study is that second study; the place is that of its first object and names nothing of its own).
@@ -212,22 +202,6 @@ CREATE TABLE series_metadata (
     size INTEGER NOT NULL,              -- uncompressed
     json BLOB NOT NULL
 );
-
--- Attributes declared searchable beyond those of the columns; their values are read from the headers in the index.
-CREATE TABLE declared_attributes (
-    id INTEGER PRIMARY KEY,
-    level INTEGER NOT NULL,             -- enum query_level
-    tag INTEGER NOT NULL,
-    declared_ms INTEGER NOT NULL,
-    UNIQUE (level, tag)
-);
-CREATE TABLE attribute_index (
-    attribute INTEGER NOT NULL,
-    value TEXT NOT NULL,                -- one row per value, folded
-    owner INTEGER NOT NULL,             -- row of the level's table
-    PRIMARY KEY (attribute, value, owner)
-) WITHOUT ROWID;
-CREATE INDEX attribute_index_owner ON attribute_index (owner, attribute);
 
 -- Named values of the program itself (secrets are kept hashed only).
 CREATE TABLE settings (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;

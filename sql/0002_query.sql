@@ -15,6 +15,5 @@ CREATE TABLE study_keys (
 -- The months that have studies, and how many.
 CREATE TABLE study_months (month INTEGER PRIMARY KEY, studies INTEGER NOT NULL);
 
--- Superseded by study_keys.
-DROP TABLE name_keys;
-DROP TABLE attribute_index;
+-- Attributes that were declared searchable: their values are keys of studies too. done: every header up to this instance row is indexed.
+CREATE TABLE searchable_attributes (tag INTEGER PRIMARY KEY, done INTEGER NOT NULL, complete INTEGER NOT NULL);

@@ -28,15 +28,27 @@ struct query {
     uint32_t limit;         // 0: no limit
     uint32_t offset;
     bool missing_patient_root; // reserved for Study Root: patient attributes are study attributes
+    // Asked every few milliseconds of a long search; true ends it with ERR_CANCELLED. May be NULL.
+    bool (*cancelled)(void *ctx);
+    void *cancel_ctx;
 };
+
+// What is matched how: PS3.4 C.2.2.2 (core/query_match.h). Keys of any level may be given at any level (relational queries): a study matches when
+// one series, and one instance in it, match what is asked of them. Patient attributes are those of each study's own objects.
+// An attribute without a column is read from stored headers: of an instance in instance queries, else of the series' or study's first instance,
+// unless it was declared searchable (core/searchable.h): then of every instance. TimezoneOffsetFromUTC is no key: it says in which zone the dates
+// and times of the query are (C.2.2.2.5).
 
 struct query_cursor;
 
 // Builds the query from a C-FIND identifier (any character set; text becomes UTF-8 in a).
 bool query_from_identifier(struct arena *a, const struct dcm_dataset *identifier, struct query *out, struct err *e);
 
-// Answers come in a stable order: studies newest first, series by number, instances by number, ties by UID.
-// Reads one snapshot. ERR_BAD_INPUT for a key that cannot be (a malformed date range) with its name.
+// Answers come in a stable order: studies newest first (date, time, and of the same second the one that came last), series by number, instances by
+// number, ties of these by UID; patients by their newest study that matches. Each page of up to QUERY_PAGE answers is read in one snapshot, and no
+// snapshot or connection is held between calls: a query may be left waiting for as long as its asker likes.
+// ERR_BAD_INPUT for a key that cannot be (a malformed date range) with its name. q and what it points to must outlive the cursor; a holds the cursor.
+enum { QUERY_PAGE = 128 };
 bool query_open(struct archive *ar, const struct actor *who, struct arena *a, const struct query *q, struct query_cursor **out, struct err *e);
 enum query_step { QUERY_ROW, QUERY_END, QUERY_FAIL };
 // *match: UTF-8 (ISO_IR 192), in scratch until the caller resets it: the requested attributes that are known (those unknown empty), the unique keys of

@@ -8,15 +8,23 @@
 #include "dicom/dataset.h"
 
 // Adds the declared attributes' values of one stored header to the keys of its study. Cheap when nothing is declared. Called by ingest for every
-// new instance in the writer's transaction, after query_index_study when the study is new.
+// new instance in the writer's transaction, after query_index_study when the study is new. scratch is rewound.
 bool searchable_index_instance(struct db *writer, struct arena *scratch, int64_t study, const struct dcm_dataset *header, struct err *e);
 
 // Declares tag searchable and indexes every stored header, in short transactions, so that ingest goes on. Called again it completes what was
-// interrupted. progress may be NULL. ERR_UNSUPPORTED for attributes that cannot be keys (bulk values, sequences); true at once for those with a column.
+// interrupted. progress may be NULL. ERR_UNSUPPORTED for attributes that cannot be keys (bulk values, sequences); true at once for those that are keys
+// of every study.
 bool searchable_declare(struct archive *ar, uint32_t tag, void (*progress)(void *ctx, uint64_t done, uint64_t total), void *ctx, struct err *e);
-// The attribute is searched by walking again. Its keys are dropped.
+// The attribute is searched by walking again. Its keys are dropped. ERR_NOT_FOUND when it was not declared.
 bool searchable_withdraw(struct archive *ar, uint32_t tag, struct err *e);
 // The declared tags that are complete, in a.
 bool searchable_list(struct archive *ar, struct arena *a, uint32_t **tags, unsigned *count, struct err *e);
+
+// ---- for queries ----
+
+// As searchable_list, with a connection at hand.
+bool searchable_read(struct db *d, struct arena *a, uint32_t **tags, unsigned *count, struct err *e);
+// The key of a value, or of the beginning of one.
+bool searchable_key(struct arena *a, uint32_t tag, uint16_t vr, struct str value, struct str *key, struct err *e);
 
 #endif

@@ -1,0 +1,264 @@
+// The keys by which studies are found, made from a study's row.
+#include "core/query_index.h"
+
+#include <stdlib.h>
+
+#include "core/query_time.h"
+#include "dicom/name.h"
+
+enum { WORD_KEYS_MAX = 40, SUFFIXES_MAX = 24 };
+
+int64_t query_at(struct str date, struct str time) {
+    struct qspan day, clock;
+    if (!qtime_date(date, &day)) return 0;
+    int64_t at = qtime_day_number(day.lo) * 1000000;
+    if (!qtime_time(time, &clock)) return at;
+    int64_t seconds = clock.lo / 1000000;
+    if (seconds > 86399) seconds = 86399; // a leap second at the day's end
+    return at + seconds / 3600 * 10000 + seconds / 60 % 60 * 100 + seconds % 60;
+}
+
+int64_t query_month(int64_t at) {
+    int64_t month = at / 100000000, year = month / 100;
+    if (at <= 0) return 0;
+    if (year < 1900) return 1;
+    if (year < 1970) return year * 100;
+    return year > 2100 ? 210101 : month;
+}
+
+static bool is_letter_start(unsigned char c) {
+    return (c & 0xC0) != 0x80;
+}
+
+// At most QUERY_KEY_BYTES, cut where a character ends.
+static struct str cut(struct str s) {
+    if (s.n <= QUERY_KEY_BYTES) return s;
+    size_t n = QUERY_KEY_BYTES;
+    while (n > 0 && !is_letter_start((unsigned char)s.p[n])) n--;
+    return str_sub(s, 0, n);
+}
+
+static bool is_word_byte(unsigned char c) {
+    return c >= 0x80 || (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+}
+
+// kind and text as a key; words_only leaves out all but letters and digits.
+static bool put_key(struct arena *a, enum query_key_kind kind, struct str text, bool words_only, struct str *out, struct err *e) {
+    char *p = arena_alloc(a, text.n + 2, e);
+    if (!p) return false;
+    size_t n = 0;
+    for (size_t i = 0; i < text.n; i++)
+        if (!words_only || is_word_byte((unsigned char)text.p[i])) p[1 + n++] = text.p[i];
+    p[0] = (char)kind;
+    struct str body = cut((struct str){p + 1, n});
+    *out = (struct str){p, body.n + 1};
+    return true;
+}
+
+static bool is_name(enum query_key_kind kind) {
+    return kind == QUERY_KEY_NAME || kind == QUERY_KEY_REFERRING;
+}
+
+bool query_key_make(struct arena *a, enum query_key_kind kind, struct str text, struct str *out, struct err *e) {
+    struct str folded;
+    return text_fold(a, text, &folded, e) && put_key(a, kind, folded, is_name(kind), out, e);
+}
+
+// ---- a growing set of keys ----
+
+struct key_set {
+    struct arena *a;
+    struct str *keys;
+    unsigned count, max;
+};
+
+static bool add(struct key_set *set, enum query_key_kind kind, struct str text, struct err *e) {
+    struct str key;
+    if (set->count == set->max) return true;
+    if (!query_key_make(set->a, kind, text, &key, e)) return false;
+    if (key.n > 1) set->keys[set->count++] = key;
+    return true;
+}
+
+static int compare(const void *x, const void *y) {
+    return str_cmp(*(const struct str *)x, *(const struct str *)y);
+}
+
+// Sorts keys[from..] and keeps each once; what is the beginning of another key is found with it by prefix and left out.
+static void prune(struct key_set *set, unsigned from) {
+    unsigned kept = from;
+    if (set->count > from) qsort(set->keys + from, set->count - from, sizeof *set->keys, compare);
+    for (unsigned i = from; i < set->count; i++) {
+        if (i + 1 < set->count && str_starts(set->keys[i + 1], set->keys[i])) continue;
+        set->keys[kept++] = set->keys[i];
+    }
+    set->count = kept;
+}
+
+static size_t char_at(struct str s, size_t at) {
+    size_t n = 1;
+    while (at + n < s.n && !is_letter_start((unsigned char)s.p[at + n])) n++;
+    return n;
+}
+
+// Ideographs and kana begin with these bytes in UTF-8 (U+3000 and up, U+20000 and up; Hangul is among them and does no harm).
+static bool is_cjk(unsigned char c) {
+    return (c >= 0xE3 && c <= 0xED) || c == 0xF0;
+}
+
+// The text from each place on where one may begin to type: Chinese is written without spaces.
+static bool add_suffixes(struct key_set *set, enum query_key_kind kind, struct str word, struct err *e) {
+    bool before = false;
+    unsigned n = 0;
+    for (size_t i = 0; i < word.n && n < SUFFIXES_MAX; i += char_at(word, i)) {
+        bool cjk = is_cjk((unsigned char)word.p[i]);
+        if (i > 0 && (cjk || before)) {
+            n++;
+            if (!add(set, kind, str_sub(word, i, word.n), e)) return false;
+        }
+        before = cjk;
+    }
+    return true;
+}
+
+// "xiao ming" gives "ming": a fuzzy query may name any syllable.
+static bool add_syllables(struct key_set *set, enum query_key_kind kind, struct str component, bool surname, struct err *e) {
+    struct str apart;
+    if (!text_pinyin(set->a, component, surname, true, &apart, e)) return false;
+    for (size_t i = str_find(apart, ' ', 0); i < apart.n; i = str_find(apart, ' ', i + 1))
+        if (!add(set, kind, str_sub(apart, i, apart.n), e)) return false;
+    return true;
+}
+
+static bool has_cjk(struct str s) {
+    for (size_t i = 0; i < s.n; i++)
+        if (is_cjk((unsigned char)s.p[i])) return true;
+    return false;
+}
+
+bool query_name_keys(struct arena *a, enum query_key_kind kind, struct str name, struct str *keys, unsigned max, unsigned *count, struct err *e) {
+    struct key_set set = {.a = a, .keys = keys, .max = max};
+    struct str rest = name;
+    while (rest.p) {
+        struct str one = str_split(&rest, '\\'), found[PN_KEYS_MAX];
+        unsigned n = 0;
+        struct pn pn;
+        if (!pn_keys(a, one, found, &n, e)) return false;
+        for (unsigned i = 0; i < n; i++)
+            if (!add(&set, kind, found[i], e)) return false;
+        pn_parse(one, &pn);
+        for (unsigned g = 0; g < PN_GROUPS; g++)
+            for (unsigned c = 0; c < PN_COMPONENTS; c++) {
+                struct str component = pn.component[g][c];
+                if (!has_cjk(component)) continue;
+                if (!add_suffixes(&set, kind, component, e) || !add_syllables(&set, kind, component, c == PN_FAMILY, e)) return false;
+            }
+    }
+    prune(&set, 0);
+    *count = set.count;
+    return true;
+}
+
+static bool add_words(struct key_set *set, enum query_key_kind kind, struct str text, struct err *e) {
+    unsigned from = set->count;
+    for (size_t i = 0; i < text.n;) {
+        size_t end = i;
+        while (end < text.n && is_word_byte((unsigned char)text.p[end])) end++;
+        struct str word = str_sub(text, i, end - i);
+        if (set->count - from >= WORD_KEYS_MAX) break;
+        if (word.n > 0 && (!add(set, kind, word, e) || !add_suffixes(set, kind, word, e))) return false;
+        i = end + 1;
+    }
+    prune(set, from);
+    return true;
+}
+
+static bool add_names(struct key_set *set, enum query_key_kind kind, struct str name, struct err *e) {
+    unsigned n = 0;
+    if (!query_name_keys(set->a, kind, name, set->keys + set->count, set->max - set->count, &n, e)) return false;
+    set->count += n;
+    return true;
+}
+
+static bool add_values(struct key_set *set, enum query_key_kind kind, struct str values, struct err *e) {
+    struct str rest = values;
+    while (rest.p)
+        if (!add(set, kind, str_trim(str_split(&rest, '\\')), e)) return false;
+    return true;
+}
+
+// ---- a study's row ----
+
+static const char read_sql[] = "SELECT study_date, study_time, patient_name, referring_physician, patient_id, accession_number, study_id, description,"
+                               " birth_date, modalities FROM studies WHERE id = ?1";
+
+static bool row_keys(struct key_set *set, struct db_stmt *s, struct err *e) {
+    return add_names(set, QUERY_KEY_NAME, db_text(s, 2), e) && add_names(set, QUERY_KEY_REFERRING, db_text(s, 3), e) &&
+           add(set, QUERY_KEY_PATIENT_ID, db_text(s, 4), e) && add(set, QUERY_KEY_ACCESSION, db_text(s, 5), e) &&
+           add(set, QUERY_KEY_STUDY_ID, db_text(s, 6), e) && add_words(set, QUERY_KEY_DESCRIPTION, db_text(s, 7), e) &&
+           add(set, QUERY_KEY_BIRTH_DATE, db_text(s, 8), e) && add_values(set, QUERY_KEY_MODALITY, db_text(s, 9), e);
+}
+
+// The keys of the study's row (the empty one first) and its place in time.
+static bool read_keys(struct db *d, struct key_set *set, int64_t study, int64_t *at, struct err *e) {
+    struct db_stmt *s = db_prepare(d, read_sql, e);
+    if (!s) return false;
+    db_bind_int(s, 1, study);
+    enum db_step step = db_next(s, e);
+    bool ok = step == DB_ROW;
+    if (step == DB_END) err_set(e, ERR_INTERNAL, "query", "study row %lld to be indexed is not there", (long long)study);
+    if (ok) {
+        set->keys[set->count++] = STR_LIT("");
+        *at = query_at(db_text(s, 0), db_text(s, 1));
+        ok = row_keys(set, s, e);
+    }
+    db_done(s);
+    return ok;
+}
+
+// Runs sql (month, key, at, study) for each key. *changed: whether the empty key's row was.
+static bool for_each_key(struct db *d, const char *sql, const struct key_set *set, int64_t at, int64_t study, bool *changed, struct err *e) {
+    for (unsigned i = 0; i < set->count; i++) {
+        struct db_stmt *s = db_prepare(d, sql, e);
+        if (!s) return false;
+        db_bind_int(s, 1, query_month(at));
+        db_bind_text(s, 2, set->keys[i]);
+        db_bind_int(s, 3, at);
+        db_bind_int(s, 4, study);
+        bool ok = db_next(s, e) == DB_END;
+        if (i == 0) *changed = db_changes(d) > 0;
+        db_done(s);
+        if (!ok) return false;
+    }
+    return true;
+}
+
+static bool count_month(struct db *d, const char *sql, int64_t at, struct err *e) {
+    struct db_stmt *s = db_prepare(d, sql, e);
+    if (!s) return false;
+    db_bind_int(s, 1, query_month(at));
+    bool ok = db_next(s, e) == DB_END;
+    db_done(s);
+    return ok;
+}
+
+static bool change(struct db *d, struct arena *scratch, int64_t study, const char *key_sql, const char *month_sql, struct err *e) {
+    struct arena_mark mark = arena_mark(scratch);
+    int64_t at = 0;
+    bool changed = false;
+    struct key_set set = {.a = scratch, .max = QUERY_KEYS_MAX, .keys = arena_zero(scratch, QUERY_KEYS_MAX, sizeof(struct str), e)};
+    bool ok = set.keys && read_keys(d, &set, study, &at, e) && for_each_key(d, key_sql, &set, at, study, &changed, e);
+    if (ok && changed) ok = count_month(d, month_sql, at, e);
+    arena_rewind(scratch, mark);
+    return ok;
+}
+
+bool query_index_study(struct db *writer, struct arena *scratch, int64_t study, struct err *e) {
+    return change(writer, scratch, study, "INSERT INTO study_keys (month, key, at, study) VALUES (?1, ?2, ?3, ?4) ON CONFLICT DO NOTHING",
+                  "INSERT INTO study_months VALUES (?1, 1) ON CONFLICT (month) DO UPDATE SET studies = study_months.studies + 1", e);
+}
+
+bool query_unindex_study(struct db *writer, struct arena *scratch, int64_t study, struct err *e) {
+    return change(writer, scratch, study, "DELETE FROM study_keys WHERE month = ?1 AND key = ?2 AND at = ?3 AND study = ?4",
+                  "UPDATE study_months SET studies = studies - 1 WHERE month = ?1", e);
+}

@@ -1,0 +1,53 @@
+// Candidates: the studies that may match, newest first, from a list of rows or from ranges of study_keys, month by month.
+#ifndef GANTRY_CORE_QUERY_STREAM_H
+#define GANTRY_CORE_QUERY_STREAM_H
+
+#include "base/arena.h"
+#include "core/query_index.h"
+#include "db/db.h"
+
+// Keys from lo (inclusive) to hi (exclusive); hi {NULL, 0}: lo alone.
+struct qkey_range {
+    struct str lo, hi;
+};
+// Every study that has a key in one of the ranges.
+struct qprobe {
+    struct qkey_range *ranges;
+    unsigned count;
+};
+// All keys that begin with prefix.
+bool qkey_prefix(struct arena *a, struct str prefix, struct qkey_range *out, struct err *e);
+
+// A place in the order of answers. Studies are ordered by at and row, both descending: of the same second, the one that came last is first.
+struct qplace {
+    int64_t at, study;
+};
+#define QPLACE_FIRST ((struct qplace){INT64_MAX, INT64_MAX})
+
+enum { QSTREAM_ALSO_MAX = 8 };
+struct qstream {
+    struct qprobe probe;                  // count 0: places is the whole list
+    struct qprobe also[QSTREAM_ALSO_MAX]; // a study must be in each of these too
+    unsigned also_count;
+    int64_t at_from;     // oldest
+    struct qplace after; // only what comes after it is given
+    int64_t *months;     // newest first
+    size_t month_count, month;
+    bool months_known;
+    struct qplace *places; // of the month, or the list
+    size_t place_count, place, place_cap;
+    struct arena arena; // of months and places
+};
+
+// at_from, at_to: inclusive bounds; 0 and INT64_MAX where open. after: QPLACE_FIRST to start.
+void qstream_init(struct qstream *s, int64_t at_from, int64_t at_to, struct qplace after);
+void qstream_deinit(struct qstream *s);
+// Instead of a probe: the studies that sql gives as (id, study_date, study_time) for each of values, bound as ?1.
+bool qstream_list(struct qstream *s, struct db *d, const char *sql, const struct str *values, unsigned count, struct err *e);
+// The next candidates, at most max; *n is 0 at the end. Each study once (but one that lies in two months: compare at with its row's).
+bool qstream_next(struct qstream *s, struct db *d, struct qplace *out, unsigned max, unsigned *n, struct err *e);
+
+// How many keys of the newest months with studies are in the ranges, counting no further than max.
+bool qprobe_estimate(struct db *d, const struct qprobe *p, int64_t at_from, int64_t at_to, unsigned max, unsigned *out, struct err *e);
+
+#endif
