@@ -306,12 +306,7 @@ static bool take_octal(const char *field, size_t n, uint64_t *out) {
 
 static bool ustar_ok(const struct ustar *h, char typeflag, uint64_t *size) {
     uint64_t sum;
-    if (memcmp(h->magic,
-               "ustar\0"
-               "00",
-               8) != 0 ||
-        h->typeflag != typeflag)
-        return false;
+    if (memcmp(h->magic, "ustar", sizeof h->magic) != 0 || memcmp(h->version, "00", sizeof h->version) != 0 || h->typeflag != typeflag) return false;
     if (!take_octal(h->chksum, 7, &sum) || h->chksum[7] != ' ' || sum != checksum_of(h)) return false;
     return take_octal(h->size, sizeof h->size, size);
 }

@@ -319,6 +319,7 @@ static bool enqueue_and_wait(struct vol_set *vs, struct vol_put *put, struct err
     }
     pthread_mutex_unlock(&vs->lock);
     pthread_cond_destroy(&waiter.wake);
+    put->waiter = NULL;
     if (!open) return err_set(e, ERR_BUSY, "store", "the archive is closing");
     if (put->failed && e) *e = put->err;
     return !put->failed;
