@@ -4,5 +4,5 @@
 #include <stddef.h>
 
 const struct cli_command *const COMMANDS[] = {
-    &CMD_SERVE, &CMD_DUMP, &CMD_JSON, &CMD_VALIDATE, &CMD_SYNTH, NULL,
+    &CMD_SERVE, &CMD_DUMP, &CMD_JSON, &CMD_VALIDATE, &CMD_SYNTH, &CMD_ECHO, &CMD_FIND, &CMD_STORE, &CMD_MOVE, &CMD_GET, NULL,
 };

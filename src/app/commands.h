@@ -4,6 +4,11 @@
 
 #include "app/cli.h"
 
+extern const struct cli_command CMD_ECHO;
+extern const struct cli_command CMD_FIND;
+extern const struct cli_command CMD_GET;
+extern const struct cli_command CMD_MOVE;
+extern const struct cli_command CMD_STORE;
 extern const struct cli_command CMD_DUMP;
 extern const struct cli_command CMD_JSON;
 extern const struct cli_command CMD_SERVE;

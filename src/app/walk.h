@@ -1,0 +1,12 @@
+// Every regular file under the paths given, folders walked in name order.
+#ifndef GANTRY_APP_WALK_H
+#define GANTRY_APP_WALK_H
+
+#include <stdbool.h>
+
+#include "base/err.h"
+
+// visit returns false to stop (*e is then its own). Links to folders are not followed below the paths given. ERR_NOT_FOUND for a path that is not there.
+bool walk_files(char **paths, unsigned count, bool (*visit)(void *ctx, const char *path, struct err *e), void *ctx, struct err *e);
+
+#endif
