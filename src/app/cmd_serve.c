@@ -6,6 +6,7 @@
 #include "app/modules.h"
 #include "app/settings.h"
 #include "base/log.h"
+#include "core/archive.h"
 #include "sys/signal.h"
 
 static void print_address(const char *address, uint16_t port) {
@@ -25,18 +26,28 @@ static void print_ready(const struct server *s) {
     fflush(stdout);
 }
 
+static int serve(struct cli_args *args, struct server *s) {
+    struct err e = {0};
+    if (!modules_start(s, &e)) return cli_fail(args, &e);
+    if (s->token[0]) printf("token %s (the administrator's, shown this once; remove admin-token.sha256 to get a new one)\n", s->token);
+    print_ready(s);
+    log_line(LOG_INFO, "serve", "stopping on %s", strsignal(signal_wait()));
+    signal_unblock(); // a second signal ends at once
+    modules_stop(s);
+    return 0;
+}
+
 static int run(struct cli_args *args) {
     struct err e = {0};
     struct settings settings;
     if (!settings_read(args, args->arena, &settings, &e)) return cli_fail(args, &e);
     signal_block();
     struct server s = {.settings = &settings};
-    if (!modules_start(&s, &e)) return cli_fail(args, &e);
-    print_ready(&s);
-    log_line(LOG_INFO, "serve", "stopping on %s", strsignal(signal_wait()));
-    signal_unblock(); // a second signal ends at once
-    modules_stop(&s);
-    return 0;
+    struct archive_options o = {.dir = settings.data_dir, .volume_bytes = settings.volume_bytes};
+    if (!archive_open(&o, &s.archive, &e)) return cli_fail(args, &e);
+    int code = serve(args, &s);
+    archive_close(s.archive);
+    return code;
 }
 
 const struct cli_command CMD_SERVE = {

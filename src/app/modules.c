@@ -1,10 +1,11 @@
 // The table of modules.
 #include "app/modules.h"
 
+#include "app/serve_dicom.h"
 #include "app/serve_http.h"
-#include "base/log.h"
 
 const struct module MODULES[] = {
+    {"dicom", serve_dicom_start, serve_dicom_stop},
     {"http", serve_http_start, serve_http_stop},
 };
 const unsigned MODULE_COUNT = sizeof MODULES / sizeof MODULES[0];

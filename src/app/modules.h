@@ -6,12 +6,15 @@
 #include "base/err.h"
 
 struct archive;
+struct serve_dicom;
 
 // What the modules of one server share.
 struct server {
     const struct settings *settings;
     struct archive *archive;
     uint16_t dicom_port, http_port; // the real ones, once started
+    struct serve_dicom *dicom;      // while it runs: its counts are shown over HTTP
+    char token[65];                 // made by this start, to be shown once; else empty
     void *state[16];                // of each module, by its place in the table
 };
 

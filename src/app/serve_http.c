@@ -3,36 +3,54 @@
 
 #include <stdlib.h>
 
+#include "app/serve_dicom.h"
 #include "http/server.h"
+#include "mod/dicomweb/dicomweb.h"
+#include "mod/web/session.h"
 #include "mod/web/web.h"
 
 enum { DRAIN_MS = 20 * 1000 };
 
 struct serve_http {
     struct web web;
-    struct http_mount mounts[4];
+    struct dicomweb dicomweb;
+    struct http_mount mounts[3];
     struct http_server *http;
 };
+
+static bool start(struct server *s, struct serve_http *h, struct err *e) {
+    h->dicomweb.archive = s->archive;
+    h->web = (struct web){.archive = s->archive, .sessions = h->web.sessions, .more_metrics = serve_dicom_metrics, .more_context = s};
+    h->mounts[0] = (struct http_mount){DICOMWEB_ROOT, DICOMWEB_ROUTES, &h->dicomweb};
+    h->mounts[1] = (struct http_mount){"", WEB_ROUTES, &h->web};
+    struct http_options o = {.address = s->settings->bind,
+                             .port = s->settings->http_port,
+                             .mounts = h->mounts,
+                             .authorise = sessions_authorise,
+                             .authorise_context = h->web.sessions,
+                             .loopback_host_only = !s->settings->auth};
+    if (!http_server_start(&o, &h->http, e)) return false;
+    s->http_port = http_server_port(h->http);
+    return true;
+}
 
 bool serve_http_start(struct server *s, void **state, struct err *e) {
     struct serve_http *h = calloc(1, sizeof *h);
     if (!h) return err_nomem(e, "http");
-    h->web.archive = s->archive;
-    h->mounts[0] = (struct http_mount){"", WEB_ROUTES, &h->web};
-    struct http_options o = {.address = s->settings->bind, .port = s->settings->http_port, .mounts = h->mounts, .loopback_host_only = !s->settings->auth};
-    if (!http_server_start(&o, &h->http, e)) {
-        free(h);
-        return false;
+    bool opened = sessions_open(s->settings->data_dir, s->settings->auth, s->token, &h->web.sessions, e);
+    if (opened && start(s, h, e)) {
+        *state = h;
+        return true;
     }
-    h->web.http = h->http;
-    s->http_port = http_server_port(h->http);
-    *state = h;
-    return true;
+    if (opened) sessions_close(h->web.sessions);
+    free(h);
+    return false;
 }
 
 void serve_http_stop(struct server *s, void *state) {
     struct serve_http *h = state;
     (void)s;
     http_server_stop(h->http, DRAIN_MS);
+    sessions_close(h->web.sessions);
     free(h);
 }

@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "app/config.h"
+
 const struct cli_option SETTINGS_OPTIONS[] = {
     {"config", "FILE", "YAML file with the same settings and more"},
     {"data", "DIR", "data directory (default: gantry under XDG data)"},
@@ -88,7 +90,9 @@ static bool check(const struct settings *s, struct err *e) {
 }
 
 bool settings_read(struct cli_args *args, struct arena *a, struct settings *out, struct err *e) {
+    const char *config = cli_text(args, "config", NULL);
     *out = (struct settings){.bind = "127.0.0.1", .dicom_port = 11112, .http_port = 8080, .aet = "GANTRY", .auth = true};
+    if (config && !config_read(config, a, out, e)) return false;
     out->bind = cli_text(args, "bind", out->bind);
     out->aet = cli_text(args, "aet", out->aet);
     out->data_dir = cli_text(args, "data", out->data_dir);

@@ -22,6 +22,9 @@ struct settings {
     uint16_t dicom_port, http_port;
     const char *aet;
     bool auth; // a token is asked for
+    bool known_callers_only, any_called, accept_unknown_storage;
+    unsigned associations_max, per_peer_max; // 0: the ceilings
+    uint64_t volume_bytes;                   // of a new volume; 0: default
     struct setting_peer peers[SETTINGS_PEERS_MAX];
     unsigned peer_count;
 };

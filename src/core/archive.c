@@ -40,10 +40,14 @@ static void on_alarm(void *ctx, const struct err *why) {
     pthread_mutex_unlock(&ar->alarm_lock);
 }
 
-static bool open_index(struct archive *ar, const struct archive_options *o, struct err *e) {
-    char path[PATH_BYTES];
-    snprintf(path, sizeof path, "%s/index.db", ar->dir);
-    (void)o;
+static bool open_index(struct archive *ar, const char *name, bool fresh, struct err *e) {
+    static const char *const suffixes[] = {"-wal", "-shm", ""};
+    char path[PATH_BYTES], part[PATH_BYTES + 8];
+    snprintf(path, sizeof path, "%s/%s", ar->dir, name);
+    for (int i = 0; fresh && i < 3; i++) {
+        snprintf(part, sizeof part, "%s%s", path, suffixes[i]);
+        if (!sys_unlink(NULL, part, e)) return false;
+    }
     return db_pool_open(&(struct db_options){.path = path, .cache_kib = INDEX_CACHE_KIB, .connections = INDEX_CONNECTIONS}, &ar->db, e) && index_open(ar, e);
 }
 
@@ -103,7 +107,17 @@ static bool take_lock(struct archive *ar, struct err *e) {
     return lockfile_take(path, &ar->lock_fd, e);
 }
 
-bool archive_open(const struct archive_options *o, struct archive **out, struct err *e) {
+void archive_unlock(int lock_fd) {
+    lockfile_drop(lock_fd);
+}
+
+static bool open_all(struct archive *ar, const struct archive_options *o, const char *index_name, bool fresh, struct err *e) {
+    if (!take_lock(ar, e) || !reindex_settle(ar->dir, e)) return false;
+    if (!open_index(ar, index_name, fresh, e) || !open_volumes(ar, o, e)) return false;
+    return fresh || (catch_up(ar, e) && load_tail(ar, e));
+}
+
+bool archive_open_index(const struct archive_options *o, const char *index_name, bool fresh, struct archive **out, struct err *e) {
     *out = NULL;
     if (strlen(o->dir) > PATH_BYTES / 2) return err_set(e, ERR_USAGE, "archive", "the data directory's path is too long");
     if (o->must_exist ? !exists(o->dir, e) : !make_dirs(o->dir, e)) return err_wrap(e, "data directory %s", o->dir);
@@ -116,12 +130,16 @@ bool archive_open(const struct archive_options *o, struct archive **out, struct 
     pthread_mutex_init(&ar->alarm_lock, NULL);
     events_init(ar);
     ingest_memory_init(ar);
-    bool ok = ar->dir ? take_lock(ar, e) && open_index(ar, o, e) && open_volumes(ar, o, e) && catch_up(ar, e) && load_tail(ar, e) : err_nomem(e, "archive");
+    bool ok = ar->dir ? open_all(ar, o, index_name, fresh, e) : err_nomem(e, "archive");
     if (ok)
         *out = ar;
     else
         archive_close(ar);
     return ok;
+}
+
+bool archive_open(const struct archive_options *o, struct archive **out, struct err *e) {
+    return archive_open_index(o, "index.db", false, out, e);
 }
 
 void archive_close(struct archive *ar) {

@@ -116,6 +116,8 @@ void index_forget(struct index *ix);
 
 // Writes what a tombstone names as dead, whatever lies there or not.
 bool kill_collect(struct db *w, struct str json, struct err *e);
+// The row of this place goes, for its bytes are lost.
+bool kill_missing(struct index *ix, struct db *w, struct vol_loc loc, struct str sop, struct err *e);
 // What a tombstone names dies.
 bool kill_tombstone(struct index *ix, struct db *w, const struct vol_entry *en, struct str json, struct err *e);
 // The entry is at its new place; the old one is dead.

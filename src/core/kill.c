@@ -168,6 +168,17 @@ bool kill_tombstone(struct index *ix, struct db *w, const struct vol_entry *en, 
     return ok;
 }
 
+bool kill_missing(struct index *ix, struct db *w, struct vol_loc loc, struct str sop, struct err *e) {
+    struct touched t = {0};
+    struct arena_mark m = arena_mark(&ix->scratch);
+    bool ok = places_flush(ix, w, e) && kill_place(ix, w, loc, sop, &t, e) &&
+              sql_run(w, "DELETE FROM dead WHERE volume = ?1 AND offset = ?2", SQL_VALUES(SQL_I(loc.volume), SQL_I(loc.offset)), e);
+    for (size_t i = 0; ok && i < t.n; i++) ok = settle_series(ix, w, t.series[i], e);
+    places_clear(ix);
+    arena_rewind(&ix->scratch, m);
+    return ok && figures_flush(ix, w, e);
+}
+
 bool kill_collect(struct db *w, struct str json, struct err *e) {
     struct arena tree;
     arena_init(&tree, TOMBSTONE_TREE_BYTES_MAX);

@@ -60,6 +60,12 @@ struct archive {
     _Atomic uint64_t stored, known, conflicts, quarantined, failed; // since start
 };
 
+// Opens with an index file of this name. fresh: what is there under that name is removed first, and nothing is replayed yet.
+bool archive_open_index(const struct archive_options *o, const char *index_name, bool fresh, struct archive **out, struct err *e);
+void archive_unlock(int lock_fd);
+// Finishes the swap of a rebuilt index that a crash cut short.
+bool reindex_settle(const char *dir, struct err *e);
+
 // "dimse:AET@10.0.0.5": as events and volumes name who did something. out takes 256 bytes.
 void actor_text(const struct actor *who, char out[256]);
 

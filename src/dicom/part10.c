@@ -241,7 +241,7 @@ static enum dcm_step in_deflated(struct dcm_builder *b, const uint8_t *p, size_t
         b->z.next_out = b->inflated;
         b->z.avail_out = INFLATE_BYTES;
         int code = inflate(&b->z, Z_NO_FLUSH);
-        if (code != Z_OK && code != Z_STREAM_END && code != Z_BUF_ERROR) return inflate_failed(b, code, e);
+        bool damaged = code != Z_OK && code != Z_STREAM_END && code != Z_BUF_ERROR; // what came out before is taken all the same
         size_t out = INFLATE_BYTES - b->z.avail_out;
         b->inflated_total += out;
         if (b->inflated_total > DCM_DEFLATED_BYTES_MAX) {
@@ -251,6 +251,7 @@ static enum dcm_step in_deflated(struct dcm_builder *b, const uint8_t *p, size_t
         enum dcm_step step = inflated_bytes(b, b->inflated, out, code == Z_STREAM_END, e);
         *used = given - b->z.avail_in;
         if (step != DCM_MORE) return step;
+        if (damaged) return inflate_failed(b, code, e);
         if (b->z.avail_in == 0 && out < INFLATE_BYTES) return given < n ? DCM_TOKEN : DCM_MORE;
     }
 }

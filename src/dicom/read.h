@@ -99,7 +99,7 @@ struct dcm_object {
     // As found: where a native one was declared but the data set is in another, that one; of an unregistered UID, explicit VR little endian under that UID.
     const struct dcm_ts *ts;
     uint64_t dataset_offset;  // where the data set begins in the stream (0 without meta; for deflated: where the deflate stream begins,
-                              // and offsets in the data set count inflated bytes from there)
+                              // and offsets in the data set count inflated bytes from there: dicom/inflate.h)
     uint64_t bytes;           // of the whole stream, once done
     bool preamble;            // 128 bytes and DICM
     bool truncated;           // the stream ended inside an element; what was whole is there

@@ -104,8 +104,7 @@ static void add_security(struct http_response *rs) {
     }
 }
 
-// True when the asker takes gzip: named with a weight above zero.
-static bool takes_gzip(const struct http_request *rq) {
+bool http_takes_gzip(const struct http_request *rq) {
     struct str rest = http_header(rq, "Accept-Encoding");
     while (rest.p) {
         struct str part = str_split(&rest, ',');
@@ -123,7 +122,7 @@ static void compress(struct exchange *x) {
     struct http_response *rs = &x->rs;
     struct str plain = rs->kind == HTTP_BODY_BUF ? buf_str(&rs->buf) : rs->text;
     http_setz(rs, "Vary", "Accept-Encoding");
-    if (plain.n < COMPRESS_BYTES_MIN || !takes_gzip(&x->rq)) return;
+    if (plain.n < COMPRESS_BYTES_MIN || !http_takes_gzip(&x->rq)) return;
     struct buf packed;
     buf_init(&packed, plain.n);
     if (!gzip_pack(plain, GZIP_FAST, &packed, NULL)) {
@@ -238,11 +237,9 @@ static bool framing_is_clear(const struct exchange *x) {
 
 static bool find_route(struct exchange *x, const char *method, struct err *e) {
     struct http_request *rq = &x->rq;
-    int known = http_method_of(str_of(method));
-    rq->head = str_eqz(STR_LIT("HEAD"), method);
-    rq->method = known < 0 ? HTTP_GET : (enum http_method)known;
+    bool known = http_method_of(str_of(method)) >= 0;
     http_route_find(x->server->mounts, rq->method, &rq->uri, &rq->match);
-    if (rq->match.route && known >= 0) return true;
+    if (rq->match.route && known) return true;
     if (rq->match.methods == 0) return err_set(e, ERR_NOT_FOUND, "http", "there is nothing at %.*s", STR_FMT(str_sub(rq->uri.raw_path, 0, 200)));
     rq->match.route = NULL;
     return err_set(e, ERR_UNSUPPORTED, "http", "%.20s is not possible at %.*s", method, STR_FMT(str_sub(rq->uri.raw_path, 0, 200)));
@@ -283,6 +280,9 @@ static enum MHD_Result answer_method(struct exchange *x, const char *method, con
 }
 
 static bool decide(struct exchange *x, const char *method, struct err *e) {
+    int known = http_method_of(str_of(method));
+    x->rq.head = str_eqz(STR_LIT("HEAD"), method);
+    x->rq.method = known < 0 ? HTTP_POST : (enum http_method)known; // an unknown one is taken for one that changes something
     if (!admit(x, e) || !find_route(x, method, e)) return false;
     const struct http_server *s = x->server;
     const struct http_route *route = x->rq.match.route;

@@ -37,6 +37,8 @@ struct str http_query(const struct http_request *rq, const char *name);
 struct str http_header(const struct http_request *rq, const char *name);
 // The value of a cookie.
 struct str http_cookie(const struct http_request *rq, const char *name);
+// Whether the asker takes Content-Encoding: gzip.
+bool http_takes_gzip(const struct http_request *rq);
 // True once the server is stopping: generators of endless streams must end.
 bool http_stopping(const struct http_request *rq);
 

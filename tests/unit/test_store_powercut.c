@@ -301,6 +301,105 @@ static void a_disk_that_stays_broken_breaks_no_promise(void **state) {
     }
 }
 
+// The linker gives us every allocation of the store (--wrap): the n-th one fails.
+
+void *__real_malloc(size_t n);
+void *__real_calloc(size_t k, size_t n);
+void *__real_realloc(void *p, size_t n);
+void *__real_aligned_alloc(size_t align, size_t n);
+void *__wrap_malloc(size_t n);
+void *__wrap_calloc(size_t k, size_t n);
+void *__wrap_realloc(void *p, size_t n);
+void *__wrap_aligned_alloc(size_t align, size_t n);
+
+static int allocations_left; // 0: all succeed
+
+static bool refuse_allocation(void) {
+    if (__atomic_load_n(&allocations_left, __ATOMIC_RELAXED) <= 0) return false;
+    return __atomic_sub_fetch(&allocations_left, 1, __ATOMIC_RELAXED) == 0;
+}
+
+void *__wrap_malloc(size_t n) {
+    return refuse_allocation() ? NULL : __real_malloc(n);
+}
+
+void *__wrap_calloc(size_t k, size_t n) {
+    return refuse_allocation() ? NULL : __real_calloc(k, n);
+}
+
+void *__wrap_realloc(void *p, size_t n) {
+    return refuse_allocation() ? NULL : __real_realloc(p, n);
+}
+
+void *__wrap_aligned_alloc(size_t align, size_t n) {
+    return refuse_allocation() ? NULL : __real_aligned_alloc(align, n);
+}
+
+static bool count_entry(void *ctx, const struct vol_entry *en, bool damaged, struct err *e) {
+    (void)en, (void)damaged, (void)e;
+    ++*(unsigned *)ctx;
+    return true;
+}
+
+static void life_in_little_memory(struct life *l, int n) {
+    struct vol_options o = options(l, l->dir, NULL);
+    unsigned seen = 0;
+    uint32_t *numbers;
+    size_t count = 0;
+    __atomic_store_n(&allocations_left, n, __ATOMIC_RELAXED);
+    if (!vol_open(&o, &l->vs, &l->e)) {
+        assert_int_equal(l->e.kind, ERR_NOMEM);
+        return;
+    }
+    for (unsigned i = 0; i < OBJECTS; i++) send(l, &l->objects[0][i]);
+    if (!vol_list(l->vs, &numbers, &count, &l->e)) assert_int_equal(l->e.kind, ERR_NOMEM);
+    for (size_t i = 0; i < count; i++) {
+        if (!vol_scan(l->vs, numbers[i], 0, true, count_entry, &seen, NULL, &l->e)) assert_int_equal(l->e.kind, ERR_NOMEM);
+    }
+    free(numbers);
+    vol_close(l->vs);
+    l->vs = NULL;
+}
+
+static void the_nth_allocation_may_fail(void **state) {
+    (void)state;
+    bool happened = true;
+    for (int n = 1; happened && n < 400; n++) {
+        struct life *l = life_new((unsigned)n);
+        life_in_little_memory(l, n);
+        happened = __atomic_exchange_n(&allocations_left, 0, __ATOMIC_RELAXED) <= 0;
+        open_after(l, l->dir);
+        assert_promises(l);
+        life_free(l);
+    }
+    assert_false(happened);
+}
+
+static void the_nth_read_may_fail_and_nothing_is_taken_for_damaged(void **state) {
+    (void)state;
+    bool happened = true;
+    for (unsigned n = 1; happened && n < 400; n++) {
+        struct life *l = life_new(n);
+        struct vol_options o = options(l, l->dir, disk_ops(l->disk));
+        unsigned seen = 0;
+        assert_true(vol_open(&o, &l->vs, &l->e));
+        for (unsigned i = 0; i < OBJECTS; i++) send(l, &l->objects[0][i]);
+        vol_close(l->vs);
+        disk_fail(l->disk, n, DISK_READ, EIO, false);
+        if (vol_open(&o, &l->vs, &l->e)) {
+            if (!vol_scan(l->vs, 1, 0, true, count_entry, &seen, NULL, &l->e)) assert_int_equal(l->e.kind, ERR_IO);
+            if (l->objects[0][1].acknowledged && !vol_verify(l->vs, &l->objects[0][1].entry, &l->e)) assert_int_equal(l->e.kind, ERR_IO);
+        }
+        happened = disk_failed(l->disk);
+        disk_fail(l->disk, 0, 0, 0, false);
+        vol_close(l->vs);
+        open_after(l, l->dir);
+        assert_promises(l);
+        life_free(l);
+    }
+    assert_false(happened);
+}
+
 static void short_writes_are_finished(void **state) {
     (void)state;
     struct life *l = life_new(4711);
@@ -437,6 +536,8 @@ int main(void) {
         cmocka_unit_test(the_nth_flush_may_fail),
         cmocka_unit_test(any_other_nth_call_may_fail),
         cmocka_unit_test(a_disk_that_stays_broken_breaks_no_promise),
+        cmocka_unit_test(the_nth_allocation_may_fail),
+        cmocka_unit_test(the_nth_read_may_fail_and_nothing_is_taken_for_damaged),
         cmocka_unit_test(short_writes_are_finished),
         cmocka_unit_test(a_failed_flush_seals_the_volume_rings_and_the_next_put_goes_to_another),
         cmocka_unit_test(a_disk_that_fails_again_and_again_ends_in_read_only_and_still_reads),

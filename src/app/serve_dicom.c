@@ -1,0 +1,61 @@
+// The DICOM side of a server.
+#include "app/serve_dicom.h"
+
+#include <stdlib.h>
+
+#include "dimse/scp.h"
+#include "mod/dicom/dicom.h"
+
+struct serve_dicom {
+    struct dicom_peer peers[SETTINGS_PEERS_MAX];
+    struct dicom_config config;
+    struct dicom_module *module;
+};
+
+static void configure(const struct settings *s, struct serve_dicom *d) {
+    for (unsigned i = 0; i < s->peer_count; i++) d->peers[i] = (struct dicom_peer){s->peers[i].aet, s->peers[i].host, s->peers[i].port};
+    d->config = (struct dicom_config){.aet = s->aet,
+                                      .bind = s->bind,
+                                      .port = s->dicom_port,
+                                      .peers = d->peers,
+                                      .peer_count = s->peer_count,
+                                      .known_callers_only = s->known_callers_only,
+                                      .any_called = s->any_called,
+                                      .accept_unknown_storage = s->accept_unknown_storage,
+                                      .associations_max = s->associations_max,
+                                      .per_peer_max = s->per_peer_max};
+}
+
+bool serve_dicom_start(struct server *s, void **state, struct err *e) {
+    struct serve_dicom *d = calloc(1, sizeof *d);
+    if (!d) return err_nomem(e, "dicom");
+    configure(s->settings, d);
+    if (!dicom_start(&d->config, s->archive, &d->module, e)) {
+        free(d);
+        return false;
+    }
+    s->dicom_port = dicom_port(d->module);
+    s->dicom = d;
+    *state = d;
+    return true;
+}
+
+void serve_dicom_stop(struct server *s, void *state) {
+    struct serve_dicom *d = state;
+    dicom_stop(d->module);
+    s->dicom = NULL;
+    free(d);
+}
+
+void serve_dicom_metrics(void *context, struct buf *to) {
+    const struct server *s = context;
+    struct scp_figures f;
+    if (!s->dicom) return;
+    dicom_figures(s->dicom->module, &f);
+    buf_addf(to, "# HELP gantry_associations Open DICOM associations.\n# TYPE gantry_associations gauge\ngantry_associations %u\n", f.active);
+    buf_addf(to,
+             "# HELP gantry_associations_total DICOM associations since start, by outcome.\n# TYPE gantry_associations_total counter\n"
+             "gantry_associations_total{outcome=\"accepted\"} %llu\ngantry_associations_total{outcome=\"rejected\"} %llu\n"
+             "gantry_associations_total{outcome=\"failed\"} %llu\n",
+             (unsigned long long)f.accepted, (unsigned long long)f.rejected, (unsigned long long)f.failed);
+}

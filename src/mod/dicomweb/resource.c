@@ -1,0 +1,70 @@
+// Targets of DICOMweb requests.
+#include "mod/dicomweb/resource.h"
+
+#include "dicom/uid.h"
+#include "http/media.h"
+#include "sys/digest.h"
+
+static bool take_uid(const struct http_request *rq, const char *name, struct str *out, struct err *e) {
+    *out = http_capture(rq, name);
+    if (!out->p || dcm_uid_valid(*out, false)) return true;
+    return err_set(e, ERR_BAD_INPUT, "dicomweb", "'%.*s' in the path is not a UID (the %s)", STR_FMT(str_sub(*out, 0, 100)), name);
+}
+
+bool dw_target_of(const struct http_request *rq, struct dw_target *out, struct err *e) {
+    const struct dicomweb *dw = rq->context;
+    *out = (struct dw_target){.archive = dw->archive, .actor = {.door = DOOR_DICOMWEB, .address = rq->address, .user = rq->user}};
+    return take_uid(rq, "study", &out->study, e) && take_uid(rq, "series", &out->series, e) && take_uid(rq, "instance", &out->instance, e);
+}
+
+bool dw_list(const struct dw_target *t, struct arena *a, struct instance_list *out, struct err *e) {
+    struct retrieve_query q = {.study_uids = t->study, .series_uids = t->series, .sop_instance_uids = t->instance};
+    if (!retrieve_list(t->archive, &t->actor, a, &q, out, e)) return false;
+    if (out->count) return true;
+    const char *what = t->instance.p ? "instance" : t->series.p ? "series" : "study";
+    return err_set(e, ERR_NOT_FOUND, "dicomweb", "there is no such %s", what);
+}
+
+struct str dw_url(struct arena *a, struct str study, struct str series, struct str instance) {
+    char *url;
+    if (instance.p)
+        url = arena_printf(a, NULL, DICOMWEB_ROOT "/studies/%.*s/series/%.*s/instances/%.*s", STR_FMT(study), STR_FMT(series), STR_FMT(instance));
+    else if (series.p)
+        url = arena_printf(a, NULL, DICOMWEB_ROOT "/studies/%.*s/series/%.*s", STR_FMT(study), STR_FMT(series));
+    else
+        url = arena_printf(a, NULL, DICOMWEB_ROOT "/studies/%.*s", STR_FMT(study));
+    return str_of(url);
+}
+
+struct str dw_accept(const struct http_request *rq) {
+    struct str query = http_query(rq, "accept");
+    return query.n ? query : http_header(rq, "Accept");
+}
+
+bool dw_wants_json(const struct http_request *rq, const char **type, struct err *e) {
+    static const char *const offers[] = {"application/dicom+json", "application/json", NULL};
+    int chosen = http_accept_choose(rq->arena, dw_accept(rq), offers);
+    if (chosen < 0) return err_set(e, ERR_NOT_ACCEPTABLE, "dicomweb", "this can be had as application/dicom+json or application/json");
+    *type = offers[chosen];
+    return true;
+}
+
+bool dw_not_modified(const struct http_request *rq, struct http_response *rs, const uint8_t digest[32]) {
+    char *tag = arena_alloc(rq->arena, 34 + 1, NULL);
+    if (!tag) return false;
+    tag[0] = '"';
+    hex_encode(digest, 16, tag + 1);
+    tag[33] = '"';
+    tag[34] = '\0';
+    http_setz(rs, "ETag", tag);
+    http_setz(rs, "Cache-Control", "private, no-cache"); // kept, but asked for again: who may see it can change
+    struct str rest = http_header(rq, "If-None-Match");
+    while (rest.p) {
+        struct str one = str_trim(str_split(&rest, ','));
+        if (str_starts(one, STR_LIT("W/"))) one = str_sub(one, 2, one.n);
+        if (!str_eqz(one, "*") && !str_eqz(one, tag)) continue;
+        http_reply_status(rs, 304);
+        return true;
+    }
+    return false;
+}

@@ -1,0 +1,30 @@
+// What every DICOMweb resource needs: who asks, which study, series and instance, and where they are found.
+#ifndef GANTRY_MOD_DICOMWEB_RESOURCE_H
+#define GANTRY_MOD_DICOMWEB_RESOURCE_H
+
+#include "core/archive.h"
+#include "core/retrieve.h"
+#include "dicom/dataset.h"
+#include "http/server.h"
+#include "mod/dicomweb/dicomweb.h"
+
+struct dw_target {
+    struct archive *archive;
+    struct actor actor;
+    struct str study, series, instance; // valid UIDs; {NULL, 0} when the path has none
+};
+
+// ERR_BAD_INPUT when a UID of the path is none.
+bool dw_target_of(const struct http_request *rq, struct dw_target *out, struct err *e);
+// The objects of the target; ERR_NOT_FOUND when there are none.
+bool dw_list(const struct dw_target *t, struct arena *a, struct instance_list *out, struct err *e);
+// "/dicom-web/studies/1[/series/2[/instances/3]]": as far as the UIDs are given. {NULL, 0} when there is no memory.
+struct str dw_url(struct arena *a, struct str study, struct str series, struct str instance);
+// The Accept header, or the accept query parameter, which goes before it (PS3.18 8.3.3.1).
+struct str dw_accept(const struct http_request *rq);
+// ERR_NOT_ACCEPTABLE unless DICOM JSON is taken. *type: what to call it.
+bool dw_wants_json(const struct http_request *rq, const char **type, struct err *e);
+// Sets a strong ETag of a digest; true when the asker has that already and the answer is 304.
+bool dw_not_modified(const struct http_request *rq, struct http_response *rs, const uint8_t digest[32]);
+
+#endif

@@ -1,0 +1,35 @@
+// The resources of DICOMweb (PS3.18 10), each with what the asker must be allowed to do.
+#include "mod/dicomweb/dicomweb.h"
+#include "mod/dicomweb/handlers.h"
+
+#define STUDY "/studies/{study}"
+#define SERIES STUDY "/series/{series}"
+#define INSTANCE SERIES "/instances/{instance}"
+#define STORE dw_store, dw_store_begin, dw_store_body, dw_store_end
+
+const struct http_route DICOMWEB_ROUTES[] = {
+    // Search (10.6)
+    {HTTP_GET, HTTP_READ, "/studies", dw_query_studies},
+    {HTTP_GET, HTTP_READ, "/series", dw_query_series},
+    {HTTP_GET, HTTP_READ, "/instances", dw_query_instances},
+    {HTTP_GET, HTTP_READ, STUDY "/series", dw_query_series},
+    {HTTP_GET, HTTP_READ, STUDY "/instances", dw_query_instances},
+    {HTTP_GET, HTTP_READ, SERIES "/instances", dw_query_instances},
+    // Retrieve (10.4)
+    {HTTP_GET, HTTP_READ, STUDY, dw_retrieve},
+    {HTTP_GET, HTTP_READ, SERIES, dw_retrieve},
+    {HTTP_GET, HTTP_READ, INSTANCE, dw_retrieve},
+    {HTTP_GET, HTTP_READ, STUDY "/metadata", dw_metadata},
+    {HTTP_GET, HTTP_READ, SERIES "/metadata", dw_metadata},
+    {HTTP_GET, HTTP_READ, INSTANCE "/metadata", dw_metadata},
+    {HTTP_GET, HTTP_READ, INSTANCE "/bulkdata/{path*}", dw_bulkdata},
+    {HTTP_GET, HTTP_READ, INSTANCE "/frames/{frames}", dw_frames},
+    // Store (10.5)
+    {HTTP_POST, HTTP_WRITE, "/studies", STORE},
+    {HTTP_POST, HTTP_WRITE, STUDY, STORE},
+    // Delete
+    {HTTP_DELETE, HTTP_ADMIN, STUDY, dw_delete},
+    {HTTP_DELETE, HTTP_ADMIN, SERIES, dw_delete},
+    {HTTP_DELETE, HTTP_ADMIN, INSTANCE, dw_delete},
+    {.pattern = NULL},
+};

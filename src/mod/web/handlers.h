@@ -1,0 +1,25 @@
+// The handlers behind the table of web routes, by file.
+#ifndef GANTRY_MOD_WEB_HANDLERS_H
+#define GANTRY_MOD_WEB_HANDLERS_H
+
+#include "http/server.h"
+
+// health.c
+bool web_health(struct http_request *rq, struct http_response *rs, struct err *e);
+bool web_metrics(struct http_request *rq, struct http_response *rs, struct err *e);
+// stream.c
+bool web_events(struct http_request *rq, struct http_response *rs, struct err *e);
+// api.c
+bool web_session(struct http_request *rq, struct http_response *rs, struct err *e);
+bool web_sign_in(struct http_request *rq, struct http_response *rs, struct err *e);
+bool web_sign_out(struct http_request *rq, struct http_response *rs, struct err *e);
+bool web_conflicts(struct http_request *rq, struct http_response *rs, struct err *e);
+bool web_quarantine(struct http_request *rq, struct http_response *rs, struct err *e);
+bool web_figures(struct http_request *rq, struct http_response *rs, struct err *e);
+// worklist.c
+bool web_worklist(struct http_request *rq, struct http_response *rs, struct err *e);
+// page.c
+bool web_page(struct http_request *rq, struct http_response *rs, struct err *e);
+bool web_asset(struct http_request *rq, struct http_response *rs, struct err *e);
+
+#endif

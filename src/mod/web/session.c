@@ -1,0 +1,175 @@
+// Token and sessions.
+#include "mod/web/session.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/random.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "sys/digest.h"
+#include "sys/file.h"
+
+#define COOKIE "gantry_session"
+
+struct session {
+    uint8_t digest[DIGEST_BYTES]; // of its secret; all zero: free
+    int64_t until_ms;             // monotonic
+};
+
+struct sessions {
+    bool required;
+    uint8_t token[DIGEST_BYTES];
+    pthread_mutex_t lock;
+    struct session all[SESSIONS_MAX];
+};
+
+// Same time wherever they differ.
+static bool equal(const uint8_t *a, const uint8_t *b) {
+    unsigned difference = 0;
+    for (int i = 0; i < DIGEST_BYTES; i++) difference |= (unsigned)(a[i] ^ b[i]);
+    return difference == 0;
+}
+
+// 256 random bits as hex, and their digest.
+static bool make_secret(char hex[TOKEN_HEX + 1], uint8_t digest[DIGEST_BYTES], struct err *e) {
+    uint8_t random[TOKEN_HEX / 2];
+    if (getrandom(random, sizeof random, 0) != (ssize_t)sizeof random) return err_errno(e, ERR_IO, "web", "no random bytes for a token");
+    hex_encode(random, sizeof random, hex);
+    hex[TOKEN_HEX] = '\0';
+    return digest_of(hex, TOKEN_HEX, digest, e);
+}
+
+// ---- the token's file ----
+
+static bool read_digest(const char *path, uint8_t digest[DIGEST_BYTES], bool *there, struct err *e) {
+    char text[DIGEST_HEX];
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    *there = fd >= 0;
+    if (fd < 0) return errno == ENOENT || err_errno(e, ERR_IO, "web", "open %s", path);
+    ssize_t n = read(fd, text, sizeof text);
+    close(fd);
+    if (n == (ssize_t)sizeof text && hex_decode(text, DIGEST_BYTES, digest)) return true;
+    return err_set(e, ERR_CORRUPT, "web", "%s does not hold a SHA-256 digest; remove it, and the next start makes a new token", path);
+}
+
+static bool write_digest(const char *path, const uint8_t digest[DIGEST_BYTES], struct err *e) {
+    char text[DIGEST_HEX + 1];
+    int fd;
+    hex_encode(digest, DIGEST_BYTES, text);
+    text[DIGEST_HEX] = '\n';
+    if (!sys_open(&sys_files, path, O_WRONLY | O_CREAT | O_EXCL, 0600, &fd, e)) return false;
+    bool ok = sys_write_at(&sys_files, fd, text, sizeof text, 0, e) && sys_flush(&sys_files, fd, e);
+    sys_close(&sys_files, fd);
+    return ok;
+}
+
+static bool load_token(const char *dir, uint8_t digest[DIGEST_BYTES], char made[TOKEN_HEX + 1], struct err *e) {
+    char path[4096];
+    bool there;
+    snprintf(path, sizeof path, "%s/admin-token.sha256", dir);
+    if (!read_digest(path, digest, &there, e)) return false;
+    if (there) return true;
+    if (!make_secret(made, digest, e) || !write_digest(path, digest, e)) return false;
+    return sys_flush_dir(&sys_files, dir, e);
+}
+
+bool sessions_open(const char *dir, bool required, char made[TOKEN_HEX + 1], struct sessions **out, struct err *e) {
+    struct sessions *s = calloc(1, sizeof *s);
+    made[0] = '\0';
+    if (!s) return err_nomem(e, "web");
+    s->required = required;
+    if (required && !load_token(dir, s->token, made, e)) {
+        free(s);
+        return false;
+    }
+    pthread_mutex_init(&s->lock, NULL);
+    *out = s;
+    return true;
+}
+
+void sessions_close(struct sessions *s) {
+    pthread_mutex_destroy(&s->lock);
+    free(s);
+}
+
+bool sessions_required(const struct sessions *s) {
+    return s->required;
+}
+
+// ---- asking ----
+
+static bool is_token(const struct sessions *s, struct str token) {
+    uint8_t digest[DIGEST_BYTES];
+    return token.n == TOKEN_HEX && digest_of(token.p, token.n, digest, NULL) && equal(digest, s->token);
+}
+
+// The live session of a cookie, or NULL. Under the lock.
+static struct session *find_session(struct sessions *s, const struct http_request *rq) {
+    uint8_t digest[DIGEST_BYTES];
+    struct str secret = http_cookie(rq, COOKIE);
+    if (secret.n != TOKEN_HEX || !digest_of(secret.p, secret.n, digest, NULL)) return NULL;
+    int64_t now = clock_mono_ms();
+    for (int i = 0; i < SESSIONS_MAX; i++)
+        if (s->all[i].until_ms > now && equal(s->all[i].digest, digest)) return &s->all[i];
+    return NULL;
+}
+
+static bool has_session(struct sessions *s, const struct http_request *rq) {
+    pthread_mutex_lock(&s->lock);
+    bool found = find_session(s, rq) != NULL;
+    pthread_mutex_unlock(&s->lock);
+    return found;
+}
+
+static struct str bearer_of(const struct http_request *rq) {
+    struct str header = http_header(rq, "Authorization");
+    if (!str_eq_nocase(str_sub(header, 0, 7), STR_LIT("Bearer "))) return (struct str){0};
+    return str_trim(str_sub(header, 7, header.n));
+}
+
+bool sessions_authorise(void *context, struct http_request *rq, enum http_permission permission, struct err *e) {
+    struct sessions *s = context;
+    struct str bearer = bearer_of(rq);
+    bool known = !s->required || is_token(s, bearer) || has_session(s, rq);
+    if (known) rq->user = s->required ? STR_LIT("administrator") : STR_LIT("local");
+    if (known || permission == HTTP_OPEN) return true;
+    return err_set(e, ERR_UNAUTHORIZED, "web",
+                   bearer.p ? "this token is not the administrator's"
+                            : "send the administrator's token (Authorization: Bearer ...), or sign in at the page; the server printed it at its first start");
+}
+
+static struct session *free_place(struct sessions *s) {
+    struct session *oldest = &s->all[0];
+    for (int i = 1; i < SESSIONS_MAX; i++)
+        if (s->all[i].until_ms < oldest->until_ms) oldest = &s->all[i];
+    return oldest;
+}
+
+bool sessions_sign_in(struct sessions *s, struct http_request *rq, struct str token, struct str *cookie, struct err *e) {
+    char secret[TOKEN_HEX + 1];
+    uint8_t digest[DIGEST_BYTES];
+    if (!s->required) return err_set(e, ERR_USAGE, "web", "this server asks for no token");
+    if (!is_token(s, str_trim(token))) return err_set(e, ERR_UNAUTHORIZED, "web", "this token is not the administrator's");
+    if (!make_secret(secret, digest, e)) return false;
+    pthread_mutex_lock(&s->lock);
+    struct session *place = free_place(s);
+    memcpy(place->digest, digest, sizeof digest);
+    place->until_ms = clock_mono_ms() + SESSION_S * 1000LL;
+    pthread_mutex_unlock(&s->lock);
+    bool tls = str_eqz(http_header(rq, "X-Forwarded-Proto"), "https");
+    char *text = arena_printf(rq->arena, e, COOKIE "=%s; Path=/; HttpOnly; SameSite=Strict; Max-Age=%d%s", secret, SESSION_S, tls ? "; Secure" : "");
+    *cookie = str_of(text);
+    return text != NULL;
+}
+
+void sessions_sign_out(struct sessions *s, struct http_request *rq, struct str *cookie) {
+    pthread_mutex_lock(&s->lock);
+    struct session *found = find_session(s, rq);
+    if (found) *found = (struct session){0};
+    pthread_mutex_unlock(&s->lock);
+    *cookie = STR_LIT(COOKIE "=; Path=/; HttpOnly; SameSite=Strict; Max-Age=0");
+}

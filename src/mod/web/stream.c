@@ -1,0 +1,100 @@
+// /events: the event log as server-sent events (WHATWG HTML 9.2), from where the asker left off.
+#include "base/clock.h"
+#include "base/limits.h"
+#include "core/events.h"
+#include "mod/web/handlers.h"
+#include "mod/web/web.h"
+#include "text/json.h"
+
+enum { BATCH = 64, WAIT_MS = 500, HEARTBEAT_MS = 15 * 1000, STREAM_ARENA_BYTES = 16 * 1024 * 1024 };
+
+struct stream {
+    const struct http_request *rq;
+    struct archive *archive;
+    int64_t seq; // the last one that was sent
+    struct buf text;
+    size_t text_at;
+    struct arena arena;
+};
+
+static void add_event(struct buf *b, const struct event *ev) {
+    struct json_writer w;
+    buf_addf(b, "id: %lld\nevent: %.*s\ndata: ", (long long)ev->seq, STR_FMT(ev->type));
+    json_init(&w, b, false);
+    json_begin_object(&w);
+    json_put_int(&w, "seq", ev->seq);
+    json_put_int(&w, "time_ms", ev->time_ms);
+    json_put_str(&w, "type", ev->type);
+    json_put_str(&w, "actor", ev->actor);
+    if (ev->study_uid.n) json_put_str(&w, "study", ev->study_uid);
+    if (ev->series_uid.n) json_put_str(&w, "series", ev->series_uid);
+    if (ev->sop_instance_uid.n) json_put_str(&w, "instance", ev->sop_instance_uid);
+    if (ev->detail.n) {
+        json_key(&w, "detail");
+        json_raw(&w, ev->detail);
+    }
+    json_end_object(&w);
+    buf_addz(b, "\n\n");
+}
+
+// The next events, as text. false: the log could not be read.
+static bool add_events(struct stream *s) {
+    struct event *list;
+    unsigned n;
+    arena_reset(&s->arena);
+    if (!events_after(s->archive, &s->arena, s->seq, BATCH, &list, &n, NULL)) return false;
+    for (unsigned i = 0; i < n; i++) add_event(&s->text, &list[i]);
+    if (n) s->seq = list[n - 1].seq;
+    return buf_ok(&s->text, NULL);
+}
+
+// Waits for something to say: events, or after a while a comment that keeps the line open. False at the server's end.
+static bool next_text(struct stream *s) {
+    int64_t until = clock_mono_ms() + HEARTBEAT_MS;
+    buf_clear(&s->text);
+    s->text_at = 0;
+    while (s->text.n == 0) {
+        if (http_stopping(s->rq)) return false;
+        if (events_wait(s->archive, s->seq, WAIT_MS)) {
+            if (!add_events(s)) return false;
+        } else if (clock_mono_ms() > until) {
+            buf_addz(&s->text, ":\n\n");
+        }
+    }
+    return true;
+}
+
+static int64_t generate(void *context, uint64_t position, void *p, size_t n) {
+    struct stream *s = context;
+    (void)position;
+    if (s->text_at == s->text.n && !next_text(s)) return 0;
+    size_t take = s->text.n - s->text_at < n ? s->text.n - s->text_at : n;
+    memcpy(p, s->text.p + s->text_at, take);
+    s->text_at += take;
+    return (int64_t)take;
+}
+
+static void end_stream(void *context) {
+    struct stream *s = context;
+    buf_deinit(&s->text);
+    arena_deinit(&s->arena);
+}
+
+bool web_events(struct http_request *rq, struct http_response *rs, struct err *e) {
+    const struct web *web = rq->context;
+    struct str last = http_header(rq, "Last-Event-ID");
+    if (!last.n) last = http_query(rq, "after");
+    struct stream *s = arena_zero(rq->arena, 1, sizeof *s, e);
+    if (!s) return false;
+    s->seq = events_last(web->archive);
+    if (last.n && (!str_to_i64(last, &s->seq) || s->seq < 0)) return err_set(e, ERR_BAD_INPUT, "web", "'%.*s' is not an event's number", STR_FMT(last));
+    s->rq = rq;
+    s->archive = web->archive;
+    buf_init(&s->text, STREAM_ARENA_BYTES);
+    arena_init(&s->arena, STREAM_ARENA_BYTES);
+    buf_addz(&s->text, "retry: 2000\n\n");
+    http_setz(rs, "Cache-Control", "no-store");
+    http_setz(rs, "X-Accel-Buffering", "no");
+    http_reply_stream(rs, 200, "text/event-stream", HTTP_LENGTH_UNKNOWN, generate, s, end_stream);
+    return true;
+}

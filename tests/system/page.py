@@ -1,0 +1,36 @@
+#!/usr/bin/env python3
+"""The page in Debian's Chromium, in both languages: list, search, images by wheel, keys and dragging. SHOTS names a folder for its screenshots."""
+import os
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "support"))
+import gantry
+import node
+
+
+def store(server, files):
+    body = b"".join(b"--b\r\nContent-Type: application/dicom\r\n\r\n" + p.read_bytes() + b"\r\n" for p in files) + b"--b--\r\n"
+    status, _, answer = server.http("POST", "/dicom-web/studies", body=body, headers={"Content-Type": "multipart/related; boundary=b"})
+    assert status == 200, f"{status} {answer[:500]}"
+
+
+def main():
+    if not shutil.which(os.environ.get("CHROMIUM", "chromium")):
+        gantry.skip("chromium is not installed")
+    modules = node.install()
+    with tempfile.TemporaryDirectory() as name:
+        gantry.run(gantry.GANTRY, "synth", "--out", f"{name}/demo", "--demo", timeout=300)
+        files = sorted(p for p in Path(f"{name}/demo").rglob("*.dcm"))
+        gantry.run(gantry.GANTRY, "synth", "--out", f"{name}/one", "--kind", "chest-ct", "--slices", "12", "--size", "128", "--patient-id", "PAGE-1", "--name", "=王^小明", timeout=300)
+        shots = os.environ.get("SHOTS", f"{name}/shots")
+        Path(shots).mkdir(exist_ok=True)
+        with gantry.Server(f"{name}/data") as server:
+            store(server, files)
+            store(server, sorted(p for p in Path(f"{name}/one").rglob("*.dcm")))
+            print(gantry.run("node", modules / "page.mjs", f"http://127.0.0.1:{server.http_port}/", shots, "PAGE-1", timeout=300).stdout)
+
+
+main()

@@ -1,0 +1,296 @@
+// Behaviour of keeping: replay, deletion, compaction, reindex, fsck, and what is never served.
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+// cmocka needs the four above first
+#include <cmocka.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "core_fixture.h"
+#include "db/db.h"
+
+// In the data directory.
+static void shell(struct fixture *f, const char *what) {
+    char command[512];
+    snprintf(command, sizeof command, "cd %s && { %s; }", f->dir, what);
+    assert_int_equal(system(command), 0);
+}
+
+static void store_many(struct fixture *f, int from, int to, int study) {
+    char sop[64], series[32], uid[32];
+    for (int i = from; i < to; i++) {
+        snprintf(uid, sizeof uid, "1.2.%d", study);
+        snprintf(series, sizeof series, "1.2.%d.1", study);
+        snprintf(sop, sizeof sop, "1.2.%d.1.%d", study, i);
+        store_sample(f, &(struct sample){.study = uid, .series = series, .sop = sop, .number = i, .pixel_bytes = 20000, .fill = (unsigned)i}, INGEST_STORED);
+    }
+}
+
+// Everything that the index says, but for row numbers, as one digest-like text.
+static char *inventory(struct fixture *f) {
+    static const char *const queries[] = {
+        "SELECT group_concat(x, char(10)) FROM (SELECT patient_id || issuer || name || study_count AS x FROM patients ORDER BY x)",
+        "SELECT group_concat(x, char(10)) FROM (SELECT study_uid || patient_id || modalities || sop_classes || series_count || '/' || instance_count || '/' || "
+        "bytes || patient_conflict || description AS x FROM studies ORDER BY x)",
+        "SELECT group_concat(x, char(10)) FROM (SELECT series_uid || modality || instance_count || '/' || bytes || sop_classes AS x FROM series ORDER BY x)",
+        "SELECT group_concat(x, char(10)) FROM (SELECT sop_instance_uid || hex(digest) || ts_uid || volume || '/' || offset || pixel_offset || source || state "
+        "AS "
+        "x FROM instances ORDER BY x)",
+        "SELECT group_concat(x, char(10)) FROM (SELECT kind || sop_instance_uid || hex(digest) || patient_id AS x FROM conflicts ORDER BY x)",
+        "SELECT group_concat(x, char(10)) FROM (SELECT hex(digest) || reason || volume || offset AS x FROM quarantine ORDER BY x)",
+        "SELECT group_concat(x, char(10)) FROM (SELECT volume || '/' || offset || sop_instance_uid AS x FROM dead ORDER BY x)",
+        "SELECT group_concat(x, char(10)) FROM (SELECT name || value AS x FROM figures ORDER BY x)",
+        "SELECT group_concat(x, char(10)) FROM (SELECT key || at || study_uid AS x FROM study_keys k JOIN studies s ON s.id = k.study ORDER BY x)",
+    };
+    struct buf b;
+    struct err e = {0};
+    buf_init(&b, 16 << 20);
+    struct db *d = db_reader(archive_db(f->ar), &e);
+    for (unsigned i = 0; i < sizeof queries / sizeof *queries; i++) {
+        struct db_stmt *s = db_prepare(d, queries[i], &e);
+        if (!s) fail_msg("%s", e.message);
+        assert_int_equal(db_next(s, &e), DB_ROW);
+        buf_addf(&b, "== %u\n", i);
+        buf_add_str(&b, db_text(s, 0));
+        db_done(s);
+    }
+    db_return(archive_db(f->ar), d);
+    char *z = arena_strz(&f->arena, buf_str(&b), &e);
+    buf_deinit(&b);
+    return z;
+}
+
+static void everything_is_found_again_when_the_index_is_lost(void **state) {
+    struct fixture *f = *state;
+    store_many(f, 0, 10, 1);
+    store_sample(f, &(struct sample){.study = "1.2.1", .series = "1.2.1.1", .sop = "1.2.1.1.3", .fill = 99}, INGEST_CONFLICT);
+    store_sample(f, &(struct sample){.no_study = true}, INGEST_QUARANTINED);
+    char *before = inventory(f);
+    fixture_close(f);
+    shell(f, "rm index.db*");
+    fixture_open(f);
+    assert_string_equal(inventory(f), before);
+    store_many(f, 10, 12, 1);
+}
+
+static void an_older_index_catches_up_with_the_volumes(void **state) {
+    struct fixture *f = *state;
+    uint64_t count;
+    struct err e = {0};
+    store_many(f, 0, 5, 1);
+    fixture_close(f);
+    shell(f, "cp index.db older.db");
+    fixture_open(f);
+    store_many(f, 5, 300, 1); // into further volumes
+    store_many(f, 0, 3, 2);
+    if (!archive_delete(f->ar, &TESTER, STR_LIT("1.2.1"), STR_LIT("1.2.1.1"), STR_LIT("1.2.1.1.7"), STR_LIT("wrong patient"), &count, &e))
+        fail_msg("%s", e.message);
+    char *before = inventory(f);
+    fixture_close(f);
+    shell(f, "rm index.db*; mv older.db index.db");
+    fixture_open(f);
+    assert_string_equal(inventory(f), before);
+    int64_t checked;
+    assert_true(events_verify(f->ar, &checked, &e));
+    assert_int_equal(count_rows(f, "SELECT count(*) FROM events WHERE type = 'instance.stored'"), 303);
+}
+
+static void what_is_deleted_is_gone_and_may_come_again(void **state) {
+    struct fixture *f = *state;
+    struct err e = {0};
+    uint64_t count;
+    size_t n;
+    store_many(f, 0, 3, 1);
+    store_many(f, 0, 3, 2);
+    assert_false(archive_delete(f->ar, &TESTER, STR_LIT("7.7.7"), STR_LIT(""), STR_LIT(""), STR_LIT("x"), &count, &e));
+    assert_int_equal(e.kind, ERR_NOT_FOUND);
+    if (!archive_delete(f->ar, &TESTER, STR_LIT("1.2.1"), STR_LIT(""), STR_LIT(""), STR_LIT("sent by mistake"), &count, &e)) fail_msg("%s", e.message);
+    assert_int_equal(count, 3);
+    assert_int_equal(list_study(f, "1.2.1").count, 0);
+    assert_int_equal(list_study(f, "1.2.2").count, 3);
+    assert_int_equal(count_rows(f, "SELECT count(*) FROM studies"), 1);
+    assert_int_equal(count_rows(f, "SELECT count(*) FROM study_keys k WHERE NOT EXISTS (SELECT 1 FROM studies WHERE id = k.study)"), 0);
+    assert_int_equal(count_rows(f,
+                                "SELECT count(*) FROM events WHERE type = 'study.deleted' AND study_uid = '1.2.1' AND actor = 'command:tester' AND detail LIKE "
+                                "'%sent by mistake%'"),
+                     1);
+    store_many(f, 1, 2, 1);
+    assert_non_null(fetch(f, "1.2.1.1.1", &n).p);
+    assert_true(archive_delete(f->ar, &TESTER, STR_LIT("1.2.2"), STR_LIT("1.2.2.1"), STR_LIT("1.2.2.1.1"), STR_LIT("x"), &count, &e));
+    assert_int_equal(count_rows(f, "SELECT instance_count FROM studies WHERE study_uid = '1.2.2'"), 2);
+}
+
+static void compaction_gives_space_back_and_loses_nothing(void **state) {
+    struct fixture *f = *state;
+    struct err e = {0};
+    uint64_t count, freed;
+    store_many(f, 0, 250, 1);
+    store_many(f, 0, 5, 2);
+    store_sample(f, &(struct sample){.study = "1.2.2", .series = "1.2.2.1", .sop = "1.2.2.1.1", .fill = 99}, INGEST_CONFLICT);
+    store_many(f, 5, 300, 2); // fills further volumes
+    assert_true(archive_delete(f->ar, &TESTER, STR_LIT("1.2.1"), STR_LIT(""), STR_LIT(""), STR_LIT("x"), &count, &e));
+    store_many(f, 3, 4, 1); // one comes again
+    fixture_close(f);
+    fixture_open(f); // the writer seals what is full
+    size_t n;
+    struct str before = fetch(f, "1.2.2.1.4", &n);
+    if (!archive_compact(f->ar, 0.3, &freed, &e)) fail_msg("%s", e.message);
+    assert_true(freed >= 4 << 20);
+    assert_true(str_eq(fetch(f, "1.2.2.1.4", &n), before));
+    assert_int_equal(list_study(f, "1.2.2").count, 300);
+    assert_int_equal(list_study(f, "1.2.1").count, 1);
+    struct fsck_report report;
+    assert_true(archive_fsck(f->ar, false, NULL, NULL, NULL, &report, &e));
+    assert_int_equal(report.damaged + report.missing + report.orphans + report.other, 0);
+    // a rebuilt index knows the deleted as deleted, whatever was moved
+    fixture_close(f);
+    assert_true(archive_reindex(f->dir, NULL, NULL, &count, &e));
+    fixture_open(f);
+    assert_int_equal(list_study(f, "1.2.2").count, 300);
+    assert_int_equal(list_study(f, "1.2.1").count, 1);
+    assert_int_equal(count_rows(f, "SELECT count(*) FROM conflicts"), 1);
+}
+
+static void a_rebuilt_index_equals_the_old_one_and_keeps_the_log(void **state) {
+    struct fixture *f = *state;
+    struct err e = {0};
+    uint64_t count;
+    store_many(f, 0, 20, 1);
+    store_sample(f, &(struct sample){.study = "1.2.1", .series = "1.2.1.1", .sop = "1.2.1.1.3", .fill = 99}, INGEST_CONFLICT);
+    store_sample(f, &(struct sample){.study = "1.2.1", .series = "1.2.1.2", .sop = "1.2.1.2.1", .patient_id = "OTHER"}, INGEST_CONFLICT);
+    store_sample(f, &(struct sample){.no_study = true}, INGEST_QUARANTINED);
+    store_sample(f, &(struct sample){.sop = "5.5.5", .name = "\xb3\xc2^\xce\xb0", .charset = "GB18030"}, INGEST_STORED);
+    assert_true(archive_delete(f->ar, &TESTER, STR_LIT("1.2.1"), STR_LIT("1.2.1.1"), STR_LIT("1.2.1.1.5"), STR_LIT("x"), &count, &e));
+    char *before = inventory(f);
+    int64_t events = events_last(f->ar), checked;
+    fixture_close(f);
+    if (!archive_reindex(f->dir, NULL, NULL, &count, &e)) fail_msg("%s", e.message);
+    assert_int_equal(count, 24); // 23 objects and copies, one quarantined, one tombstone, less the deleted one
+    fixture_open(f);
+    assert_string_equal(inventory(f), before);
+    assert_int_equal(events_last(f->ar), events + 1);
+    assert_true(events_verify(f->ar, &checked, &e));
+    // without a readable log it begins anew, with what the volumes tell
+    fixture_close(f);
+    shell(f, "printf 'not a database' > index.db; rm -f index.db-*");
+    if (!archive_reindex(f->dir, NULL, NULL, &count, &e)) fail_msg("%s", e.message);
+    fixture_open(f);
+    assert_string_equal(inventory(f), before);
+    assert_true(events_verify(f->ar, &checked, &e) && checked > 20);
+}
+
+struct findings {
+    int damaged, orphan, missing, other;
+    char last[128];
+};
+
+static void on_finding(void *ctx, const struct fsck_finding *f) {
+    struct findings *n = ctx;
+    n->damaged += strcmp(f->what, "damaged") == 0;
+    n->orphan += strcmp(f->what, "orphan") == 0;
+    n->missing += strcmp(f->what, "missing") == 0;
+    n->other += strcmp(f->what, "chain") == 0 || strcmp(f->what, "volume") == 0;
+    snprintf(n->last, sizeof n->last, "%.*s", STR_FMT(f->sop_instance_uid));
+}
+
+// One bit per object, in its bytes or in its headers: each is found, none is served as good.
+static void every_flipped_bit_is_found_and_none_is_served_as_good(void **state) {
+    struct fixture *f = *state;
+    struct err e = {0};
+    struct fsck_report report;
+    struct findings found = {0};
+    char path[128], sop[64];
+    size_t n;
+    store_many(f, 0, 200, 1);
+    struct instance_list list = list_study(f, "1.2.1");
+    struct str good[200];
+    for (int i = 0; i < 200; i++) {
+        snprintf(sop, sizeof sop, "1.2.1.1.%d", i);
+        good[i] = fetch(f, sop, &n);
+    }
+    uint64_t random = 12345;
+    for (int i = 0; i < 100; i++) {
+        struct vol_loc loc = list.refs[2 * i].loc;
+        random = random * 6364136223846793005ULL + 1442695040888963407ULL;
+        bool head = i % 5 == 0; // the ustar header, and the pax records before it
+        uint64_t at = head ? loc.offset - 1 - (random >> 33) % 1100 : loc.offset + (random >> 33) % loc.length;
+        volume_path(f, loc.volume, path);
+        flip_bit(path, at, (unsigned)(random >> 20) % 8);
+    }
+    int corrupt = 0;
+    for (int i = 0; i < 200; i++) {
+        snprintf(sop, sizeof sop, "1.2.1.1.%d", i);
+        struct str back = fetch(f, sop, &n);
+        if (back.p)
+            assert_true(str_eq(back, good[i]));
+        else
+            corrupt++;
+    }
+    assert_int_equal(corrupt, 80);
+    if (!archive_fsck(f->ar, true, on_finding, NULL, &found, &report, &e)) fail_msg("%s", e.message);
+    assert_int_equal(found.damaged + found.other, 100);
+    assert_int_equal(found.missing + found.orphan, 0);
+    assert_int_equal(count_rows(f, "SELECT count(*) FROM instances WHERE state = 1"), 80);
+    // sent again, they are whole again
+    for (int i = 0; i < 200; i++) {
+        struct ingest_result r;
+        snprintf(sop, sizeof sop, "1.2.1.1.%d", i);
+        make_object(f, &(struct sample){.study = "1.2.1", .series = "1.2.1.1", .sop = sop, .number = i, .pixel_bytes = 20000, .fill = (unsigned)i});
+        assert_true(ingest_object(f, &r, &e));
+        assert_true(str_eq(fetch(f, sop, &n), good[i]));
+    }
+    assert_int_equal(count_rows(f, "SELECT count(*) FROM instances WHERE state = 1"), 0);
+    assert_int_equal(count_rows(f, "SELECT instance_count FROM studies"), 200);
+}
+
+static void a_lost_volume_and_an_unknown_one_are_told_and_repaired(void **state) {
+    struct fixture *f = *state;
+    struct err e = {0};
+    struct fsck_report report;
+    struct findings found = {0};
+    store_many(f, 0, 300, 1);
+    int64_t in_first = count_rows(f, "SELECT count(*) FROM instances WHERE volume = 1"),
+            in_second = count_rows(f, "SELECT count(*) FROM instances WHERE volume = 2");
+    assert_true(in_first > 0 && in_second > 0);
+    fixture_close(f);
+    shell(f, "rm volumes/v00000001.tar");
+    shell(f, "sqlite3 index.db 'DELETE FROM instances WHERE volume = 2'");
+    fixture_open(f);
+    if (!archive_fsck(f->ar, true, on_finding, NULL, &found, &report, &e)) fail_msg("%s", e.message);
+    assert_int_equal(found.missing, in_first);
+    assert_int_equal(found.orphan, in_second);
+    found = (struct findings){0};
+    assert_true(archive_fsck(f->ar, false, on_finding, NULL, &found, &report, &e));
+    assert_int_equal(found.missing + found.orphan + found.damaged + found.other, 0);
+    assert_int_equal(list_study(f, "1.2.1").count, 300 - (size_t)in_first);
+}
+
+static void an_archive_has_one_owner(void **state) {
+    struct fixture *f = *state;
+    struct archive *second;
+    struct err e = {0};
+    assert_false(archive_open(&(struct archive_options){.dir = f->dir}, &second, &e));
+    assert_int_equal(e.kind, ERR_BUSY);
+    assert_false(archive_open(&(struct archive_options){.dir = "/tmp/gantry-none", .must_exist = true}, &second, &e));
+    assert_int_equal(e.kind, ERR_NOT_FOUND);
+}
+
+int main(void) {
+#define TEST(t) cmocka_unit_test_setup_teardown(t, fixture_setup, fixture_teardown)
+    const struct CMUnitTest tests[] = {
+        TEST(everything_is_found_again_when_the_index_is_lost),
+        TEST(an_older_index_catches_up_with_the_volumes),
+        TEST(what_is_deleted_is_gone_and_may_come_again),
+        TEST(compaction_gives_space_back_and_loses_nothing),
+        TEST(a_rebuilt_index_equals_the_old_one_and_keeps_the_log),
+        TEST(every_flipped_bit_is_found_and_none_is_served_as_good),
+        TEST(a_lost_volume_and_an_unknown_one_are_told_and_repaired),
+        TEST(an_archive_has_one_owner),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

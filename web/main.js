@@ -1,0 +1,103 @@
+// @ts-check
+// The page: who is signed in, which view is open, in which language.
+import { ask, json } from './api.js';
+import { attentionView } from './attention.js';
+import { count } from './dicom.js';
+import { el, replace } from './dom.js';
+import { listView } from './list.js';
+import { signInView } from './signin.js';
+import { currentLanguage, setLanguage, t } from './text.js';
+import { viewerView } from './viewer.js';
+
+/**
+ * @typedef {{close?: () => void}} View
+ * @typedef {{token_required: boolean, user: string}} Session
+ */
+
+/** @type {Session} */
+let session = { token_required: true, user: '' };
+/** @type {any} */
+let figures = null;
+/** @type {View} */
+let view = {};
+
+const bar = /** @type {HTMLElement} */ (document.getElementById('bar'));
+const main = /** @type {HTMLElement} */ (document.getElementById('main'));
+
+async function signOut() {
+  await ask('api/session', { method: 'DELETE' });
+  await start();
+}
+
+function switchLanguage() {
+  setLanguage(currentLanguage() === 'en' ? 'zh-CN' : 'en');
+  show();
+}
+
+/** @param {string} hash @param {string} label @param {Element | null} [badge] */
+function link(hash, label, badge = null) {
+  const here = location.hash === hash || (hash === '#/' && location.hash === '');
+  return el('a', { href: hash, 'aria-current': here ? 'page' : null }, label, badge);
+}
+
+function drawBar() {
+  const open = session.user !== '';
+  const waiting = figures ? figures.conflicts + figures.quarantined : 0;
+  const badge = waiting ? el('span.badge', {}, count(waiting)) : null;
+  const alarm = figures?.read_only ? t('read_only') : figures?.full ? t('disk_full') : '';
+  replace(
+    bar,
+    el('a.brand', { href: '#/' }, el('img', { src: 'web/mark.svg', alt: '', width: 22, height: 22 }), 'Gantry'),
+    open && el('nav', { 'aria-label': 'Gantry' }, link('#/', t('studies')), link('#/attention', t('attention'), badge)),
+    el('span.space'),
+    alarm && el('span.alarm', { role: 'alert' }, alarm),
+    figures && el('span.quiet', {}, t('total', { n: count(figures.studies) })),
+    el('button.plain', { type: 'button', lang: currentLanguage() === 'en' ? 'zh-CN' : 'en', 'aria-label': t('language_label'), onclick: switchLanguage }, t('language')),
+    open && session.token_required && el('button.plain', { type: 'button', onclick: signOut }, t('sign_out')),
+  );
+}
+
+async function refreshFigures() {
+  try {
+    figures = await json('api/figures');
+  } catch {
+    figures = null;
+  }
+  drawBar();
+}
+
+function openView() {
+  if (session.user === '') return signInView(main, start);
+  const study = /^#\/study\/([0-9.]+)$/.exec(location.hash);
+  if (study) return viewerView(main, study[1]);
+  if (location.hash === '#/attention') return attentionView(main);
+  return listView(main);
+}
+
+function show() {
+  view.close?.();
+  const skip = document.querySelector('.skip');
+  if (skip) skip.textContent = t('skip');
+  document.documentElement.lang = currentLanguage();
+  document.title = 'Gantry';
+  document.body.className = location.hash.startsWith('#/study/') && session.user ? 'reading' : '';
+  drawBar();
+  view = openView();
+}
+
+async function start() {
+  session = await json('api/session');
+  figures = null;
+  show();
+  if (session.user) await refreshFigures();
+}
+
+document.querySelector('.skip')?.addEventListener('click', (event) => {
+  event.preventDefault();
+  main.focus();
+});
+addEventListener('hashchange', () => {
+  show();
+  if (session.user) refreshFigures();
+});
+start().catch((problem) => replace(main, el('p.notice', { role: 'alert' }, t('failed', { why: problem.message }))));
