@@ -10,6 +10,7 @@ extern const struct cli_command CMD_GET;
 extern const struct cli_command CMD_MOVE;
 extern const struct cli_command CMD_STORE;
 extern const struct cli_command CMD_DUMP;
+extern const struct cli_command CMD_INDEX_ATTRIBUTE;
 extern const struct cli_command CMD_JSON;
 extern const struct cli_command CMD_SERVE;
 extern const struct cli_command CMD_SYNTH;

@@ -47,6 +47,7 @@ struct query_cursor {
     struct db *d;
     struct arena page, scratch;
     struct qmatch_row now; // the rows being looked at; above the answer's level as far as they are walked
+    struct header_cache header_cache;
     struct dcm_dataset *headers[4];
     bool headers_known[4];
     struct qmatch_row answers[QUERY_PAGE];
@@ -62,7 +63,7 @@ static bool need_header(struct query_cursor *c, enum query_level level, struct d
         if (table == QUERY_STUDY && !qrow_representative(c->d, QUERY_STUDY, c->now.study.id, &instance, e)) return false;
         if (table == QUERY_SERIES && !qrow_representative(c->d, QUERY_SERIES, c->now.series.id, &instance, e)) return false;
         c->headers[table] = NULL;
-        if (instance && !query_header(c->ar, c->d, &c->page, instance, &c->headers[table], e)) return false;
+        if (instance && !query_header(c->ar, c->d, &c->page, instance, &c->header_cache, &c->headers[table], e)) return false;
         c->headers_known[table] = true;
     }
     *out = c->headers[table];
@@ -449,6 +450,7 @@ bool query_open(struct archive *ar, const struct actor *who, struct arena *a, co
     arena_init(&c->series.arena, LIST_BYTES_MAX);
     arena_init(&c->instances.arena, LIST_BYTES_MAX);
     arena_init(&c->patients.arena, (size_t)PATIENTS_MAX * 32);
+    header_cache_init(&c->header_cache);
     *out = c;
     if (start(c, a, q, e)) return true;
     query_close(c);
@@ -458,6 +460,7 @@ bool query_open(struct archive *ar, const struct actor *who, struct arena *a, co
 void query_close(struct query_cursor *c) {
     if (!c) return;
     qstream_deinit(&c->stream);
+    header_cache_deinit(&c->header_cache);
     arena_deinit(&c->page);
     arena_deinit(&c->scratch);
     arena_deinit(&c->series.arena);

@@ -5,9 +5,10 @@
 #include "base/arena.h"
 #include "core/archive.h"
 #include "db/db.h"
+#include "core/header.h"
 #include "dicom/dataset.h"
 
 // *out is NULL when the instance is gone or its header was not kept.
-bool query_header(struct archive *ar, struct db *d, struct arena *a, int64_t instance, struct dcm_dataset **out, struct err *e);
+bool query_header(struct archive *ar, struct db *d, struct arena *a, int64_t instance, struct header_cache *c, struct dcm_dataset **out, struct err *e);
 
 #endif

@@ -5,7 +5,7 @@
 
 #include "core/searchable.h"
 
-enum { TERMS_MAX = 4096, PROBES_MAX = 16, ESTIMATE_MAX = 256, PROBE_VALUES_MAX = 64 };
+enum { TERMS_MAX = 4096, PROBES_MAX = 16, ESTIMATE_MAX = 1024, CHECK_COST = 50, PROBE_VALUES_MAX = 64 };
 
 // ---- attributes ----
 
@@ -267,17 +267,29 @@ static bool find_probes(struct arena *a, const struct qplan *p, struct qprobe *p
     return true;
 }
 
-static bool choose(struct arena *a, struct db *d, const struct qplan *p, struct qprobe *out, struct err *e) {
+// Looking at a candidate's row costs as much as reading CHECK_COST keys: what the best probe leaves is cut down by those that are cheaper than that.
+static void add_others(const struct qprobe *probes, const unsigned *counts, unsigned n, unsigned best, struct qstream *s) {
+    for (unsigned i = 0; i < n && s->also_count < QSTREAM_ALSO_MAX; i++)
+        if (i != best && counts[i] <= counts[best] * CHECK_COST) s->also[s->also_count++] = probes[i];
+}
+
+static bool choose(struct arena *a, struct db *d, const struct qplan *p, struct qstream *s, struct err *e) {
     struct qprobe probes[PROBES_MAX];
-    unsigned n = 0, best = 0, fewest = UINT32_MAX;
+    unsigned n = 0, best = 0, counts[PROBES_MAX] = {0};
     if (!find_probes(a, p, probes, &n, e)) return false;
     for (unsigned i = 0; i < n && n > 1; i++) {
-        unsigned count;
-        if (!qprobe_estimate(d, &probes[i], p->at_from, p->at_to, ESTIMATE_MAX, &count, e)) return false;
-        if (count < fewest) fewest = count, best = i;
+        if (!qprobe_estimate(d, &probes[i], p->at_from, p->at_to, ESTIMATE_MAX, &counts[i], e)) return false;
+        if (counts[i] < counts[best]) best = i;
     }
-    if (n > 0) *out = probes[best];
-    return n > 0 || (out->ranges = arena_zero(a, 1, sizeof *out->ranges, e));
+    if (n > 0) {
+        s->probe = probes[best];
+        add_others(probes, counts, n, best, s);
+        return true;
+    }
+    if (!(s->probe.ranges = arena_zero(a, 1, sizeof *s->probe.ranges, e))) return false;
+    s->probe.count = 1;
+    s->probe.ranges[0] = (struct qkey_range){.lo = STR_LIT("")};
+    return true;
 }
 
 static const struct {
@@ -297,10 +309,5 @@ bool qplan_stream(struct arena *a, struct db *d, const struct qplan *p, struct q
             const struct qattr *q = &p->terms[i].attr;
             if (q->tag == by_uid[k].tag && q->kind == QMATCH_UID) return qstream_list(out, d, by_uid[k].sql, q->values, q->value_count, e);
         }
-    if (!choose(a, d, p, &out->probe, e)) return false;
-    if (out->probe.count == 0) {
-        out->probe.count = 1;
-        out->probe.ranges[0] = (struct qkey_range){.lo = STR_LIT("")};
-    }
-    return true;
+    return choose(a, d, p, out, e);
 }

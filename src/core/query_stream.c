@@ -10,7 +10,9 @@ enum { STREAM_BYTES_MAX = 48 * 1024 * 1024, ESTIMATE_MONTHS = 3, READ_AHEAD = 64
 
 static const char exact_sql[] = "SELECT at, study FROM study_keys WHERE month = ?1 AND key = ?2 AND at >= ?3 AND (at, study) < (?4, ?5)"
                                 " ORDER BY at DESC, study DESC LIMIT ?6";
-static const char range_sql[] = "SELECT at, study FROM study_keys WHERE month = ?1 AND key >= ?2 AND key < ?3 AND at >= ?4 AND (at, study) < (?5, ?6) LIMIT ?7";
+// Bounds within the month are left to push: most months lie wholly inside.
+static const char range_sql[] = "SELECT at, study FROM study_keys WHERE month = ?1 AND key >= ?2 AND key < ?3";
+static const char few_sql[] = "SELECT at, study FROM study_keys WHERE month = ?1 AND key >= ?2 AND key < ?3 LIMIT ?4";
 
 bool qkey_prefix(struct arena *a, struct str prefix, struct qkey_range *out, struct err *e) {
     *out = (struct qkey_range){.lo = prefix};
@@ -99,19 +101,23 @@ static bool read_months(struct db *d, struct arena *a, int64_t from, int64_t to,
     return ok;
 }
 
+// The rows of a range in a month, at most max (-1: all). Only those of one key alone are bounded by time, and in order.
 static struct db_stmt *range_statement(struct db *d, int64_t month, const struct qkey_range *r, int64_t at_from, struct qplace after, int64_t max,
                                        struct err *e) {
     bool exact = !r->hi.p;
-    struct db_stmt *q = db_prepare(d, exact ? exact_sql : range_sql, e);
+    struct db_stmt *q = db_prepare(d, exact ? exact_sql : max < 0 ? range_sql : few_sql, e);
     if (!q) return NULL;
-    int i = 1;
-    db_bind_int(q, i++, month);
-    db_bind_text(q, i++, r->lo);
-    if (!exact) db_bind_text(q, i++, r->hi);
-    db_bind_int(q, i++, at_from);
-    db_bind_int(q, i++, after.at);
-    db_bind_int(q, i++, after.study);
-    db_bind_int(q, i, max);
+    db_bind_int(q, 1, month);
+    db_bind_text(q, 2, r->lo);
+    if (!exact) {
+        db_bind_text(q, 3, r->hi);
+        if (max >= 0) db_bind_int(q, 4, max);
+        return q;
+    }
+    db_bind_int(q, 3, at_from);
+    db_bind_int(q, 4, after.at);
+    db_bind_int(q, 5, after.study);
+    db_bind_int(q, 6, max);
     return q;
 }
 
@@ -126,44 +132,49 @@ static bool collect(struct qstream *s, struct db *d, const struct qkey_range *r,
     return ok;
 }
 
-static bool collect_all(struct qstream *s, struct db *d, const struct qprobe *p, struct err *e) {
-    s->place = s->place_count = 0;
-    for (unsigned i = 0; i < p->count; i++)
-        if (!collect(s, d, &p->ranges[i], -1, e)) return false;
-    settle(s);
-    return true;
+// Where p stands in places, which are in order; place_count when it does not.
+static size_t find(const struct qstream *s, struct qplace p) {
+    size_t from = 0, to = s->place_count;
+    while (from < to) {
+        size_t middle = from + (to - from) / 2;
+        if (comes_before(s->places[middle], p))
+            from = middle + 1;
+        else
+            to = middle;
+    }
+    return from < s->place_count && s->places[from].study == p.study ? from : s->place_count;
 }
 
-// Keeps of places what is in those, both in order.
-static void intersect(struct qstream *s, const struct qplace *those, size_t n) {
-    size_t kept = 0, k = 0;
-    for (size_t i = 0; i < s->place_count; i++) {
-        while (k < n && comes_before(those[k], s->places[i])) k++;
-        if (k < n && those[k].study == s->places[i].study) s->places[kept++] = s->places[i];
-    }
+static bool mark_range(struct qstream *s, struct db *d, const struct qkey_range *r, bool *marks, struct err *e) {
+    struct db_stmt *q = range_statement(d, s->months[s->month], r, s->at_from, s->after, -1, e);
+    if (!q) return false;
+    enum db_step step;
+    while ((step = db_next(q, e)) == DB_ROW) marks[find(s, (struct qplace){db_int(q, 0), db_int(q, 1)})] = true;
+    db_done(q);
+    return step == DB_END;
+}
+
+// Keeps of places what p has too.
+static bool intersect(struct qstream *s, struct db *d, const struct qprobe *p, struct err *e) {
+    struct arena_mark before = arena_mark(&s->arena);
+    bool *marks = arena_zero(&s->arena, s->place_count + 1, sizeof *marks, e); // the last is for those that are not there
+    bool ok = marks;
+    size_t kept = 0;
+    for (unsigned i = 0; i < p->count && ok; i++) ok = mark_range(s, d, &p->ranges[i], marks, e);
+    for (size_t i = 0; i < s->place_count && ok; i++)
+        if (marks[i]) s->places[kept++] = s->places[i];
     s->place_count = kept;
+    arena_rewind(&s->arena, before);
+    return ok;
 }
 
 // The month's places of probe and of all that must be there too.
 static bool collect_month(struct qstream *s, struct db *d, struct err *e) {
-    if (!collect_all(s, d, &s->probe, e)) return false;
-    for (unsigned i = 0; i < s->also_count && s->place_count > 0; i++) {
-        struct qplace *first = s->places;
-        size_t first_n = s->place_count;
-        struct arena_mark mark = arena_mark(&s->arena);
-        size_t cap = s->place_cap;
-        s->places = NULL;
-        s->place_count = s->place_cap = 0;
-        bool ok = collect_all(s, d, &s->also[i], e);
-        struct qplace *those = s->places;
-        size_t n = s->place_count;
-        s->places = first;
-        s->place_count = first_n;
-        s->place_cap = cap;
-        if (ok) intersect(s, those, n);
-        arena_rewind(&s->arena, mark);
-        if (!ok) return false;
-    }
+    for (unsigned i = 0; i < s->probe.count; i++)
+        if (!collect(s, d, &s->probe.ranges[i], -1, e)) return false;
+    settle(s);
+    for (unsigned i = 0; i < s->also_count && s->place_count > 0; i++)
+        if (!intersect(s, d, &s->also[i], e)) return false;
     return true;
 }
 

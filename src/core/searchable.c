@@ -186,6 +186,7 @@ struct backfill {
     bool complete;
     uint64_t headers, total;
     struct arena a;
+    struct header_cache cache;
 };
 
 static bool read_state(struct backfill *b, struct err *e) {
@@ -225,7 +226,7 @@ static bool index_one(struct backfill *b, struct db *d, struct owned o, struct e
     struct dcm_dataset *header;
     struct place p = {.d = d, .a = &b->a, .study = o.study};
     arena_reset(&b->a);
-    if (!query_header(b->ar, d, &b->a, o.instance, &header, e) || !study_at(d, o.study, &p.at, e)) return false;
+    if (!query_header(b->ar, d, &b->a, o.instance, &b->cache, &header, e) || !study_at(d, o.study, &p.at, e)) return false;
     return !header || put_values(&p, header, b->tag, e);
 }
 
@@ -273,11 +274,13 @@ bool searchable_declare(struct archive *ar, uint32_t tag, void (*progress)(void 
         !read_state(&b, e))
         return err_wrap(e, "declare %08X", tag);
     arena_init(&b.a, SCRATCH_BYTES_MAX);
+    header_cache_init(&b.cache);
     bool ok = true;
     while (ok && !b.complete) {
         ok = batch_transaction(&b, e);
         if (progress) progress(ctx, b.headers < b.total ? b.headers : b.total, b.total);
     }
+    header_cache_deinit(&b.cache);
     arena_deinit(&b.a);
     return ok;
 }

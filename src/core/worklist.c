@@ -3,10 +3,11 @@
 
 #include <stdio.h>
 
+#include "base/clock.h"
 #include "core/query_stream.h"
 #include "core/query_time.h"
 
-enum { SCRATCH_BYTES_MAX = 4 * 1024 * 1024, TEXT_BYTES_MAX = 512, MODALITIES_MAX = 32 };
+enum { SCRATCH_BYTES_MAX = 4 * 1024 * 1024, TEXT_BYTES_MAX = 512, MODALITIES_MAX = 32, COUNT_US = 4000 };
 
 static const char row_sql[] =
     "SELECT study_uid, patient_id, issuer, patient_name, birth_date, sex, patient_age, study_date, study_time, accession_number, study_id, description,"
@@ -153,23 +154,6 @@ static bool read_row(struct db *d, struct arena *a, struct qplace place, struct 
     return ok;
 }
 
-// limit rows, and a look whether there is one more.
-static bool read_rows(struct listing *l, struct qstream *s, unsigned limit, struct worklist_page *out, struct err *e) {
-    struct qplace last = {0}, place;
-    bool found, ok = true;
-    unsigned n = 1;
-    while (ok && out->count <= limit && (ok = qstream_next(s, l->d, &place, 1, &n, e)) && n > 0) {
-        if (out->count == limit) {
-            snprintf(out->next, sizeof out->next, "%lld.%lld", (long long)last.at, (long long)last.study);
-            break;
-        }
-        ok = read_row(l->d, l->a, place, &out->rows[out->count], &found, e);
-        last = place;
-        out->count += ok && found;
-    }
-    return ok;
-}
-
 static bool count_all(struct db *d, struct worklist_page *out, struct err *e) {
     struct db_stmt *s = db_prepare(d, "SELECT coalesce(sum(studies), 0) FROM study_months", e);
     if (!s) return false;
@@ -179,23 +163,46 @@ static bool count_all(struct db *d, struct worklist_page *out, struct err *e) {
     return ok;
 }
 
-static bool count(struct listing *l, struct worklist_page *out, struct err *e) {
-    struct qplace places[256];
-    struct qkey_range all;
-    struct qstream s;
+static bool is_unfiltered(const struct listing *l) {
+    return l->probe_count == 0 && l->at_from == 0 && l->at_to == INT64_MAX;
+}
+
+// Reads on from the page to the end, the ceiling, or the time that a count may take.
+static bool count_on(struct listing *l, struct qstream *s, struct worklist_page *out, struct err *e) {
+    struct qplace places[64];
+    int64_t start = clock_mono_us();
     unsigned n = 1;
-    bool ok = true;
-    out->counted = true;
-    if (l->probe_count == 0 && l->at_from == 0 && l->at_to == INT64_MAX) return count_all(l->d, out, e);
-    open_stream(l, QPLACE_FIRST, &all, &s);
-    while (ok && n > 0 && out->total <= WORKLIST_COUNT_MAX) {
-        ok = qstream_next(&s, l->d, places, 256, &n, e);
+    while (n > 0 && out->total <= WORKLIST_COUNT_MAX) {
+        if (!qstream_next(s, l->d, places, 64, &n, e)) return false;
         out->total += n;
+        if (n > 0 && clock_mono_us() - start > COUNT_US) break;
     }
-    out->more = out->total > WORKLIST_COUNT_MAX;
-    if (out->more) out->total = WORKLIST_COUNT_MAX;
-    qstream_deinit(&s);
-    return ok;
+    out->more = n > 0;
+    if (out->total > WORKLIST_COUNT_MAX) out->total = WORKLIST_COUNT_MAX;
+    return true;
+}
+
+// limit rows, a look whether there is one more, and the count.
+static bool read_page(struct listing *l, struct qstream *s, bool count, unsigned limit, struct worklist_page *out, struct err *e) {
+    struct qplace last = {0}, place;
+    unsigned n = 1;
+    for (;;) {
+        bool found;
+        if (!qstream_next(s, l->d, &place, 1, &n, e)) return false;
+        if (n == 0) break;
+        if (out->count == limit) {
+            snprintf(out->next, sizeof out->next, "%lld.%lld", (long long)last.at, (long long)last.study);
+            break;
+        }
+        if (!read_row(l->d, l->a, place, &out->rows[out->count], &found, e)) return false;
+        last = place;
+        out->count += found;
+    }
+    out->counted = count;
+    if (!count) return true;
+    if (is_unfiltered(l)) return count_all(l->d, out, e);
+    out->total = out->count + n;
+    return n == 0 || count_on(l, s, out, e);
 }
 
 static bool list(struct listing *l, struct str cursor, unsigned limit, struct worklist_page *out, struct err *e) {
@@ -204,7 +211,7 @@ static bool list(struct listing *l, struct str cursor, unsigned limit, struct wo
     struct qstream s;
     if (!read_cursor(cursor, &after, e) || !plan(l, e) || !order_probes(l, e)) return false;
     open_stream(l, after, &all, &s);
-    bool ok = read_rows(l, &s, limit, out, e) && (cursor.n > 0 || count(l, out, e));
+    bool ok = read_page(l, &s, cursor.n == 0, limit, out, e);
     qstream_deinit(&s);
     return ok;
 }

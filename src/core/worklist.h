@@ -30,8 +30,8 @@ struct worklist_page {
     struct worklist_row *rows;
     unsigned count;
     char next[WORKLIST_CURSOR_BYTES]; // hand it back for the page after this one; "" at the end
-    // How many match in all, only counted for the first page: exact up to WORKLIST_COUNT_MAX, else "more than total" (more is set); exact, however many,
-    // when nothing is filtered.
+    // How many match in all, only counted for the first page: exact unless more is set, then at least this many (WORKLIST_COUNT_MAX, or fewer when counting
+    // took too long); exact, however many, when nothing is filtered.
     uint64_t total;
     bool counted, more;
 };

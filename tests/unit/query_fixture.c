@@ -54,10 +54,20 @@ static void put_study(struct dcm_dataset *ds, const struct fx_study *s) {
     put(ds, DCM_AdmittingDiagnosesDescription, s->diagnosis);
 }
 
-bool retrieve_header(struct archive *ar, struct arena *a, const struct instance_ref *ref, struct dcm_dataset **out, struct err *e) {
-    const struct fx_study *s = &ar->studies[ar->at[ref->id].study];
-    const struct fx_series *r = &s->series[ar->at[ref->id].series];
-    const struct fx_instance *i = &r->instances[ar->at[ref->id].instance];
+void header_cache_init(struct header_cache *c) {
+    *c = (struct header_cache){0};
+}
+
+void header_cache_deinit(struct header_cache *c) {
+    (void)c;
+}
+
+bool header_read(struct archive *ar, struct db *d, struct arena *a, int64_t instance, struct header_cache *c, struct dcm_dataset **out, struct err *e) {
+    (void)d;
+    (void)c;
+    const struct fx_study *s = &ar->studies[ar->at[instance].study];
+    const struct fx_series *r = &s->series[ar->at[instance].series];
+    const struct fx_instance *i = &r->instances[ar->at[instance].instance];
     struct dcm_dataset *ds = dcm_dataset_new(a, e);
     assert_non_null(ds);
     ar->headers_read++;
@@ -163,8 +173,8 @@ static int64_t instance_row(struct db *d, const struct fx_instance *i, int64_t s
 
 static void add_modality(struct fx_study *s, const char *modality) {
     if (strstr(s->modalities, modality)) return; // the fixture's modalities are none the beginning of another
-    if (*s->modalities) strcat(s->modalities, "\\");
-    strcat(s->modalities, modality);
+    size_t n = strlen(s->modalities);
+    snprintf(s->modalities + n, sizeof s->modalities - n, "%s%s", n ? "\\" : "", modality);
 }
 
 static void remember(struct archive *ar, struct fx_study *s) {

@@ -4,7 +4,7 @@
 
 #include "core/query.h"
 #include "core/query_index.h"
-#include "core/retrieve.h"
+#include "core/header.h"
 #include "core/searchable.h"
 #include "db/db.h"
 
