@@ -58,11 +58,14 @@ struct suboperations {
     uint32_t completed, failed, warning;
     const struct instance_ref **failures; // as many as the list has room for
     char reason[65];                      // of the last failure
+    bool refused;                         // not one could be tried
 };
 // What to send, from the identifier. false: it was answered; *ok as above.
 bool suboperations_plan(struct scp_request *rq, struct arena *a, struct suboperations *out, bool *ok, struct err *e);
 // One outcome: status of the C-STORE-RSP, or a failure when sent is false.
 void suboperations_count(struct suboperations *s, bool sent, uint16_t status, const char *reason);
+// None of those left can be tried: the destination cannot be reached.
+void suboperations_refuse(struct suboperations *s, const char *reason);
 bool suboperations_pending(struct scp_request *rq, const struct suboperations *s, struct err *e);
 // The final response: success, B000, A702 or cancelled, with the list of failed instances.
 bool suboperations_finish(struct scp_request *rq, struct suboperations *s, struct arena *a, struct err *e);

@@ -74,7 +74,7 @@ static bool move(const struct dicom_module *m, struct scp_request *rq, struct ar
     snprintf(target.host, sizeof target.host, "%s", peer->host);
     if (!send_all(m, rq, &target, a, &s, &alive, &why, e)) {
         log_err(&why, "C-MOVE to %s", target.aet);
-        while (s.at < s.list.count) suboperations_count(&s, false, 0, why.message);
+        suboperations_refuse(&s, why.message);
     }
     return alive && suboperations_finish(rq, &s, a, e);
 }

@@ -74,6 +74,11 @@ static void put_remaining(struct dimse_command *rsp, const struct suboperations 
     rsp->has |= DIMSE_HAS_REMAINING;
 }
 
+void suboperations_refuse(struct suboperations *s, const char *reason) {
+    s->refused = true;
+    while (s->at < s->list.count) suboperations_count(s, false, 0, reason);
+}
+
 bool suboperations_pending(struct scp_request *rq, const struct suboperations *s, struct err *e) {
     struct dimse_command rsp = dimse_response(&rq->command, DIMSE_PENDING);
     put_counts(&rsp, s);
@@ -98,10 +103,7 @@ static struct str failed_list(const struct scp_request *rq, const struct suboper
 
 bool suboperations_finish(struct scp_request *rq, struct suboperations *s, struct arena *a, struct err *e) {
     bool cancelled = s->at < s->list.count && (rq->cancelled || rq->gone || scp_stopping(rq->session));
-    uint16_t status = cancelled                                 ? DIMSE_CANCEL
-                      : s->failed && s->failed == s->list.count ? DIMSE_CANNOT_SUBOPERATE
-                      : s->failed || s->warning                 ? DIMSE_SUBOPERATIONS_WARNING
-                                                                : DIMSE_SUCCESS;
+    uint16_t status = cancelled ? DIMSE_CANCEL : s->refused ? DIMSE_CANNOT_SUBOPERATE : s->failed || s->warning ? DIMSE_SUBOPERATIONS_WARNING : DIMSE_SUCCESS;
     struct dimse_command rsp = dimse_response(&rq->command, status);
     struct buf bytes;
     buf_init(&bytes, DIMSE_IDENTIFIER_BYTES_MAX);
