@@ -36,6 +36,12 @@ enum {
     JSON_DEPTH_MAX = 256, // DICOM JSON takes three levels per nested sequence
     XML_DEPTH_MAX = 256,
 
+    // Pixels
+    PX_FRAME_BYTES_MAX = 512 * 1024 * 1024,  // one frame as it is decoded
+    PX_OUTPUT_BYTES_MAX = 192 * 1024 * 1024, // a rendered picture
+    PX_VIEWPORT_MAX = 16384,                 // its longest side
+    PX_LUT_ENTRIES_MAX = 65536,              // PS3.3 C.11.1.1: 0 in a descriptor means this many
+
     // Store
     STORE_GROUP_OBJECTS_MAX = 1024,             // objects served by one flush
     STORE_GROUP_BYTES_MAX = 16 * 1024 * 1024,   // bytes served by one flush; what a power cut can tear is not much more

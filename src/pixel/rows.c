@@ -1,0 +1,214 @@
+// Stored samples to 8 bits, row by row, so that nothing but the frame and the picture is in memory.
+#include "pixel/rows.h"
+
+#include <math.h>
+#include <string.h>
+
+enum { TABLE_BITS_MAX = 16 };
+
+// ---- samples ----
+
+static uint32_t load(const uint8_t *p, unsigned bits) {
+    if (bits == 8) return p[0];
+    if (bits == 16) return (uint32_t)p[0] | (uint32_t)p[1] << 8;
+    return (uint32_t)p[0] | (uint32_t)p[1] << 8 | (uint32_t)p[2] << 16 | (uint32_t)p[3] << 24;
+}
+
+static uint32_t mask_of(const struct px_image *image) {
+    return image->bits_stored == 32 ? UINT32_MAX : (1u << image->bits_stored) - 1;
+}
+
+// The stored bits of the pixel at index, of an image of one sample per pixel.
+static uint32_t pattern_at(const struct px_frame *f, uint64_t index) {
+    const struct px_image *image = &f->image;
+    if (image->bits_allocated == 1) {
+        uint64_t bit = index + f->bit_offset; // PS3.5 8.1.1: the first pixel in the least significant bit
+        return f->bytes[bit / 8] >> (bit % 8) & 1;
+    }
+    unsigned shift = image->high_bit + 1 - image->bits_stored;
+    return load(f->bytes + index * (image->bits_allocated / 8), image->bits_allocated) >> shift & mask_of(image);
+}
+
+static int64_t value_of(const struct px_image *image, uint32_t pattern) {
+    bool negative = image->is_signed && pattern >> (image->bits_stored - 1) & 1;
+    return negative ? (int64_t)pattern - ((int64_t)mask_of(image) + 1) : (int64_t)pattern;
+}
+
+static double stored_at(const struct px_frame *f, uint64_t index) {
+    if (f->image.kind == PX_FLOAT) {
+        uint32_t bits = load(f->bytes + index * 4, 32);
+        float v;
+        memcpy(&v, &bits, sizeof v);
+        return v;
+    }
+    if (f->image.kind == PX_DOUBLE) {
+        uint64_t bits = load(f->bytes + index * 8, 32) | (uint64_t)load(f->bytes + index * 8 + 4, 32) << 32;
+        double v;
+        memcpy(&v, &bits, sizeof v);
+        return v;
+    }
+    return (double)value_of(&f->image, pattern_at(f, index));
+}
+
+static bool has_table(const struct px_image *image) {
+    return image->kind == PX_INTEGER && image->bits_stored <= TABLE_BITS_MAX;
+}
+
+// ---- smallest and largest ----
+
+struct range {
+    double min, max;
+    bool any;
+};
+
+static void widen(struct range *r, double v) {
+    if (!isfinite(v)) return;
+    if (!r->any || v < r->min) r->min = v;
+    if (!r->any || v > r->max) r->max = v;
+    r->any = true;
+}
+
+// Modality values of the frame; padding left out unless there is nothing else.
+static struct range range_of(const struct px_frame *f, const struct px_mapping *m, const uint8_t *seen) {
+    struct range image = {0}, padding = {0};
+    uint64_t n = seen ? (uint64_t)mask_of(&f->image) + 1 : (uint64_t)f->image.rows * f->image.columns;
+    for (uint64_t i = 0; i < n; i++) {
+        if (seen && !seen[i]) continue;
+        double stored = seen ? (double)value_of(&f->image, (uint32_t)i) : stored_at(f, i);
+        widen(px_is_padding(m, stored) ? &padding : &image, px_modality_value(m, stored));
+    }
+    return image.any ? image : padding;
+}
+
+static bool window_from_frame(struct arena *a, const struct px_frame *f, struct px_mapping *m, struct err *e) {
+    uint8_t *seen = NULL;
+    if (f->image.bits_allocated == 1) {
+        m->window = px_window_over(0, 1); // a mask: never stretched
+        return true;
+    }
+    if (has_table(&f->image)) {
+        seen = arena_zero(a, (size_t)mask_of(&f->image) + 1, 1, e);
+        if (!seen) return false;
+        for (uint64_t i = 0, n = (uint64_t)f->image.rows * f->image.columns; i < n; i++) seen[pattern_at(f, i)] = 1;
+    }
+    struct range r = range_of(f, m, seen);
+    m->window = px_window_over(r.min, r.max);
+    if (r.any && r.min == r.max) m->window.center = r.min + 1; // all the same: black
+    return true;
+}
+
+// ---- setting up ----
+
+static bool init_gray(struct arena *a, const struct dcm_dataset *ds, uint32_t number, const struct px_window *window, struct px_rows *r, struct err *e) {
+    const struct px_frame *f = r->frame;
+    struct px_mapping *m = &r->mapping;
+    if (!px_mapping_of(a, ds, &f->image, number, m, e)) return false;
+    if (window) {
+        m->window = *window;
+        m->has_window = true;
+        m->voi.count = 0;
+    }
+    if (!m->has_window && !m->voi.count && !window_from_frame(a, f, m, e)) return false;
+    if (!has_table(&f->image)) return true;
+    size_t n = (size_t)mask_of(&f->image) + 1;
+    r->gray = arena_alloc(a, n, e);
+    for (size_t i = 0; r->gray && i < n; i++) r->gray[i] = px_gray(m, px_modality_value(m, (double)value_of(&f->image, (uint32_t)i)));
+    return r->gray != NULL;
+}
+
+bool px_rows_init(struct arena *a, const struct dcm_dataset *ds, const struct px_frame *frame, uint32_t number, const struct px_window *window,
+                  struct px_rows *out, struct err *e) {
+    uint64_t need = (px_frame_bits(&frame->image) + frame->bit_offset + 7) / 8;
+    *out = (struct px_rows){.frame = frame, .channels = frame->image.samples};
+    if (frame->n < need) return err_set(e, ERR_UNDECODABLE, "pixel", "the frame has %zu bytes, its description needs %llu", frame->n, (unsigned long long)need);
+    switch (frame->image.photometric) {
+    case PX_MONOCHROME1:
+    case PX_MONOCHROME2:
+        return init_gray(a, ds, number, window, out, e);
+    case PX_PALETTE_COLOR:
+        out->channels = 3;
+        return px_palette_of(a, ds, &frame->image, &out->palette, e);
+    case PX_YBR_OTHER:
+        return err_set(e, ERR_UNSUPPORTED, "pixel", "this Photometric Interpretation exists only in compressed pixel data");
+    default:
+        return true;
+    }
+}
+
+// ---- rows ----
+
+static void gray_row(const struct px_rows *r, uint64_t first, uint8_t *to) {
+    for (uint32_t x = 0; x < r->frame->image.columns; x++)
+        to[x] = r->gray ? r->gray[pattern_at(r->frame, first + x)] : px_gray(&r->mapping, px_modality_value(&r->mapping, stored_at(r->frame, first + x)));
+}
+
+// The common case without a branch per pixel: 16 bits allocated, stored in the low bits.
+static void gray_row_16(const struct px_rows *r, uint64_t first, uint8_t *to) {
+    const uint8_t *p = r->frame->bytes + first * 2;
+    uint32_t mask = mask_of(&r->frame->image);
+    for (uint32_t x = 0; x < r->frame->image.columns; x++) to[x] = r->gray[((uint32_t)p[2 * x] | (uint32_t)p[2 * x + 1] << 8) & mask];
+}
+
+static void palette_row(const struct px_rows *r, uint64_t first, uint8_t *to) {
+    const struct px_frame *f = r->frame;
+    for (uint32_t x = 0; x < f->image.columns; x++) {
+        int64_t value = value_of(&f->image, pattern_at(f, first + x));
+        memcpy(to + 3 * x, r->palette.rgb + 3 * px_lut_index(value, r->palette.first, r->palette.count), 3);
+    }
+}
+
+static uint8_t clamp(double v) {
+    return v <= 0 ? 0 : v >= 255 ? 255 : (uint8_t)(v + 0.5);
+}
+
+// PS3.3 C.7.6.3.1.2.
+static void ybr_to_rgb(uint8_t *p) {
+    double y = p[0], cb = p[1] - 128.0, cr = p[2] - 128.0;
+    p[0] = clamp(y + 1.402 * cr);
+    p[1] = clamp(y - 0.344136 * cb - 0.714136 * cr);
+    p[2] = clamp(y + 1.772 * cb);
+}
+
+// The highest 8 of the stored bits.
+static uint8_t sample_at(const struct px_frame *f, uint64_t index) {
+    const struct px_image *image = &f->image;
+    uint32_t v = load(f->bytes + index * (image->bits_allocated / 8), image->bits_allocated) >> (image->high_bit + 1 - image->bits_stored) & mask_of(image);
+    if (image->bits_stored >= 8) return (uint8_t)(v >> (image->bits_stored - 8));
+    return (uint8_t)(v * 255 / mask_of(image));
+}
+
+static void color_row(const struct px_rows *r, uint64_t first, uint8_t *to) {
+    const struct px_frame *f = r->frame;
+    uint64_t pixels = (uint64_t)f->image.rows * f->image.columns;
+    for (uint32_t x = 0; x < f->image.columns; x++) {
+        for (unsigned c = 0; c < 3; c++) to[3 * x + c] = sample_at(f, f->image.planar ? c * pixels + first + x : 3 * (first + x) + c);
+        if (f->image.photometric == PX_YBR_FULL) ybr_to_rgb(to + 3 * x);
+    }
+}
+
+// Two pixels share their chrominance: Y1 Y2 CB CR (PS3.3 C.7.6.3.1.2).
+static void ybr_422_row(const struct px_rows *r, uint64_t first, uint8_t *to) {
+    const struct px_frame *f = r->frame;
+    for (uint32_t x = 0; x < f->image.columns; x++) {
+        uint64_t group = (first + x) / 2 * 4;
+        to[3 * x] = sample_at(f, group + x % 2);
+        to[3 * x + 1] = sample_at(f, group + 2);
+        to[3 * x + 2] = sample_at(f, group + 3);
+        ybr_to_rgb(to + 3 * x);
+    }
+}
+
+void px_row(const struct px_rows *r, uint32_t y, uint8_t *to) {
+    const struct px_image *image = &r->frame->image;
+    uint64_t first = (uint64_t)y * image->columns;
+    if (image->photometric == PX_PALETTE_COLOR)
+        palette_row(r, first, to);
+    else if (image->photometric == PX_YBR_FULL_422)
+        ybr_422_row(r, first, to);
+    else if (image->samples == 3)
+        color_row(r, first, to);
+    else if (r->gray && image->bits_allocated == 16 && image->high_bit + 1 == image->bits_stored)
+        gray_row_16(r, first, to);
+    else
+        gray_row(r, first, to);
+}

@@ -1,0 +1,142 @@
+// One separable filter: each output sample is a weighted mean of the input samples under it (down) or of the two around it (up).
+#include "pixel/scale.h"
+
+#include <math.h>
+#include <string.h>
+
+// Input samples [first, first + count) of an output sample, and their weights, which sum to 1.
+struct taps {
+    uint32_t first, count;
+    const float *weight;
+};
+
+// Shrinking in height: sums of the output rows under way, at most RING of them. Enlarging: the last two input rows, scaled in width.
+enum { RING = 4 };
+
+struct px_scaler {
+    unsigned channels;
+    uint32_t in_width, in_height, out_width, out_height;
+    struct taps *columns, *rows;
+    float *line[RING];
+    uint32_t y;     // input row that comes next
+    uint32_t begun; // output rows whose sums were cleared
+    uint32_t done;  // output rows that are whole
+    float *across;  // the input row, scaled in width
+    uint8_t *out;
+};
+
+// Where output sample i of n lies in input samples: an interval of at least one sample's width, so that enlarging interpolates.
+static void interval(uint32_t i, uint32_t in, uint32_t out, double *from, double *to) {
+    double scale = (double)in / out, middle = (i + 0.5) * scale, half = scale > 1 ? scale / 2 : 0.5;
+    *from = middle - half;
+    *to = middle + half;
+}
+
+static bool make_taps(struct arena *a, uint32_t in, uint32_t out, struct taps *t, uint32_t i, struct err *e) {
+    double from, to;
+    interval(i, in, out, &from, &to);
+    int64_t first = (int64_t)floor(from + 1e-9), last = (int64_t)ceil(to - 1e-9) - 1;
+    if (first < 0) first = 0;
+    if (last >= in) last = (int64_t)in - 1;
+    if (last < first) last = first;
+    float *weight = arena_alloc(a, (size_t)(last - first + 1) * sizeof *weight, e);
+    if (!weight) return false;
+    double sum = 0;
+    for (int64_t k = first; k <= last; k++) {
+        double under = fmin(to, (double)k + 1) - fmax(from, (double)k);
+        weight[k - first] = (float)(under > 0 ? under : 0);
+        sum += weight[k - first];
+    }
+    for (int64_t k = first; k <= last; k++) weight[k - first] = sum > 0 ? (float)(weight[k - first] / sum) : k == first;
+    *t = (struct taps){(uint32_t)first, (uint32_t)(last - first + 1), weight};
+    return true;
+}
+
+static struct taps *all_taps(struct arena *a, uint32_t in, uint32_t out, struct err *e) {
+    struct taps *t = arena_alloc(a, (size_t)out * sizeof *t, e);
+    for (uint32_t i = 0; t && i < out; i++)
+        if (!make_taps(a, in, out, &t[i], i, e)) return NULL;
+    return t;
+}
+
+struct px_scaler *px_scaler_new(struct arena *a, unsigned channels, uint32_t in_width, uint32_t in_height, uint32_t out_width, uint32_t out_height,
+                                uint8_t *out, struct err *e) {
+    struct px_scaler *s = arena_zero(a, 1, sizeof *s, e);
+    if (!s) return NULL;
+    *s = (struct px_scaler){.channels = channels, .in_width = in_width, .in_height = in_height, .out_width = out_width, .out_height = out_height, .out = out};
+    s->columns = all_taps(a, in_width, out_width, e);
+    s->rows = s->columns ? all_taps(a, in_height, out_height, e) : NULL;
+    s->across = s->rows ? arena_alloc(a, (size_t)out_width * channels * sizeof *s->across, e) : NULL;
+    for (unsigned i = 0; i < RING; i++) {
+        s->line[i] = s->across ? arena_alloc(a, (size_t)out_width * channels * sizeof *s->line[i], e) : NULL;
+        if (!s->line[i]) return NULL;
+    }
+    return s;
+}
+
+static void scale_across(const struct px_scaler *s, const uint8_t *row, float *to) {
+    for (uint32_t x = 0; x < s->out_width; x++) {
+        const struct taps *t = &s->columns[x];
+        for (unsigned c = 0; c < s->channels; c++) {
+            float sum = 0;
+            for (uint32_t k = 0; k < t->count; k++) sum += t->weight[k] * row[(size_t)(t->first + k) * s->channels + c];
+            to[(size_t)x * s->channels + c] = sum;
+        }
+    }
+}
+
+static uint8_t to_byte(float v) {
+    return (uint8_t)(v + 0.5f > 255 ? 255 : v + 0.5f);
+}
+
+static void add_line(struct px_scaler *s, uint32_t y, float weight) {
+    size_t n = (size_t)s->out_width * s->channels;
+    float *line = s->line[y % RING];
+    if (y >= s->begun) {
+        memset(line, 0, n * sizeof *line);
+        s->begun = y + 1;
+    }
+    for (size_t i = 0; i < n; i++) line[i] += weight * s->across[i];
+}
+
+static void finish_line(struct px_scaler *s, uint32_t y) {
+    size_t n = (size_t)s->out_width * s->channels;
+    for (size_t i = 0; i < n; i++) s->out[y * n + i] = to_byte(s->line[y % RING][i]);
+    s->done = y + 1;
+}
+
+static void shrink_row(struct px_scaler *s, const uint8_t *row) {
+    scale_across(s, row, s->across);
+    for (uint32_t y = s->done; y < s->out_height && s->rows[y].first <= s->y; y++) {
+        const struct taps *t = &s->rows[y];
+        if (s->y < t->first + t->count) add_line(s, y, t->weight[s->y - t->first]);
+        if (s->y + 1 == t->first + t->count) finish_line(s, y);
+    }
+}
+
+// Enlarging: an output row lies between two input rows at most.
+static void enlarge_row(struct px_scaler *s, const uint8_t *row) {
+    size_t n = (size_t)s->out_width * s->channels;
+    scale_across(s, row, s->line[s->y % 2]);
+    for (; s->done < s->out_height && s->rows[s->done].first + s->rows[s->done].count <= s->y + 1; s->done++) {
+        const struct taps *t = &s->rows[s->done];
+        const float *upper = s->line[t->first % 2], *lower = s->line[(t->first + t->count - 1) % 2];
+        float below = t->count > 1 ? t->weight[1] : 0;
+        for (size_t i = 0; i < n; i++) s->out[s->done * n + i] = to_byte(t->weight[0] * upper[i] + below * lower[i]);
+    }
+}
+
+void px_scaler_row(struct px_scaler *s, const uint8_t *row) {
+    if (s->out_height >= s->in_height)
+        enlarge_row(s, row);
+    else
+        shrink_row(s, row);
+    s->y++;
+}
+
+void px_fit(uint32_t width, uint32_t height, uint32_t max_width, uint32_t max_height, uint32_t *out_width, uint32_t *out_height) {
+    double by_width = (double)max_width / width, by_height = (double)max_height / height, scale = fmin(by_width, by_height);
+    double w = floor(width * scale + 0.5), h = floor(height * scale + 0.5);
+    *out_width = w < 1 ? 1 : (uint32_t)w;
+    *out_height = h < 1 ? 1 : (uint32_t)h;
+}
