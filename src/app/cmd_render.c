@@ -1,16 +1,13 @@
 // gantry render: a frame of an object as PNG or JPEG.
-#include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <sysexits.h>
-#include <unistd.h>
 
 #include "app/cli.h"
 #include "app/commands.h"
+#include "app/input.h"
 #include "base/buf.h"
 #include "base/limits.h"
-#include "dicom/read.h"
 #include "pixel/render.h"
 
 static const struct cli_option OPTIONS[] = {
@@ -66,24 +63,6 @@ static int parse_request(const struct cli_args *args, struct request *r) {
     return parse_window(args, r);
 }
 
-// A deflated object is inflated whole, every other one read up to its pixels.
-static bool read_object(struct arena *a, int fd, struct dcm_object *o, struct err *e) {
-    if (!dcm_read_fd(a, fd, DCM_STOP_AT_PIXELS, o, e)) return false;
-    if (!o->ts || !o->ts->deflated) return true;
-    struct buf bytes;
-    buf_init(&bytes, DCM_HEADER_BYTES_MAX);
-    ssize_t n = 1;
-    for (off_t at = 0; n > 0; at += n) {
-        char *to = buf_reserve(&bytes, 64 * 1024);
-        n = to ? pread(fd, to, 64 * 1024, at) : 0;
-        if (n > 0) bytes.n += (size_t)n;
-    }
-    struct str copy;
-    bool ok = n == 0 && buf_ok(&bytes, e) && arena_dup(a, buf_str(&bytes), &copy, e) && dcm_read_memory(a, copy.p, copy.n, NULL, DCM_STOP_NOWHERE, o, e);
-    buf_deinit(&bytes);
-    return n < 0 ? err_errno(e, ERR_IO, "render", "cannot read") : ok;
-}
-
 static bool write_file(const char *path, struct str bytes, struct err *e) {
     FILE *f = fopen(path, "wb");
     if (!f) return err_errno(e, ERR_IO, "render", "cannot create %s", path);
@@ -92,32 +71,25 @@ static bool write_file(const char *path, struct str bytes, struct err *e) {
     return ok || err_errno(e, ERR_IO, "render", "cannot write %s", path);
 }
 
-static bool render(struct cli_args *args, int fd, const struct request *r, struct buf *to, struct err *e) {
-    struct dcm_object o;
+static bool render(struct cli_args *args, const struct input *in, const struct request *r, struct buf *to, struct err *e) {
     struct px_picture picture;
-    if (!read_object(args->arena, fd, &o, e)) return false;
-    const struct dcm_source source = dcm_source_fd(&fd);
-    const struct px_reader reader = px_reader_native(&source);
-    if (!px_render(args->arena, o.dataset, &reader, (uint32_t)r->frame - 1, &r->options, &picture, e)) return false;
+    const struct px_reader reader = px_reader_native(&in->source);
+    if (!px_render(args->arena, in->object.dataset, &reader, (uint32_t)r->frame - 1, &r->options, &picture, e)) return false;
     return r->jpeg ? px_write_jpeg(&picture, (int)r->quality, to, e) : px_write_png(&picture, to, e);
 }
 
 static int run(struct cli_args *args) {
     struct request r = {0};
     struct err e = {0};
+    struct input in;
+    struct buf to;
     int code = parse_request(args, &r);
     if (code) return code;
-    int fd = open(args->positional[0], O_RDONLY | O_CLOEXEC);
-    if (fd < 0) {
-        err_errno(&e, ERR_NOT_FOUND, "render", "cannot open %s", args->positional[0]);
-        return cli_fail(args, &e);
-    }
-    struct buf to;
     buf_init(&to, (size_t)PX_OUTPUT_BYTES_MAX * 2);
-    bool ok = render(args, fd, &r, &to, &e) || err_wrap(&e, "%s", args->positional[0]);
+    bool ok = (input_open(&in, args->positional[0], &e) && render(args, &in, &r, &to, &e)) || err_wrap(&e, "%s", args->positional[0]);
+    input_close(&in);
     if (ok) ok = write_file(r.out, buf_str(&to), &e);
     buf_deinit(&to);
-    close(fd);
     return ok ? 0 : cli_fail(args, &e);
 }
 

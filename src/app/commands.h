@@ -12,6 +12,7 @@ extern const struct cli_command CMD_STORE;
 extern const struct cli_command CMD_DUMP;
 extern const struct cli_command CMD_INDEX_ATTRIBUTE;
 extern const struct cli_command CMD_JSON;
+extern const struct cli_command CMD_RENDER;
 extern const struct cli_command CMD_SERVE;
 extern const struct cli_command CMD_SYNTH;
 extern const struct cli_command CMD_VALIDATE;
