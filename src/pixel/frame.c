@@ -170,7 +170,7 @@ static bool read_value(const struct dcm_source *source, const struct dcm_element
 }
 
 static bool read_native(void *ctx, struct arena *a, const struct px_image *image, uint32_t frame, struct px_frame *out, struct err *e) {
-    struct span s;
+    struct span s = {0};
     if (image->encapsulated) return err_set(e, ERR_UNSUPPORTED, "pixel", "the pixel data is compressed, and no decoder for its transfer syntax is there");
     if (!span_of(image, frame, &s, e)) return false;
     unsigned unit = swap_unit(image);
