@@ -168,7 +168,7 @@ static bool begin_sequence(struct dcm_assembler *a, const struct dcm_token *t, s
 }
 
 static bool begin_item(struct dcm_assembler *a, const struct dcm_token *t, struct err *e) {
-    if (a->item_count == a->item_capacity && !grow(a, (void **)&a->items, &a->item_capacity, sizeof *a->items, e)) return false;
+    if (a->item_count == a->item_capacity && !grow(a, (void **)&a->items, &a->item_capacity, sizeof(void *), e)) return false;
     if (!open_level(a, t, e)) return false;
     a->items[a->item_count++] = level(a)->ds;
     level(a)->first_item = a->item_count;
@@ -181,9 +181,9 @@ static bool end_sequence(struct dcm_assembler *a, uint64_t offset, struct err *e
     level(a)->in_sequence = false;
     el->length = offset - el->offset;
     if (n) {
-        el->items = arena_alloc(a->arena, dcm_items_capacity(n) * sizeof *el->items, e);
+        el->items = arena_alloc(a->arena, dcm_items_capacity(n) * sizeof(void *), e);
         if (!el->items) return false;
-        memcpy(el->items, a->items + from, n * sizeof *el->items);
+        memcpy(el->items, a->items + from, n * sizeof(void *));
         el->item_count = n;
     }
     a->item_count = from;

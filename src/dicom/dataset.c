@@ -91,13 +91,12 @@ static size_t find_separator(struct str s, size_t from, enum halves halves) {
     bool wide = false; // a two-byte set is in G0
     for (size_t i = from; i < s.n; i++) {
         unsigned char c = (unsigned char)s.p[i];
-        if (halves == LEAD_BYTES && c >= 0x81 && c != 0xFF) {
+        if ((halves == LEAD_BYTES && c >= 0x81 && c != 0xFF) || (wide && c > 0x20)) {
             i++;
         } else if (halves == ESCAPES && c == 0x1B && i + 2 < s.n) {
-            wide = s.p[i + 1] == '$';
-            i += s.p[i + 1] == '$' && (s.p[i + 2] == '(' || s.p[i + 2] == ')') ? 3 : 2;
-        } else if (wide && c > 0x20) {
-            i++;
+            bool two_bytes = s.p[i + 1] == '$', to_g1 = s.p[i + 1] == ')' || (two_bytes && s.p[i + 2] == ')');
+            if (!to_g1) wide = two_bytes;
+            i += two_bytes && (s.p[i + 2] == '(' || s.p[i + 2] == ')') ? 3 : 2;
         } else if (c == '\\') {
             return i;
         } else if (c < 0x20) {
@@ -213,7 +212,7 @@ static double float_of(uint64_t bits, unsigned unit) {
 }
 
 static int64_t sign_extend(uint64_t v, unsigned unit) {
-    unsigned shift = 64 - unit * 8;
+    unsigned shift = (64 - unit * 8) & 63;
     return (int64_t)(v << shift) >> shift;
 }
 

@@ -204,7 +204,7 @@ static struct dcm_element *sequence_with_room(struct dcm_dataset *ds, uint32_t t
     if (!shared && el->item_count < dcm_items_capacity(el->item_count)) return el;
     struct dcm_dataset **items = arena_alloc(ds->arena, (size_t)dcm_items_capacity(el->item_count + 1) * sizeof(struct dcm_dataset *), e);
     if (!items) return NULL;
-    if (el->item_count) memcpy(items, el->items, el->item_count * sizeof *items);
+    if (el->item_count) memcpy(items, el->items, el->item_count * sizeof(void *));
     el->items = items;
     el->flags &= (uint16_t)~DCM_ITEMS_SHARED;
     return el;

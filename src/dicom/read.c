@@ -71,7 +71,7 @@ static bool push(struct dcm_reader *r, enum frame_kind kind, uint32_t tag, uint6
                        (unsigned long long)r->offset, DCM_DEPTH_MAX);
     if (end > r->end) end = r->end; // what holds it decides, whether its own length is undefined or says more
     // The frame keeps what is to be restored when it ends.
-    r->stack[r->depth++] = (struct dcm_frame){.end = r->end, .tag = r->tag, .kind = kind, .implicit = r->implicit, .big_endian = r->big_endian};
+    r->stack[r->depth++] = (struct dcm_frame){.end = r->end, .tag = r->tag, .kind = (uint8_t)kind, .implicit = r->implicit, .big_endian = r->big_endian};
     r->end = end;
     r->sequences += kind == FRAME_SEQUENCE;
     return true;
