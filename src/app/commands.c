@@ -4,5 +4,25 @@
 #include <stddef.h>
 
 const struct cli_command *const COMMANDS[] = {
-    &CMD_SERVE, &CMD_DUMP, &CMD_JSON, &CMD_VALIDATE, &CMD_RENDER, &CMD_SYNTH, &CMD_ECHO, &CMD_FIND, &CMD_STORE, &CMD_MOVE, &CMD_GET, &CMD_INDEX_ATTRIBUTE, NULL,
+    // Server
+    &CMD_SERVE,
+    // Keeping
+    &CMD_IMPORT,
+    &CMD_EXPORT,
+    &CMD_FSCK,
+    &CMD_REINDEX,
+    &CMD_INDEX_ATTRIBUTE,
+    // Files
+    &CMD_DUMP,
+    &CMD_JSON,
+    &CMD_VALIDATE,
+    &CMD_RENDER,
+    &CMD_SYNTH,
+    // Network
+    &CMD_ECHO,
+    &CMD_FIND,
+    &CMD_STORE,
+    &CMD_MOVE,
+    &CMD_GET,
+    NULL,
 };

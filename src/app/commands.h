@@ -5,7 +5,11 @@
 #include "app/cli.h"
 
 extern const struct cli_command CMD_ECHO;
+extern const struct cli_command CMD_EXPORT;
 extern const struct cli_command CMD_FIND;
+extern const struct cli_command CMD_FSCK;
+extern const struct cli_command CMD_IMPORT;
+extern const struct cli_command CMD_REINDEX;
 extern const struct cli_command CMD_GET;
 extern const struct cli_command CMD_MOVE;
 extern const struct cli_command CMD_STORE;

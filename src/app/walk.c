@@ -25,6 +25,11 @@ static bool visit_entry(const FTSENT *entry, bool (*visit)(void *ctx, const char
 }
 
 bool walk_files(char **paths, unsigned count, bool (*visit)(void *ctx, const char *path, struct err *e), void *ctx, struct err *e) {
+    return walk_what_can_be_read(paths, count, visit, NULL, ctx, e);
+}
+
+bool walk_what_can_be_read(char **paths, unsigned count, bool (*visit)(void *ctx, const char *path, struct err *e),
+                           void (*failed)(void *ctx, const char *path, const struct err *why), void *ctx, struct err *e) {
     char **list = calloc(count + 1u, sizeof *list);
     if (!list) return err_nomem(e, "files");
     memcpy(list, paths, count * sizeof *list);
@@ -32,7 +37,17 @@ bool walk_files(char **paths, unsigned count, bool (*visit)(void *ctx, const cha
     free(list);
     if (!fts) return err_errno(e, ERR_IO, "files", "walk the folders");
     bool ok = true;
-    for (FTSENT *entry; ok && (entry = fts_read(fts));) ok = visit_entry(entry, visit, ctx, e);
+    for (FTSENT *entry; ok && (entry = fts_read(fts));) {
+        bool unreadable = entry->fts_info == FTS_ERR || entry->fts_info == FTS_DNR || entry->fts_info == FTS_NS;
+        struct err why = {0};
+        ok = visit_entry(entry, visit, ctx, unreadable ? &why : e);
+        if (ok || !unreadable) continue;
+        if (failed)
+            failed(ctx, entry->fts_path, &why);
+        else if (e)
+            *e = why;
+        ok = failed;
+    }
     fts_close(fts);
     return ok;
 }

@@ -130,10 +130,10 @@ static bool is_pixels(uint32_t tag) {
 }
 
 // From the first element of the pixel group on: past the extended offset table to the pixels themselves.
-static bool find_pixels(struct facts *f, const struct dcm_source *s, uint64_t total, struct err *e) {
+static bool find_pixels(struct facts *f, const struct dcm_ts *form, const struct dcm_source *s, uint64_t total, struct err *e) {
     struct element_head h = {0};
     for (uint64_t at = f->header_end; at < total;) {
-        if (!read_head(s, f->ts, at, total, &h, e)) return false;
+        if (!read_head(s, form, at, total, &h, e)) return false;
         if (is_pixels(h.tag)) break;
         if (DCM_GROUP(h.tag) != PIXEL_GROUP || h.length == DCM_LENGTH_UNDEFINED) return true;
         if (!whole(h.value, h.length, total)) return cut_short(h.tag, h.length, total - h.value, e);
@@ -145,21 +145,27 @@ static bool find_pixels(struct facts *f, const struct dcm_source *s, uint64_t to
     f->pixel_vr = h.vr ? h.vr : DCM_VR_OW; // implicit VR: PS3.5 A.1
     f->pixel_offset = h.value;
     f->pixel_length = h.length;
-    if (h.length == DCM_LENGTH_UNDEFINED) return check_fragments(s, &h, f->ts->big_endian, total, e);
+    if (h.length == DCM_LENGTH_UNDEFINED) return check_fragments(s, &h, form->big_endian, total, e);
     return whole(h.value, h.length, total) || cut_short(h.tag, h.length, total - h.value, e);
 }
 
-// The stop element's own header is 8 or 12 bytes before its value: the bytes themselves say which.
-static bool find_header_end(struct facts *f, const struct dcm_element *stop, const struct dcm_source *s, uint64_t total, struct err *e) {
-    for (uint64_t back = 8; back <= 12; back += 4) {
-        struct element_head h;
-        if (stop->offset < f->dataset_offset + back) continue;
-        if (!read_head(s, f->ts, stop->offset - back, total, &h, e) && e->kind != ERR_BAD_INPUT) return false;
-        if (h.tag != stop->tag || h.value != stop->offset) continue;
-        f->header_end = stop->offset - back;
-        return true;
-    }
-    return err_set(e, ERR_INTERNAL, "ingest", "the header of (%04X,%04X) is not where it was read", DCM_GROUP(stop->tag), DCM_ELEMENT(stop->tag));
+// The stop element's own header is 8 or 12 bytes before its value: the bytes themselves say which. Some files declare an explicit syntax and are
+// implicit: the reader follows what they are, and so do we.
+static bool find_header_end(struct facts *f, const struct dcm_element *stop, const struct dcm_source *s, uint64_t total, const struct dcm_ts **form,
+                            struct err *e) {
+    const struct dcm_ts *const forms[] = {f->ts, dcm_ts_implicit_le, dcm_ts_explicit_le};
+    for (unsigned i = 0; i < 3; i++)
+        for (uint64_t back = 8; back <= 12; back += 4) {
+            struct element_head h = {0};
+            struct err why = {0};
+            if (stop->offset < f->dataset_offset + back) continue;
+            if (!read_head(s, forms[i], stop->offset - back, total, &h, &why) && why.kind != ERR_BAD_INPUT) return *e = why, false;
+            if (h.tag != stop->tag || h.value != stop->offset) continue;
+            f->header_end = stop->offset - back;
+            *form = forms[i];
+            return true;
+        }
+    return err_set(e, ERR_BAD_INPUT, "ingest", "the header of (%04X,%04X) is broken", DCM_GROUP(stop->tag), DCM_ELEMENT(stop->tag));
 }
 
 static bool pixels(struct facts *f, const struct dcm_source *s, uint64_t total, struct err *e) {
@@ -172,7 +178,8 @@ static bool pixels(struct facts *f, const struct dcm_source *s, uint64_t total, 
         f->pixel_length = last->length;
         return true;
     }
-    return find_header_end(f, last, s, total, e) && find_pixels(f, s, total, e);
+    const struct dcm_ts *form;
+    return find_header_end(f, last, s, total, &form, e) && find_pixels(f, form, s, total, e);
 }
 
 static void image_numbers(const struct dcm_dataset *ds, struct facts *out) {

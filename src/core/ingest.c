@@ -190,15 +190,18 @@ static bool read_file(void *ctx, uint64_t offset, void *p, size_t n, struct err 
 
 // ---- commit ----
 
-static bool end_header(struct ingest *in, struct err *e) {
+static bool end_header(struct ingest *in) {
     if (!in->header_done && !in->header_failed) {
         enum dcm_step step = dcm_builder_end(in->builder, &in->object, &in->header_err);
         in->header_done = step == DCM_DONE;
         in->header_failed = step != DCM_DONE;
     }
-    if (in->header_done) return true;
-    if (e) *e = in->header_err;
-    return false;
+    return in->header_done;
+}
+
+// Media Storage Directory Storage (PS3.10 8.6): its data set has no SOP Class UID of its own.
+static bool is_directory(const struct ingest *in) {
+    return in->object.meta && str_eqz(dcm_text(in->object.meta, DCM_MediaStorageSOPClassUID), MEDIA_STORAGE_DIRECTORY);
 }
 
 static void fill(struct ingest_result *out, const struct facts *f) {
@@ -223,7 +226,6 @@ static bool check_hint(const struct ingest *in, const struct facts *f, struct in
 
 static bool prepare(struct ingest *in, const struct dcm_source *source, struct index_put *p, struct ingest_result *out, struct err *e) {
     uint64_t shift = in->bare ? in->meta.n : 0;
-    if (!end_header(in, e)) return false;
     bool ok = index_prepare(in->ar, &in->arena, &in->object, shift, source, in->total + in->meta.n, p, e);
     if (in->bare && in->ts_uid[0]) p->facts.ts_uid = str_of(in->ts_uid);
     fill(out, &p->facts);
@@ -288,11 +290,9 @@ static bool commit(struct ingest *in, struct ingest_result *out, struct err *e) 
     struct index_put p = {.what = INDEX_ADD};
     struct dcm_source source = {read_file, in};
     if (in->total == 0) return err_set(e, ERR_BAD_INPUT, "ingest", "no bytes came");
-    bool ok = prepare(in, &source, &p, out, e);
-    if (ok && str_eqz(p.facts.sop_class_uid, MEDIA_STORAGE_DIRECTORY)) {
-        index_put_deinit(&p);
-        return err_set(e, ERR_UNSUPPORTED, "ingest", "a DICOMDIR lists objects but is none");
-    }
+    bool whole = end_header(in);
+    if (is_directory(in)) return err_set(e, ERR_UNSUPPORTED, "ingest", "a DICOMDIR lists objects but is none");
+    bool ok = whole ? prepare(in, &source, &p, out, e) : (*e = in->header_err, false);
     if (ok)
         ok = store(in, &p, out, e);
     else if (!not_the_objects_fault(e->kind))

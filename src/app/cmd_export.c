@@ -1,0 +1,140 @@
+// gantry export: objects out of the archive as Part 10 files.
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "app/commands.h"
+#include "app/settings.h"
+#include "core/retrieve.h"
+#include "db/db.h"
+#include "sys/file.h"
+
+enum { CHUNK_BYTES = 1 << 20, PATH_BYTES = 4096 };
+
+struct exporting {
+    struct archive *ar;
+    const char *to;
+    char *chunk;
+    uint64_t done, total, bytes, failed;
+};
+
+static const struct actor EXPORTER = {.door = DOOR_COMMAND, .user = {"export", 6}};
+
+static bool make_dirs(struct exporting *x, const struct instance_ref *r, char dir[PATH_BYTES], struct err *e) {
+    snprintf(dir, PATH_BYTES, "%.3000s/%.*s", x->to, STR_FMT(r->study_uid));
+    if (!sys_mkdir(x->to, e) || !sys_mkdir(dir, e)) return false;
+    snprintf(dir, PATH_BYTES, "%.3000s/%.*s/%.*s", x->to, STR_FMT(r->study_uid), STR_FMT(r->series_uid));
+    return sys_mkdir(dir, e);
+}
+
+static bool copy(struct exporting *x, const struct instance_ref *r, int fd, struct err *e) {
+    for (uint64_t at = 0, n; at < r->loc.length; at += n) {
+        n = r->loc.length - at < CHUNK_BYTES ? r->loc.length - at : CHUNK_BYTES;
+        if (!retrieve_read(x->ar, r, at, x->chunk, n, e) || !sys_write_at(NULL, fd, x->chunk, n, at, e)) return false;
+    }
+    return true;
+}
+
+// UIDs were checked when the object came: digits and dots only. A file that is whole has its name at once or not at all.
+static bool export_one(struct exporting *x, const struct instance_ref *r, struct err *e) {
+    char dir[PATH_BYTES], part[PATH_BYTES + 120], path[PATH_BYTES + 100];
+    int fd;
+    if (!make_dirs(x, r, dir, e)) return false;
+    snprintf(path, sizeof path, "%s/%.*s.dcm", dir, STR_FMT(r->sop_instance_uid));
+    snprintf(part, sizeof part, "%.4190s.part", path);
+    if (!sys_open(NULL, part, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW, 0640, &fd, e)) return false;
+    bool ok = copy(x, r, fd, e);
+    sys_close(NULL, fd);
+    ok = ok && sys_unlink(NULL, path, e) && sys_rename(NULL, part, path, e);
+    if (!ok) sys_unlink(NULL, part, NULL);
+    if (ok) x->bytes += r->loc.length;
+    return ok;
+}
+
+static bool export_list(struct exporting *x, const struct instance_list *list) {
+    for (size_t i = 0; i < list->count; i++) {
+        struct err e = {0};
+        if (!export_one(x, &list->refs[i], &e)) {
+            fprintf(stderr, "%.*s: %s\n", STR_FMT(list->refs[i].sop_instance_uid), e.message);
+            x->failed++;
+            if (e.kind == ERR_FULL) return false;
+        }
+        cli_progress("export", ++x->done, x->total);
+    }
+    return true;
+}
+
+static bool export_query(struct exporting *x, const struct retrieve_query *q, struct err *e) {
+    struct arena a;
+    struct instance_list list;
+    arena_init(&a, 1UL << 30);
+    bool ok = retrieve_list(x->ar, &EXPORTER, &a, q, &list, e);
+    if (ok && x->total < x->done + list.count) x->total = x->done + list.count;
+    if (ok) ok = export_list(x, &list) || err_set(e, ERR_FULL, "export", "%s is full", x->to);
+    arena_deinit(&a);
+    return ok;
+}
+
+// Study by study, so that memory does not grow with the archive.
+static bool export_all(struct exporting *x, struct err *e) {
+    struct db *d = db_reader(archive_db(x->ar), e);
+    struct db_stmt *s = d ? db_prepare(d, "SELECT DISTINCT study_uid, (SELECT sum(instance_count) FROM studies) FROM studies", e) : NULL;
+    bool ok = s;
+    enum db_step step = DB_END;
+    while (ok && (step = db_next(s, e)) == DB_ROW) {
+        x->total = (uint64_t)db_int(s, 1);
+        ok = export_query(x, &(struct retrieve_query){.study_uids = db_text(s, 0)}, e);
+    }
+    db_done(s);
+    db_return(archive_db(x->ar), d);
+    return ok && step != DB_FAIL;
+}
+
+static int export(struct cli_args *args, struct exporting *x) {
+    struct err e = {0};
+    struct retrieve_query q = {.study_uids = str_of(cli_text(args, "study", NULL)),
+                               .series_uids = str_of(cli_text(args, "series", NULL)),
+                               .sop_instance_uids = str_of(cli_text(args, "instance", NULL))};
+    bool all = q.study_uids.n + q.series_uids.n + q.sop_instance_uids.n == 0;
+    x->chunk = malloc(CHUNK_BYTES);
+    bool ok = x->chunk ? (all ? export_all(x, &e) : export_query(x, &q, &e)) : err_nomem(&e, "export");
+    free(x->chunk);
+    if (ok && x->done == 0 && !all) ok = err_set(&e, ERR_NOT_FOUND, "export", "nothing is stored under these identifiers");
+    if (!ok) return cli_fail(args, &e);
+    printf("%llu objects, %llu bytes exported to %s", (unsigned long long)(x->done - x->failed), (unsigned long long)x->bytes, x->to);
+    if (x->failed) printf(", %llu failed", (unsigned long long)x->failed);
+    printf("\n");
+    return x->failed ? 1 : 0;
+}
+
+static int run(struct cli_args *args) {
+    struct err e = {0};
+    struct exporting x = {.to = args->positional[0]};
+    const char *dir = cli_text(args, "data", NULL);
+    if (!dir) dir = settings_default_data(args->arena, &e);
+    if (!dir || !archive_open(&(struct archive_options){.dir = dir, .must_exist = true}, &x.ar, &e)) return cli_fail(args, &e);
+    int code = export(args, &x);
+    archive_close(x.ar);
+    return code;
+}
+
+static const struct cli_option OPTIONS[] = {
+    {"data", "DIR", "data directory (default: gantry under XDG data); no server may be using it"},
+    {"study", "UID", "only this study"},
+    {"series", "UID", "only this series"},
+    {"instance", "UID", "only this object"},
+    {0},
+};
+
+const struct cli_command CMD_EXPORT = {
+    .name = "export",
+    .synopsis = "[--data DIR] [--study UID] [--series UID] [--instance UID] FOLDER",
+    .summary = "Write objects as files: FOLDER/<study>/<series>/<object>.dcm",
+    .group = "Keeping",
+    .details = "Every object is checked against its digest on the way out; one that is damaged is named and not written.",
+    .options = OPTIONS,
+    .positional_min = 1,
+    .positional_max = 1,
+    .run = run,
+};
