@@ -7,7 +7,7 @@ import { t } from './text.js';
 
 /**
  * @typedef {import('./viewer.js').Picture} Picture
- * @typedef {{center: number, width: number}} Window
+ * @typedef {{center: number, width: number, guessed?: boolean}} Window
  * @typedef {{previousSeries: () => void, nextSeries: () => void}} Neighbours
  */
 
@@ -40,7 +40,7 @@ class Cache {
 }
 
 /**
- * The window that an object asks for; from its bits when it asks for none.
+ * The window that an object asks for; when it asks for none a guess from its values or bits, from which dragging may start.
  * @param {string} instance
  * @returns {Promise<Window>}
  */
@@ -50,10 +50,11 @@ async function windowOf(instance) {
   const center = number(functional, '00281050');
   const width = number(functional, '00281051');
   if (center !== undefined && width) return { center, width };
-  const top = 2 ** (number(ds, '00280101') ?? 8);
+  const low = number(ds, '00280106') ?? 0;
+  const high = number(ds, '00280107') ?? 2 ** (number(ds, '00280101') ?? 8) - 1;
   const slope = number(ds, '00281053') ?? 1;
   const intercept = number(ds, '00281052') ?? 0;
-  return { center: (top / 2) * slope + intercept, width: top * slope };
+  return { center: ((low + high + 1) / 2) * slope + intercept, width: (high - low + 1) * slope, guessed: true };
 }
 
 /**
@@ -98,7 +99,7 @@ export function imageStack(stage, neighbours) {
     const parts = [t('image_of', { i: at + 1, n: pictures.length })];
     if (p && p.frames > 1) parts.push(t('frame_of', { i: p.frame, n: p.frames }));
     place.textContent = p ? parts.join(' · ') : '';
-    const shown = chosen ?? own;
+    const shown = chosen ?? (own?.guessed ? null : own);
     windowText.textContent = p && shown ? t('window_value', { c: Math.round(shown.center), w: Math.round(shown.width) }) : '';
     reset.hidden = !chosen;
     pane.setAttribute('aria-label', place.textContent || t('images'));
@@ -198,7 +199,7 @@ export function imageStack(stage, neighbours) {
     dragging = true;
     startX = event.clientX;
     startY = event.clientY;
-    startWindow = chosen ?? own ?? { center: 128, width: 256 };
+    startWindow = chosen ?? own ?? startWindow;
   });
   pane.addEventListener('pointermove', (/** @type {PointerEvent} */ event) => {
     if (!dragging) return;

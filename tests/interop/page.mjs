@@ -38,8 +38,9 @@ async function list(page, language) {
   const all = await page.locator('tbody').innerText();
   check('Chinese names stand as characters', /[\u4e00-\u9fff]{2}/.test(all) && !all.includes('\ufffd'), all.slice(0, 300));
   await page.fill('#words', patient);
-  await page.waitForFunction(() => document.querySelectorAll('tbody tr').length === 1);
-  check('the search finds the patient', (await page.locator('tbody tr').innerText()).includes(patient));
+  const only = (id) => [...document.querySelectorAll('tbody tr')].every((tr) => tr.textContent.includes(id));
+  await page.waitForFunction(only, patient);
+  check('the search finds the patient', (await page.locator('tbody tr').count()) > 0);
   await page.fill('#words', 'nobody at all');
   await page.waitForFunction(() => document.querySelectorAll('tbody tr').length === 0);
   check('and says when there is none', (await page.locator('.notice').innerText()).length > 3);
@@ -48,7 +49,7 @@ async function list(page, language) {
 }
 
 async function reading(page, language) {
-  await page.click('a.name');
+  await page.click('tbody tr:first-child a.name');
   await page.waitForSelector('.series');
   const first = await picture(page);
   const words = await page.locator('.corner.bottom.left').innerText();
@@ -88,7 +89,9 @@ try {
     await page.waitForSelector('tbody tr');
     check('going back keeps the search', (await page.inputValue('#words')) === patient);
     await page.goto(`${url}#/attention`);
-    await page.waitForSelector('section.sheet:nth-of-type(2) table, section.sheet:nth-of-type(2) p.quiet + div p.quiet');
+    await page.waitForSelector('section.sheet:nth-of-type(1) table');
+    await page.waitForSelector('section.sheet:nth-of-type(2) table');
+    check('what needs attention is counted in the bar', (await page.locator('.badge').innerText()) === '2', await page.locator('#bar').innerText());
     await page.screenshot({ path: `${folder}/attention-${language}.png` });
     await page.click('#bar button');
     await page.waitForFunction((l) => document.documentElement.lang !== l, language);

@@ -17,6 +17,15 @@ def store(server, files):
     assert status == 200, f"{status} {answer[:500]}"
 
 
+def conflict(server, path):
+    """The same SOP Instance UID with other bytes, and something that is hardly an object: both must show."""
+    data = path.read_bytes()
+    other = data[:-2] + bytes(b ^ 0x55 for b in data[-2:])
+    cut = data[:400]
+    for body in (other, cut):
+        server.http("POST", "/dicom-web/studies", body=b"--b\r\n\r\n" + body + b"\r\n--b--", headers={"Content-Type": "multipart/related; boundary=b"})
+
+
 def main():
     if not shutil.which(os.environ.get("CHROMIUM", "chromium")):
         gantry.skip("chromium is not installed")
@@ -30,6 +39,7 @@ def main():
         with gantry.Server(f"{name}/data") as server:
             store(server, files)
             store(server, sorted(p for p in Path(f"{name}/one").rglob("*.dcm")))
+            conflict(server, files[0])
             print(gantry.run("node", modules / "page.mjs", f"http://127.0.0.1:{server.http_port}/", shots, "PAGE-1", timeout=300).stdout)
 
 

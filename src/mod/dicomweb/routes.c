@@ -24,6 +24,11 @@ const struct http_route DICOMWEB_ROUTES[] = {
     {HTTP_GET, HTTP_READ, INSTANCE "/metadata", dw_metadata},
     {HTTP_GET, HTTP_READ, INSTANCE "/bulkdata/{path*}", dw_bulkdata},
     {HTTP_GET, HTTP_READ, INSTANCE "/frames/{frames}", dw_frames},
+    {HTTP_GET, HTTP_READ, INSTANCE "/rendered", dw_rendered},
+    {HTTP_GET, HTTP_READ, INSTANCE "/frames/{frame}/rendered", dw_rendered},
+    {HTTP_GET, HTTP_READ, STUDY "/thumbnail", dw_thumbnail},
+    {HTTP_GET, HTTP_READ, SERIES "/thumbnail", dw_thumbnail},
+    {HTTP_GET, HTTP_READ, INSTANCE "/thumbnail", dw_thumbnail},
     // Store (10.5)
     {HTTP_POST, HTTP_WRITE, "/studies", STORE},
     {HTTP_POST, HTTP_WRITE, STUDY, STORE},
