@@ -7,6 +7,7 @@
 #include "dicom/read.h"
 #include "http/media.h"
 #include "http/multipart.h"
+#include "mod/dicomweb/crew.h"
 #include "mod/dicomweb/handlers.h"
 #include "mod/dicomweb/resource.h"
 
@@ -23,6 +24,7 @@ struct stored {
     uint16_t failure; // 0: stored
     uint16_t warning;
     enum err_kind kind;
+    struct ingest *ingest; // to be committed
     struct stored *next;
 };
 
@@ -35,20 +37,26 @@ struct store {
     struct dcm_builder *builder; // of the same, when its study must be checked
     struct arena builder_arena;
     bool builder_done;
+    struct crew crew; // commits the parts that are whole while later ones come
     struct stored *current, *first, **last;
-    unsigned ok, failed, warned;
-    bool broken; // the body itself: what follows is not looked at
+    unsigned ok, failed, warned; // counted at the end
+    bool broken;                 // the body itself: what follows is not looked at
     struct err broken_why;
 };
 
 // ---- parts ----
 
+static void fail(struct stored *p, uint16_t reason, enum err_kind kind) {
+    if (p->failure) return;
+    p->failure = reason ? reason : FAILURE_PROCESSING;
+    p->kind = kind;
+}
+
+// The part that is under way will not be kept; what still comes of it is dropped.
 static void fail_part(struct store *s, uint16_t reason, enum err_kind kind) {
     if (s->ingest) ingest_abort(s->ingest);
     s->ingest = NULL;
-    if (s->current->failure) return;
-    s->current->failure = reason;
-    s->current->kind = kind;
+    fail(s->current, reason, kind);
 }
 
 static bool part_is_dicom(struct arena *a, struct str type) {
@@ -96,18 +104,22 @@ static bool of_study(struct store *s) {
     return false;
 }
 
-static void take_result(struct store *s, bool ok, const struct ingest_result *r, const struct err *why) {
-    struct stored *to = s->current;
+static void take_result(struct stored *to, bool ok, const struct ingest_result *r, const struct err *why) {
     memcpy(to->sop_class_uid, r->sop_class_uid, sizeof to->sop_class_uid);
     memcpy(to->sop_instance_uid, r->sop_instance_uid, sizeof to->sop_instance_uid);
     memcpy(to->study_uid, r->study_uid, sizeof to->study_uid);
     memcpy(to->series_uid, r->series_uid, sizeof to->series_uid);
-    if (ok) {
-        if (r->dimse_status >> 12 == 0xB) to->warning = r->dimse_status;
-        return;
-    }
-    uint16_t status = r->dimse_status ? r->dimse_status : err_class_of(why->kind)->dimse;
-    fail_part(s, status ? status : FAILURE_PROCESSING, why->kind ? why->kind : ERR_BAD_INPUT);
+    if (ok && r->dimse_status >> 12 == 0xB) to->warning = r->dimse_status;
+    if (!ok) fail(to, r->dimse_status ? r->dimse_status : err_class_of(why->kind)->dimse, why->kind ? why->kind : ERR_BAD_INPUT);
+}
+
+static void commit(void *arg) {
+    struct stored *to = arg;
+    struct ingest_result result = {0};
+    struct err why = {0};
+    bool ok = ingest_commit(to->ingest, &result, &why);
+    to->ingest = NULL;
+    take_result(to, ok, &result, &why);
 }
 
 static bool on_end(void *context, struct err *e) {
@@ -115,15 +127,10 @@ static bool on_end(void *context, struct err *e) {
     (void)e;
     if (s->ingest && !of_study(s)) fail_part(s, FAILURE_OTHER_STUDY, ERR_CONFLICT);
     if (s->ingest) {
-        struct ingest_result result = {0};
-        struct err why = {0};
-        bool ok = ingest_commit(s->ingest, &result, &why);
+        s->current->ingest = s->ingest;
         s->ingest = NULL;
-        take_result(s, ok, &result, &why);
+        crew_give(&s->crew, commit, s->current);
     }
-    s->ok += s->current->failure == 0;
-    s->failed += s->current->failure != 0;
-    s->warned += s->current->warning != 0;
     s->current = NULL;
     return true;
 }
@@ -153,6 +160,7 @@ bool dw_store_begin(struct http_request *rq, struct err *e) {
     arena_init(&s->builder_arena, DCM_HEADER_BYTES_MAX);
     s->arena = rq->arena;
     s->last = &s->first;
+    crew_init(&s->crew);
     rq->state = s;
     return true;
 }
@@ -168,6 +176,7 @@ bool dw_store_body(struct http_request *rq, const void *p, size_t n, struct err 
 void dw_store_end(struct http_request *rq) {
     struct store *s = rq->state;
     if (s->ingest) ingest_abort(s->ingest);
+    crew_finish(&s->crew);
     multipart_deinit(&s->multipart);
     arena_deinit(&s->builder_arena);
 }
@@ -226,10 +235,22 @@ static unsigned status_of(const struct store *s) {
     return err_class_of(s->first->kind)->http;
 }
 
+// Waits for the last commits. A part whose end never came does not count.
+static void finish(struct store *s) {
+    crew_finish(&s->crew);
+    for (const struct stored *p = s->first; p; p = p->next) {
+        if (p == s->current) continue;
+        s->ok += p->failure == 0;
+        s->failed += p->failure != 0;
+        s->warned += p->warning != 0;
+    }
+}
+
 bool dw_store(struct http_request *rq, struct http_response *rs, struct err *e) {
     struct store *s = rq->state;
     struct buf b;
     if (!s->broken) s->broken = !multipart_finish(&s->multipart, &s->broken_why);
+    finish(s);
     if (s->broken) {
         *e = s->broken_why;
         if (s->ok) err_wrap(e, "%u parts before this are stored", s->ok);
