@@ -6,9 +6,11 @@ import hashlib
 import io
 import json
 import socket
+import struct
 import sys
 import tempfile
 import time
+import zlib
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "support"))
@@ -265,6 +267,61 @@ def bulk(server, f):
     check("a big endian object's frame comes in little endian", (numpy.frombuffer(body, "<u2") == (numpy.arange(16 * 24) + big.InstanceNumber) % 4096).all(), status)
 
 
+def png_pixels(data):
+    """Rows of an 8-bit gray PNG without interlace, by PNG's own definition (RFC 2083)."""
+    check("it is a PNG", data[:8] == b"\x89PNG\r\n\x1a\n")
+    at, packed, head = 8, b"", b""
+    while at < len(data):
+        n, kind = struct.unpack(">I4s", data[at:at + 8])
+        if kind == b"IHDR":
+            head = struct.unpack(">IIBBBBB", data[at + 8:at + 8 + n])
+        if kind == b"IDAT":
+            packed += data[at + 8:at + 8 + n]
+        at += 12 + n
+    width, height, depth, colour = head[:4]
+    check("eight bits of gray", (depth, colour) == (8, 0), head)
+    raw, rows, above = zlib.decompress(packed), [], [0] * width
+    for y in range(height):
+        kind, line = raw[y * (width + 1)], list(raw[y * (width + 1) + 1:(y + 1) * (width + 1)])
+        for x in range(width):
+            left, up, corner = line[x - 1] if x else 0, above[x], above[x - 1] if x else 0
+            paeth = min((left, up, corner), key=lambda v: abs(left + up - corner - v))
+            line[x] = (line[x] + [0, left, up, (left + up) // 2, paeth][kind]) & 255
+        rows.append(line)
+        above = line
+    return numpy.array(rows)
+
+
+def rendering(server, f):
+    study, series = f["study"], f["series"]
+    ds, multi = f["sets"][0], f["sets"][3]
+    base = f"{ROOT}/studies/{study}/series/{series}"
+    one = f"{base}/instances/{ds.SOPInstanceUID}"
+    status, headers, body = server.http("GET", f"{one}/rendered")
+    check("rendered is JPEG by default", status == 200 and headers["Content-Type"] == "image/jpeg" and body[:2] == b"\xff\xd8", (status, headers))
+    status, headers, body = server.http("GET", f"{one}/rendered?window=200,101,linear", headers={"Accept": "image/png"})
+    check("PNG when asked for", status == 200 and headers["Content-Type"] == "image/png", (status, headers))
+    values = ((numpy.arange(16 * 24) + 1) % 4096).reshape(16, 24).astype(float)
+    # PS3.3 C.11.2.1.2.1: c = 200, w = 101
+    expected = numpy.clip(((values - 199.5) / 100 + 0.5) * 255, 0, 255)
+    check("the window is applied as the standard has it", numpy.abs(png_pixels(body) - expected).max() <= 1, png_pixels(body))
+    status, _, body = server.http("GET", f"{one}/rendered?viewport=12,8", headers={"Accept": "image/png"})
+    check("the viewport is filled in proportion", png_pixels(body).shape == (8, 12), status)
+    url = f"{base}/instances/{multi.SOPInstanceUID}"
+    pictures = [server.http("GET", f"{url}{frame}/rendered?window=600,1200,linear", headers={"Accept": "image/png"})[2] for frame in ("", "/frames/1", "/frames/3")]
+    check("a frame of many is its own picture", pictures[0] == pictures[1] != pictures[2])
+    check("and lies where it should", (png_pixels(pictures[2]) > png_pixels(pictures[1])).all())
+    for path in (f"{ROOT}/studies/{study}", base, one):
+        status, headers, _ = server.http("GET", path + "/thumbnail")
+        check(f"{path}/thumbnail is a picture", status == 200 and headers["Content-Type"] == "image/jpeg", (status, headers))
+    for query, expected in [("window=1", 400), ("window=1,0,linear", 400), ("window=a,b,linear", 400), ("window=1,2,curly", 400), ("viewport=0,5", 400), ("viewport=99999,5", 400),
+                            ("quality=0", 400), ("quality=101", 400)]:
+        status, _, body = server.http("GET", f"{one}/rendered?{query}")
+        check(f"rendered?{query} is {expected}", status == expected, (status, body))
+    check("no such frame is 404", server.http("GET", f"{base}/instances/{multi.SOPInstanceUID}/frames/4/rendered")[0] == 404)
+    check("GIF cannot be had", server.http("GET", f"{one}/rendered", headers={"Accept": "image/gif"})[0] == 406)
+
+
 def doors(server, f):
     status, headers, body = server.http("GET", "/healthz")
     check("it is healthy", status == 200 and json.loads(body)["ok"] is True, body)
@@ -354,7 +411,7 @@ def main():
             make(study, series, 4, frames=3), make(study, generate_uid(), 1, SeriesNumber=4)]
     f = {"study": study, "series": series, "sets": [m[0] for m in made], "bytes": [m[1] for m in made]}
     with tempfile.TemporaryDirectory() as folder, gantry.Server(folder) as server:
-        for part in (storing, store_refusals, searching, retrieving, metadata, bulk, doors):
+        for part in (storing, store_refusals, searching, retrieving, metadata, bulk, rendering, doors):
             part(server, f)
         smuggling(server)
         deleting(server, f)
