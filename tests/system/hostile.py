@@ -64,6 +64,8 @@ def check_command(path, *command):
     error = result.stderr.decode("utf-8", "replace")
     if result.returncode < 0 or result.returncode == SANITIZER_EXIT or "Sanitizer" in error or "runtime error" in error:
         faults.append(f"gantry {command[0]} {path}: exit {result.returncode}: {error[-1500:]}")
+    elif result.returncode == 64:
+        faults.append(f"gantry {command[0]}: usage: {error[:300]}")
     elif result.returncode != 0 and not error.strip() and command[0] != "validate":
         faults.append(f"gantry {command[0]} {path}: exit {result.returncode} without a word")
 
@@ -129,23 +131,28 @@ def web_bodies(server, folder):
         post(server, f"POST of {path.name}", "/dicom-web/studies", body, kind)
 
 
-def pdus(server, folder):
-    for path in sorted(folder.iterdir()):
-        with socket.create_connection(("127.0.0.1", server.dicom_port), timeout=10) as s:
-            s.settimeout(3)
-            try:
-                s.sendall(path.read_bytes())
-                while s.recv(65536):
-                    pass
-            except (ConnectionError, socket.timeout):
-                pass
+def pdu_stream(server, path):
+    with socket.create_connection(("127.0.0.1", server.dicom_port), timeout=10) as s:
+        s.settimeout(3)
         try:
-            spent = server.echo()
-        except (OSError, AssertionError) as error:
-            faults.append(f"after the PDUs of {path.name}: C-ECHO: {error} {server.stderr()[-3000:]}")
-            return
-        if spent > 1:
-            faults.append(f"after the PDUs of {path.name}: C-ECHO took {spent:.1f} s")
+            s.sendall(path.read_bytes())
+            while s.recv(65536):
+                pass
+        except (ConnectionError, socket.timeout):
+            pass
+    try:
+        spent = server.echo()
+    except (OSError, AssertionError) as error:
+        faults.append(f"after the PDUs of {path.name}: C-ECHO: {error} {server.stderr()[-3000:]}")
+        return
+    if spent > 2:
+        faults.append(f"after the PDUs of {path.name}: C-ECHO took {spent:.1f} s")
+
+
+def pdus(server, folder):
+    with ThreadPoolExecutor(8) as pool:
+        for path in sorted(folder.iterdir()):
+            pool.submit(pdu_stream, server, path)
 
 
 def imports(folder, sandbox):
@@ -171,7 +178,9 @@ def main():
         step(f"{len(files)} files to the commands")
         commands(files)
         before = None
-        with gantry.Server(sandbox / "data") as server:
+        # freed memory that the sanitizer holds back to catch its use is not the server's growth
+        quiet = {"ASAN_OPTIONS": os.environ.get("ASAN_OPTIONS", "") + ":quarantine_size_mb=8:malloc_context_size=5"}
+        with gantry.Server(sandbox / "data", env=quiet) as server:
             before = listing(sandbox)
             watch = MemoryWatch(server)
             watch.start()
