@@ -78,6 +78,7 @@ static void know_private(struct dcm_assembler *a, struct dcm_token *t) {
     }
     const struct dcm_dict_entry *d = l->creator.n ? dcm_dict_find_private(l->creator, t->tag) : NULL;
     if (!d || (d->vr[0] == DCM_VR_SQ && !t->item_follows && t->length)) return;
+    if (a->reader.big_endian && dcm_vr_find(d->vr[0])->unit > 1) return; // UN is little endian (PS3.5 6.2.2): numbers stay UN
     t->vr = d->vr[0];
     t->flags |= DCM_VR_FROM_DICTIONARY;
 }

@@ -10,7 +10,7 @@
 struct dcm_source;
 
 // What is written, beyond what Annex F says in so many words:
-//   group 0002, commands and group lengths are not written (F.2); nor are the delimiters;
+//   at the top level group 0002 and commands are not written (F.2), and group lengths nowhere;
 //   text keeps its leading spaces (but AE, DS and IS) and loses trailing spaces and NULs;
 //   empty values among several are null; component groups of a name that are empty are left out;
 //   DS and IS are numbers with the digits that stand in the object, or strings when they are no numbers;
@@ -35,7 +35,7 @@ struct dcm_json_options {
 bool dcm_json_write(const struct dcm_dataset *ds, const struct dcm_json_options *o, struct arena *scratch, struct buf *to, struct err *e);
 
 // One DICOM JSON object to a data set in UTF-8, declared as ISO_IR 192 where any text is beyond ASCII. Everything is copied into a; InlineBinary is
-// decoded; a BulkDataURI is left as an empty element of its VR, reported by on_bulk when given. Group 0002 and group lengths are left out. Errors
+// decoded; a BulkDataURI is left as an empty element of its VR, reported by on_bulk when given. What dcm_json_write leaves out is left out. Errors
 // are ERR_BAD_INPUT with line and column.
 bool dcm_json_read(struct arena *a, struct str json, void (*on_bulk)(void *ctx, uint32_t tag, struct str uri), void *ctx, struct dcm_dataset **out,
                    struct err *e);

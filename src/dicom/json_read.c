@@ -239,7 +239,7 @@ static bool read_element(struct reader *r, struct arena *a, const struct json *m
     if (!parse_tag(member->key, &in.tag)) return json_fail(r->text, member, r->e, "a member's name is no tag of eight hexadecimal digits");
     if (member->kind != JSON_OBJECT) return fail(r, member, &in, "is no object");
     if (++r->elements > DCM_ELEMENTS_MAX) return fail(r, member, &in, "is one element more than is allowed");
-    if (DCM_GROUP(in.tag) <= 2 || DCM_ELEMENT(in.tag) == 0) return true;
+    if (DCM_ELEMENT(in.tag) == 0 || (r->depth == 0 && (DCM_GROUP(in.tag) == 0 || DCM_GROUP(in.tag) == 2))) return true;
     if (DCM_GROUP(in.tag) == 0xFFFE || DCM_GROUP(in.tag) == 0xFFFF) return fail(r, member, &in, "cannot stand in a data set");
     if (dcm_find(ds, in.tag)) return fail(r, member, &in, "stands twice");
     if (!read_vr(r, member, &in)) return false;

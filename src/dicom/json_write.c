@@ -251,12 +251,17 @@ static void write_uri(struct writer *w, uint32_t tag) {
     json_str_close(j);
 }
 
+// Of encapsulated pixel data: from the first item tag to the end of the last fragment.
+static uint64_t fragments_length(const struct dcm_element *el) {
+    if (el->item_count == 0) return 0;
+    const struct dcm_fragment *last = &el->fragments[el->item_count - 1];
+    return last->offset + last->length - el->offset;
+}
+
 static bool write_bytes(struct writer *w, const struct dcm_dataset *ds, const struct dcm_element *el) {
-    enum { DELIMITER_BYTES = 8 };
-    uint64_t length = el->length;
     bool fragments = el->flags & DCM_FRAGMENTS;
+    uint64_t length = fragments ? fragments_length(el) : el->length;
     bool big = ds->big_endian && dcm_vr_find(el->vr)->unit > 1 && !fragments;
-    if (fragments) length -= length < DELIMITER_BYTES ? length : DELIMITER_BYTES;
     if (length == 0) return true;
     bool readable = el->value || w->o->source;
     bool large = (w->o->inline_max && length > w->o->inline_max) || fragments;
@@ -322,14 +327,16 @@ static bool write_element(struct writer *w, const struct dcm_dataset *ds, const 
     return ok && drain(w);
 }
 
-static bool is_written(uint32_t tag) {
-    return DCM_GROUP(tag) > 2 && DCM_ELEMENT(tag) != 0 && DCM_GROUP(tag) != 0xFFFE;
+// Group 0002 inside items is content: some writers put a transfer syntax into references.
+static bool is_written(const struct writer *w, uint32_t tag) {
+    if (DCM_ELEMENT(tag) == 0 || DCM_GROUP(tag) == 0xFFFE) return false;
+    return w->depth > 0 || (DCM_GROUP(tag) != 0 && DCM_GROUP(tag) != 2);
 }
 
 static bool write_dataset(struct writer *w, const struct dcm_dataset *ds) {
     json_begin_object(&w->json);
     for (uint32_t i = 0; i < ds->count; i++)
-        if (is_written(ds->elements[i].tag) && !write_element(w, ds, &ds->elements[i])) return false;
+        if (is_written(w, ds->elements[i].tag) && !write_element(w, ds, &ds->elements[i])) return false;
     json_end_object(&w->json);
     return true;
 }

@@ -240,12 +240,13 @@ static bool holds_fragments(const struct header *h) {
     }
 }
 
-// UN whose attribute the dictionary knows is what the dictionary says, as long as the value could have stood in explicit VR with that VR.
-static void know_better(struct header *h) {
+// UN whose attribute the dictionary knows is what the dictionary says, as long as the value could have stood in explicit VR with that VR. Its bytes are in
+// little endian whatever the stream is (PS3.5 6.2.2): in a big endian one, numbers stay UN.
+static void know_better(const struct dcm_reader *r, struct header *h) {
     if (h->length >= 0xFFFF && h->length != DCM_LENGTH_UNDEFINED) return;
     if (DCM_ELEMENT(h->tag) == 0 && DCM_GROUP(h->tag) != 2) return;
     uint16_t vr = dictionary_vr(h->tag, &h->flags);
-    if (vr == DCM_VR_UN) return;
+    if (vr == DCM_VR_UN || (r->big_endian && dcm_vr_find(vr)->unit > 1)) return;
     h->vr = vr;
     h->flags |= DCM_VR_FROM_DICTIONARY;
 }
@@ -306,7 +307,7 @@ static bool count_element(struct dcm_reader *r, struct err *e) {
 
 static enum dcm_step begin_element(struct dcm_reader *r, struct header *h, const uint8_t *p, size_t n, bool final, size_t *used, struct dcm_token *t,
                                    struct err *e) {
-    if (stood_unknown(h)) know_better(h);
+    if (stood_unknown(h)) know_better(r, h);
     enum dcm_token_kind kind = DCM_ELEMENT_BEGIN;
     enum item_order order = NO_ITEM;
     if (wants_look_ahead(h)) {
