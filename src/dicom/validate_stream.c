@@ -38,7 +38,7 @@ static bool fill(struct pass *p, const uint8_t **at, size_t *n) {
         uint64_t left = offset < o->size ? o->size - offset : 0;
         p->window_n = (size_t)(left < WINDOW_BYTES ? left : WINDOW_BYTES);
         p->window_at = offset;
-        if (!o->source->read_at(o->source->ctx, offset, p->window, p->window_n, p->c->e)) return false;
+        if (p->window_n && !o->source->read_at(o->source->ctx, offset, p->window, p->window_n, p->c->e)) return false;
     }
     *at = p->window + (offset - p->window_at);
     *n = p->window_n - (size_t)(offset - p->window_at);
