@@ -267,7 +267,7 @@ static bool read_root(struct reader *r, struct arena *a, const struct json *root
 
 bool dcm_json_read(struct arena *a, struct str json, void (*on_bulk)(void *ctx, uint32_t tag, struct str uri), void *ctx, struct dcm_dataset **out,
                    struct err *e) {
-    struct err ours;
+    struct err ours = {.kind = ERR_NONE};
     struct reader r = {.text = json, .on_bulk = on_bulk, .ctx = ctx, .e = e ? e : &ours};
     struct arena tree;
     arena_init(&tree, TREE_BYTES_MAX);

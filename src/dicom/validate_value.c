@@ -13,7 +13,7 @@ static size_t digits(struct str s, size_t from) {
 
 // Two digits at i within [min, max].
 static bool two(struct str s, size_t i, int min, int max) {
-    if (i + 2 > s.n || digits(str_sub(s, i, 2), 0) != 2) return false;
+    if (digits(s, i) < 2) return false;
     int v = (s.p[i] - '0') * 10 + (s.p[i + 1] - '0');
     return v >= min && v <= max;
 }

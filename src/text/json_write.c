@@ -169,17 +169,39 @@ unsigned json_format_double(char out[JSON_NUMBER_MAX], double v) {
     return (unsigned)n;
 }
 
+// The common case without printf: a number of few decimals. With whole and 10^decimals exact, their quotient is the double nearest to the decimal
+// fraction, so that equality means that the digits read back. *out points into digits; false when it takes more.
+static bool format_short(char digits[JSON_NUMBER_MAX], double v, struct str *out) {
+    static const double POWERS[] = {1, 10, 100, 1e3, 1e4, 1e5, 1e6, 1e7};
+    static const double WHOLE_MAX = 1e15;
+    double size = fabs(v);
+    if (size >= 1e8 || (size < 1e-3 && size != 0) || (size == 0 && signbit(v))) return false;
+    for (unsigned decimals = 0; decimals < sizeof POWERS / sizeof *POWERS; decimals++) {
+        double whole = nearbyint(size * POWERS[decimals]);
+        if (whole >= WHOLE_MAX || whole / POWERS[decimals] != size) continue;
+        uint64_t rest = (uint64_t)whole, unit = (uint64_t)POWERS[decimals];
+        unsigned at = JSON_NUMBER_MAX;
+        for (unsigned i = 0; i < decimals; i++, rest /= 10) digits[--at] = (char)('0' + rest % 10);
+        if (decimals) digits[--at] = '.';
+        rest = (uint64_t)whole / unit;
+        do digits[--at] = (char)('0' + rest % 10);
+        while (rest /= 10);
+        if (v < 0) digits[--at] = '-';
+        *out = (struct str){digits + at, JSON_NUMBER_MAX - at};
+        return true;
+    }
+    return false;
+}
+
 void json_double(struct json_writer *w, double v) {
-    enum { EXACT_MAX = 1 << 30 };
     char digits[JSON_NUMBER_MAX];
+    struct str text = {digits, 0};
     if (!isfinite(v)) {
         json_null(w);
-    } else if (fabs(v) < EXACT_MAX && v == (double)(int64_t)v && !signbit(v)) {
-        json_int(w, (int64_t)v);
-    } else {
-        unsigned n = json_format_double(digits, v);
-        json_raw(w, (struct str){digits, n});
+        return;
     }
+    if (!format_short(digits, v, &text)) text.n = json_format_double(digits, v);
+    json_raw(w, text);
 }
 
 void json_bool(struct json_writer *w, bool v) {

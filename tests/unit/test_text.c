@@ -118,6 +118,26 @@ static void doubles_are_written_shortest_and_read_back_the_same(void **state) {
     }
 }
 
+static void every_kind_of_double_reads_back(void **state) {
+    (void)state;
+    uint64_t seed = 42;
+    for (unsigned i = 0; i < 20000; i++) {
+        struct json_writer w;
+        double back, v;
+        seed = seed * 6364136223846793005U + 1442695040888963407U;
+        if (i % 2)
+            v = (double)(int64_t)(seed >> 33) / (double[]){1, 10, 1000, 4096, 1e5}[i % 5] - 100000; // few decimals
+        else
+            memcpy(&v, &seed, sizeof v);
+        if (!isfinite(v)) continue;
+        buf_clear(&out);
+        json_init(&w, &out, false);
+        json_double(&w, v);
+        assert_true(str_to_f64(buf_str(&out), &back));
+        assert_memory_equal(&back, &v, sizeof v);
+    }
+}
+
 // ---- JSON in ----
 
 static const struct json *read_json(const char *text) {
@@ -315,6 +335,7 @@ int main(void) {
         T(json_escapes_what_must_be_and_nothing_else),
         T(json_replaces_malformed_utf8),
         T(doubles_are_written_shortest_and_read_back_the_same),
+        T(every_kind_of_double_reads_back),
         T(json_is_read_as_it_stands),
         T(json_numbers_convert_within_range),
         T(json_errors_say_line_and_column),
