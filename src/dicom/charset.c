@@ -102,8 +102,8 @@ static void strip(struct str s, char out[SPELLING_MAX]) {
 }
 
 static bool find_exact(struct str s, uint8_t *term) {
-    for (uint8_t i = 0; i < TERM_COUNT; i++)
-        if (str_eqz(s, TERMS[i].name)) return *term = i, true;
+    for (unsigned i = 0; i < TERM_COUNT; i++)
+        if (str_eqz(s, TERMS[i].name)) return *term = (uint8_t)i, true;
     return false;
 }
 
@@ -111,9 +111,9 @@ static bool find_term(struct str s, uint8_t *term) {
     if (find_exact(s, term)) return true;
     char given[SPELLING_MAX], known[SPELLING_MAX];
     strip(s, given);
-    for (uint8_t i = 1; i < TERM_COUNT; i++) {
+    for (unsigned i = 1; i < TERM_COUNT; i++) {
         strip(str_of(TERMS[i].name), known);
-        if (strcmp(given, known) == 0) return *term = i, true;
+        if (strcmp(given, known) == 0) return *term = (uint8_t)i, true;
     }
     for (unsigned i = 0; i < MISSPELLED_COUNT; i++)
         if (strcmp(given, MISSPELLED[i].spelling) == 0) return find_exact(str_of(MISSPELLED[i].term), term);

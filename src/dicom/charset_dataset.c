@@ -1,5 +1,6 @@
 // Character sets of whole data sets: to UTF-8, and to what an asker takes.
 #include "base/limits.h"
+#include "dicom/assemble.h"
 #include "dicom/charset.h"
 #include "dicom/vr.h"
 #include "text/utf8.h"
@@ -89,8 +90,9 @@ static bool swap_value(struct conversion *c, struct dcm_element *el, unsigned un
 static bool copy_dataset(struct conversion *c, const struct dcm_dataset *ds, const struct dcm_dataset *parent, unsigned depth, struct dcm_dataset **out);
 
 static bool copy_items(struct conversion *c, const struct dcm_dataset *copy, struct dcm_element *el, unsigned depth) {
-    struct dcm_dataset **items = arena_zero(c->a, el->item_count ? el->item_count : 1, sizeof *items, c->e);
+    struct dcm_dataset **items = arena_zero(c->a, dcm_items_capacity(el->item_count) + 1, sizeof(struct dcm_dataset *), c->e);
     if (!items) return false;
+    el->flags &= (uint16_t)~DCM_ITEMS_SHARED; // items may be added to the copy
     for (uint32_t i = 0; i < el->item_count; i++)
         if (!copy_dataset(c, el->items[i], copy, depth + 1, &items[i])) return false;
     el->items = items;
@@ -105,7 +107,8 @@ static bool copy_element(struct conversion *c, const struct dcm_dataset *ds, con
     return !ds->big_endian || swap_value(c, el, info->unit);
 }
 
-// Recursion is bounded by DCM_DEPTH_MAX. The copy has no Specific Character Set of its own: the top level gets one at the end.
+// Recursion is bounded by DCM_DEPTH_MAX. The copy has no Specific Character Set of its own, the top level gets one at the end,
+// and no group lengths, which would lie.
 static bool copy_dataset(struct conversion *c, const struct dcm_dataset *ds, const struct dcm_dataset *parent, unsigned depth, struct dcm_dataset **out) {
     if (depth > DCM_DEPTH_MAX) return err_set(c->e, ERR_TOO_LARGE, "charset", "sequences nested deeper than %d", DCM_DEPTH_MAX);
     struct dcm_dataset *copy = arena_alloc(c->a, sizeof *copy, c->e);
@@ -119,7 +122,7 @@ static bool copy_dataset(struct conversion *c, const struct dcm_dataset *ds, con
     copy->big_endian = false;
     copy->parent = parent;
     for (uint32_t i = 0; i < ds->count; i++) {
-        if (ds->elements[i].tag == DCM_SpecificCharacterSet) continue;
+        if (ds->elements[i].tag == DCM_SpecificCharacterSet || DCM_ELEMENT(ds->elements[i].tag) == 0) continue;
         struct dcm_element *el = &elements[copy->count++];
         *el = ds->elements[i];
         if (!copy_element(c, ds, copy, el, depth)) return false;

@@ -115,7 +115,7 @@ bool pn_keys(struct arena *a, struct str value, struct str keys[PN_KEYS_MAX], un
 
 static bool is_prefix_of_a_key(struct str word, const struct str *keys, unsigned count) {
     for (unsigned i = 0; i < count; i++)
-        if (str_starts(keys[i], word)) return true;
+        if (keys[i].p && str_starts(keys[i], word)) return true;
     return false;
 }
 

@@ -63,7 +63,8 @@ struct px_scaler *px_scaler_new(struct arena *a, unsigned channels, uint32_t in_
                                 uint8_t *out, struct err *e) {
     struct px_scaler *s = arena_zero(a, 1, sizeof *s, e);
     if (!s) return NULL;
-    *s = (struct px_scaler){.channels = channels, .in_width = in_width, .in_height = in_height, .out_width = out_width, .out_height = out_height, .out = out};
+    *s = (struct px_scaler){.channels = channels, .in_width = in_width, .in_height = in_height, .out_width = out_width, .out_height = out_height};
+    s->out = out;
     s->columns = all_taps(a, in_width, out_width, e);
     s->rows = s->columns ? all_taps(a, in_height, out_height, e) : NULL;
     s->across = s->rows ? arena_alloc(a, (size_t)out_width * channels * sizeof *s->across, e) : NULL;

@@ -81,6 +81,20 @@ static void the_utf8_copy_is_repaired_and_in_little_endian(void **state) {
     assert_null(text.p);
 }
 
+static void a_copy_can_grow_without_touching_the_original(void **state) {
+    struct dcm_dataset *ds = answer(*state, "王^小东"), *out;
+    unsigned flags;
+    for (int i = 0; i < 2; i++) assert_non_null(dcm_put_item(ds, DCM_RequestAttributesSequence, NULL));
+    assert_true(dcm_dataset_to_utf8(*state, ds, true, &out, &flags, NULL));
+    for (int i = 0; i < 40; i++) {
+        struct dcm_dataset *item = dcm_put_item(out, DCM_RequestAttributesSequence, NULL);
+        assert_true(item && dcm_putz(out, DCM_PatientName, "x", NULL) && dcm_putz(item, DCM_RequestedProcedureID, "1", NULL));
+    }
+    assert_int_equal(dcm_vm(ds, DCM_RequestAttributesSequence), 3);
+    assert_int_equal(dcm_vm(out, DCM_RequestAttributesSequence), 43);
+    assert_true(str_eqz(dcm_text(ds, DCM_PatientName), "王^小东"));
+}
+
 static void plain_data_sets_declare_nothing(void **state) {
     struct dcm_dataset *ds = dcm_dataset_new(*state, NULL), *out;
     unsigned flags;
@@ -96,6 +110,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(an_asker_gets_its_own_set_when_everything_fits, setup, teardown),
         cmocka_unit_test_setup_teardown(what_does_not_fit_comes_in_utf8_and_says_so, setup, teardown),
         cmocka_unit_test_setup_teardown(the_utf8_copy_is_repaired_and_in_little_endian, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_copy_can_grow_without_touching_the_original, setup, teardown),
         cmocka_unit_test_setup_teardown(plain_data_sets_declare_nothing, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
