@@ -65,6 +65,7 @@ struct vol_set {
     pthread_t writer, preparer;
     bool writer_runs, preparer_runs, closing;
     struct vol_put *first, *last; // waiting puts
+    unsigned waiting;             // how many
     struct segment open;          // changed by the writer only
     uint32_t next_number;
     struct retired *retired;

@@ -56,9 +56,9 @@ static bool set_init(struct vol_set *vs, const struct vol_options *o, struct err
     vs->alarm = o->alarm;
     vs->open.fd = vs->spare.fd = vs->spare.direct_fd = -1;
     pthread_mutex_init(&vs->lock, NULL);
-    pthread_cond_init(&vs->work, NULL);
     pthread_condattr_init(&monotonic);
     pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+    pthread_cond_init(&vs->work, &monotonic);
     pthread_cond_init(&vs->chore, &monotonic);
     pthread_condattr_destroy(&monotonic);
     fds_init(vs);

@@ -1,6 +1,7 @@
 // The committing writer: takes every put that waits, writes them in one go, flushes once, lets the index commit, wakes all.
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "base/clock.h"
 #include "base/limits.h"
@@ -8,6 +9,17 @@
 #include "store/set.h"
 
 enum { IOV_PER_PUT = 4 }; // headers, head, body, padding
+
+enum {
+    CROWD_WAIT_US = 10000, // a flush that takes longer counts as this
+    CROWD_VAIN = 32,       // groups without a wait after one that was in vain
+};
+
+// How many are likely to come together, and whether it paid to wait for them.
+struct crowd {
+    unsigned expected, vain;
+    int64_t flush_us;
+};
 
 struct vol_waiter {
     pthread_cond_t wake;
@@ -18,6 +30,7 @@ struct vol_waiter {
 struct group {
     struct vol_put *puts[STORE_GROUP_OBJECTS_MAX];
     struct iovec iov[STORE_GROUP_OBJECTS_MAX * IOV_PER_PUT];
+    size_t taken;  // puts of the round
     size_t n;      // puts that are still part of the commit
     size_t stored; // of them, with something to write
     uint32_t volume;
@@ -214,6 +227,8 @@ static struct vol_put *take_group(struct vol_set *vs, struct group *g) {
         last = last->next;
         g->puts[g->n++] = last;
     }
+    g->taken = g->n;
+    vs->waiting -= (unsigned)g->n;
     vs->first = last->next;
     if (!vs->first) vs->last = NULL;
     last->next = NULL;
@@ -229,9 +244,33 @@ static void wake(struct vol_put *first) {
     }
 }
 
+// Senders in step fall into two halves that take turns, each flush carrying one half. So a group may wait a little for those whom the flush before
+// has just answered: at most half a flush, never when that flush had one sender and nobody else came, and not for a while after it was in vain.
+static void gather_crowd(struct vol_set *vs, struct crowd *c) {
+    int64_t until = clock_mono_us() + c->flush_us / 2;
+    struct timespec t = {.tv_sec = until / 1000000, .tv_nsec = until % 1000000 * 1000};
+    if (c->vain > 0) {
+        c->vain--;
+        return;
+    }
+    while (vs->waiting < c->expected && !vs->closing) {
+        if (pthread_cond_timedwait(&vs->work, &vs->lock, &t) == 0) continue;
+        c->vain = CROWD_VAIN;
+        return;
+    }
+}
+
+static void note_flush(struct vol_set *vs, struct crowd *c, const struct group *g, int64_t began) {
+    int64_t took = clock_mono_us() - began;
+    if (took > CROWD_WAIT_US) took = CROWD_WAIT_US;
+    c->flush_us = (7 * c->flush_us + took) / 8;
+    c->expected = vs->waiting + (unsigned)g->taken;
+}
+
 static void *writer_run(void *arg) {
     struct vol_set *vs = arg;
     struct group *g = malloc(sizeof *g);
+    struct crowd crowd = {.expected = 1};
     struct err nomem = {0};
     err_nomem(&nomem, "store");
     pthread_mutex_lock(&vs->lock);
@@ -240,13 +279,17 @@ static void *writer_run(void *arg) {
         if (!vs->first) break;
         struct vol_put *first = vs->first;
         if (g) {
+            gather_crowd(vs, &crowd);
             first = take_group(vs, g);
             pthread_mutex_unlock(&vs->lock);
+            int64_t began = clock_mono_us();
             run_group(vs, g);
             pthread_mutex_lock(&vs->lock);
+            note_flush(vs, &crowd, g, began);
         } else {
             for (struct vol_put *p = first; p; p = p->next) fail(p, &nomem);
             vs->first = vs->last = NULL;
+            vs->waiting = 0;
         }
         wake(first);
     }
@@ -314,6 +357,7 @@ static bool enqueue_and_wait(struct vol_set *vs, struct vol_put *put, struct err
         else
             vs->first = put;
         vs->last = put;
+        vs->waiting++;
         pthread_cond_signal(&vs->work);
         while (!waiter.done) pthread_cond_wait(&waiter.wake, &vs->lock);
     }
