@@ -13,12 +13,21 @@ static const uint32_t instance_keys[] = {
     DCM_PatientID, DCM_StudyInstanceUID, DCM_SeriesInstanceUID, DCM_InstanceNumber, DCM_SOPInstanceUID, DCM_SOPClassUID, 0};
 static const uint32_t *const keys_of[] = {patient_keys, study_keys, series_keys, instance_keys};
 
+// A number that an object holds in another VR may not fit this one: it is then unknown, so that one object's lie spoils nobody's answer.
+static bool put_number(struct dcm_dataset *ds, uint32_t tag, uint16_t vr, int64_t number, struct err *e) {
+    struct err why = {0};
+    if (dcm_put_ints(ds, tag, vr, &number, 1, &why)) return true;
+    if (why.kind == ERR_TOO_LARGE) return dcm_put_empty(ds, tag, vr, e);
+    if (e) *e = why;
+    return false;
+}
+
 static bool put_value(struct dcm_dataset *ds, uint32_t tag, struct str text, struct err *e) {
     uint16_t vr = qmatch_vr(tag);
     const struct dcm_vr_info *info = dcm_vr_find(vr);
     int64_t number;
     if (text.n == 0) return dcm_put_empty(ds, tag, vr, e);
-    if (info && !info->text) return !str_to_i64(text, &number) || dcm_put_ints(ds, tag, vr, &number, 1, e);
+    if (info && !info->text) return !str_to_i64(text, &number) || put_number(ds, tag, vr, number, e);
     return dcm_put_text(ds, tag, vr, text, e);
 }
 

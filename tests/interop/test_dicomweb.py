@@ -322,6 +322,22 @@ def rendering(server, f):
     check("GIF cannot be had", server.http("GET", f"{one}/rendered", headers={"Accept": "image/gif"})[0] == 406)
 
 
+def liars(server):
+    """An object whose values cannot be spoils nobody's answer."""
+    ds, _ = make(generate_uid(), generate_uid(), 1, patient_id="LIAR")
+    del ds.Rows
+    ds.add_new(0x00280010, "UL", 0xFFFFFFFF)
+    out = io.BytesIO()
+    pydicom.dcmwrite(out, ds, write_like_original=False)
+    status, answer = store(server, [out.getvalue()])
+    check("it is stored as it came", status in (200, 202), (status, answer))
+    check("searches with it among the answers go on", len(server.get_json(f"{ROOT}/instances?limit=50")) > 1)
+    base = f"{ROOT}/studies/{ds.StudyInstanceUID}/series/{ds.SeriesInstanceUID}/instances/{ds.SOPInstanceUID}"
+    for path, expected in [("/rendered", (415, 422)), ("/frames/1", (422,)), ("/thumbnail", (415, 422)), ("/metadata", (200,))]:
+        status, _, body = server.http("GET", base + path, headers={"Accept": "*/*"})
+        check(f"its {path} is {expected}", status in expected, (status, body[:200]))
+
+
 def doors(server, f):
     status, headers, body = server.http("GET", "/healthz")
     check("it is healthy", status == 200 and json.loads(body)["ok"] is True, body)
@@ -414,6 +430,7 @@ def main():
         for part in (storing, store_refusals, searching, retrieving, metadata, bulk, rendering, doors):
             part(server, f)
         smuggling(server)
+        liars(server)
         deleting(server, f)
     with tempfile.TemporaryDirectory() as folder:
         credentials(folder)

@@ -163,9 +163,19 @@ static bool apply_range(struct http_request *rq, struct http_response *rs, struc
     return true;
 }
 
+// What an object declares may go beyond its end.
+static bool runs_lie_within(const struct bulk *b, struct err *e) {
+    uint64_t whole = b->ref->loc.length;
+    for (size_t i = 0; !b->value && i < b->count; i++)
+        if (b->runs[i].offset > whole || b->runs[i].length > whole - b->runs[i].offset)
+            return err_set(e, ERR_UNDECODABLE, "dicomweb", "the object ends before the %llu bytes that it declares", (unsigned long long)b->runs[i].length);
+    return true;
+}
+
 static bool send_bulk(struct http_request *rq, struct http_response *rs, struct bulk *b, struct err *e) {
     unsigned status = 200;
     const char *type = "application/octet-stream";
+    if (!runs_lie_within(b, e)) return false;
     if (!choose(rq, b, e) || !multipart_make_boundary(b->boundary, e)) return false;
     if (b->multipart) type = arena_printf(rq->arena, e, "multipart/related; type=\"application/octet-stream\"; boundary=%s", b->boundary);
     if (!type) return false;
