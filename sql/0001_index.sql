@@ -31,6 +31,7 @@ CREATE TABLE studies (
     birth_date TEXT NOT NULL,
     sex TEXT NOT NULL,
     patient_age TEXT NOT NULL,
+    timezone TEXT NOT NULL,             -- Timezone Offset From UTC
     charset TEXT NOT NULL,              -- Specific Character Set as received
     text_flags INTEGER NOT NULL,        -- enum dcm_decode_flag over all its texts
     modalities TEXT NOT NULL,           -- Modalities in Study, backslash separated

@@ -221,6 +221,7 @@ bool facts_study(struct arena *a, const struct dcm_dataset *ds, struct study_fac
         {DCM_PatientName, &out->patient_name},
         {DCM_PatientSex, &out->sex},
         {DCM_PatientAge, &out->patient_age},
+        {DCM_TimezoneOffsetFromUTC, &out->timezone},
         {DCM_SpecificCharacterSet, &out->charset},
     };
     for (unsigned i = 0; i < sizeof texts / sizeof *texts; i++)

@@ -35,7 +35,7 @@ bool facts_read(struct arena *a, const struct dcm_object *o, const struct dcm_so
 
 struct study_facts {
     struct str date, time, accession_number, study_id, description, referring_physician, institution;
-    struct str patient_name, patient_name_raw, birth_date, sex, patient_age, charset;
+    struct str patient_name, patient_name_raw, birth_date, sex, patient_age, timezone, charset;
     unsigned text_flags; // enum dcm_decode_flag
 };
 bool facts_study(struct arena *a, const struct dcm_dataset *ds, struct study_facts *out, struct err *e);

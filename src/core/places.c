@@ -80,8 +80,9 @@ static bool find_patient(struct index *ix, struct db *w, struct index_put *p, st
 
 static const char INSERT_STUDY[] =
     "INSERT INTO studies (patient, study_uid, study_date, study_time, accession_number, study_id, description, referring_physician, institution, patient_id, "
-    "issuer, patient_name, patient_name_raw, birth_date, sex, patient_age, charset, text_flags, modalities, sop_classes, created_ms, changed_ms) VALUES "
-    "(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, '', ?20, ?20)";
+    "issuer, patient_name, patient_name_raw, birth_date, sex, patient_age, timezone, charset, text_flags, modalities, sop_classes, created_ms, changed_ms) "
+    "VALUES "
+    "(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, '', ?21, ?21)";
 
 // The same Study Instance UID under another patient: both stay as they are, and it is said.
 static bool note_patient_conflict(struct index *ix, struct db *w, const struct vol_entry *en, const struct index_put *p, struct place *at, struct err *e) {
@@ -124,8 +125,8 @@ static bool make_study(struct index *ix, struct db *w, const struct vol_entry *e
     if (!sql_run(w, INSERT_STUDY,
                  SQL_VALUES(SQL_I(at->patient), SQL_T(f->study_uid), SQL_T(s->date), SQL_T(s->time), SQL_T(s->accession_number), SQL_T(s->study_id),
                             SQL_T(s->description), SQL_T(s->referring_physician), SQL_T(s->institution), SQL_T(f->patient_id), SQL_T(f->issuer),
-                            SQL_T(s->patient_name), raw, SQL_T(s->birth_date), SQL_T(s->sex), SQL_T(s->patient_age), SQL_T(s->charset), SQL_I(s->text_flags),
-                            SQL_T(p->series.modality), SQL_I(en->received_ms)),
+                            SQL_T(s->patient_name), raw, SQL_T(s->birth_date), SQL_T(s->sex), SQL_T(s->patient_age), SQL_T(s->timezone), SQL_T(s->charset),
+                            SQL_I(s->text_flags), SQL_T(p->series.modality), SQL_I(en->received_ms)),
                  e))
         return false;
     at->study = db_last_id(w);

@@ -78,13 +78,11 @@ static const struct qrow *row_of(const struct query_cursor *c, enum query_level 
     return table == QUERY_STUDY ? &c->now.study : table == QUERY_SERIES ? &c->now.series : &c->now.instance;
 }
 
-// The study's offset from UTC, as its representative says.
-static bool stored_zone(struct query_cursor *c, struct qmatch_zone *out, struct err *e) {
-    struct dcm_dataset *header;
-    *out = (struct qmatch_zone){0};
-    if (!need_header(c, QUERY_STUDY, &header, e)) return false;
-    out->known = header && qtime_offset(dcm_text(header, DCM_TimezoneOffsetFromUTC), &out->minutes);
-    return true;
+// The study's offset from UTC.
+static struct qmatch_zone stored_zone(const struct query_cursor *c) {
+    struct qmatch_zone zone = {0};
+    zone.known = qtime_offset(c->now.study.text[QSTUDY_ZONE], &zone.minutes);
+    return zone;
 }
 
 // Where the pair's time lies beside its date column; -1 when the column is of no pair.
@@ -100,12 +98,11 @@ static int pair_of(const struct qcolumn *col, unsigned *date) {
 
 // The date and time of a row in the asker's zone.
 static bool zoned_pair(struct query_cursor *c, const struct qrow *row, unsigned date, unsigned time, struct str *d, struct str *t, struct err *e) {
-    struct qmatch_zone zone;
+    struct qmatch_zone zone = stored_zone(c);
     char moved_date[9], moved_time[16];
     *d = row->text[date];
     *t = row->text[time];
     if (!c->plan.zoned) return true;
-    if (!stored_zone(c, &zone, e)) return false;
     if (!zone.known || !qtime_shift(*d, *t, c->plan.zone_min - zone.minutes, moved_date, moved_time)) return true;
     return arena_dup(&c->scratch, str_of(moved_date), d, e) && arena_dup(&c->scratch, str_of(moved_time), t, e);
 }
@@ -133,10 +130,8 @@ static bool match_computed(struct query_cursor *c, const struct qterm *t, bool *
 
 static bool match_header(struct query_cursor *c, const struct qterm *t, enum query_level level, bool *match, struct err *e) {
     struct dcm_dataset *header;
-    struct qmatch_zone zone = {.known = c->plan.zoned, .minutes = c->plan.zone_min};
     if (!need_header(c, level, &header, e)) return false;
-    if (header) zone.known |= qtime_offset(dcm_text(header, DCM_TimezoneOffsetFromUTC), &zone.minutes);
-    return qmatch_dataset(&t->attr, &c->scratch, zone, header, match, e);
+    return qmatch_dataset(&t->attr, &c->scratch, stored_zone(c), header, match, e);
 }
 
 static bool match_combined(struct query_cursor *c, const struct qcombined *range, bool *match, struct err *e) {
@@ -315,9 +310,6 @@ static bool walk_study(struct query_cursor *c, struct qplace at, struct err *e) 
     enum query_level level = c->plan.q->level;
     bool found, match = false;
     if (!load(c, QUERY_STUDY, at.study, &found, e)) return false;
-    // Rows below are compared in the study's zone, so its header is read before them and outlives them.
-    struct dcm_dataset *header;
-    if (found && c->plan.zoned && !need_header(c, QUERY_STUDY, &header, e)) return false;
     // A key that an earlier state of the row left behind says another time.
     if (found && c->now.study.at == at.at && !match_row(c, QUERY_PATIENT, &match, e)) return false;
     if (match && !match_row(c, QUERY_STUDY, &match, e)) return false;
@@ -383,9 +375,7 @@ static bool walk(struct query_cursor *c, struct err *e) {
 static bool resume(struct query_cursor *c, struct err *e) {
     bool found = true;
     if (c->study && !load(c, QUERY_STUDY, c->study, &found, e)) return false;
-    struct dcm_dataset *header;
     if (!found) c->study = c->series.current = 0;
-    if (c->study && c->plan.zoned && !need_header(c, QUERY_STUDY, &header, e)) return false;
     if (c->series.current && !load(c, QUERY_SERIES, c->series.current, &found, e)) return false;
     if (!found) c->series.current = 0;
     return true;

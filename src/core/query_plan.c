@@ -61,7 +61,18 @@ static enum qcomputed computed_of(uint32_t tag) {
     }
 }
 
+// A date-time without an offset is meant in the asker's zone.
+static void put_zone(const struct qplan *p, struct qattr *q) {
+    struct qspan *const ends[] = {&q->range.from, &q->range.to};
+    for (unsigned i = 0; i < 2 && p->zoned && q->kind == QMATCH_RANGE && q->vr == DCM_VR_DT; i++) {
+        if (ends[i]->zoned) continue;
+        ends[i]->zoned = true;
+        ends[i]->offset_min = p->zone_min;
+    }
+}
+
 static void classify(struct qplan *p, struct qterm *t, const uint32_t *declared, unsigned declared_count) {
+    put_zone(p, &t->attr);
     t->column = qrow_column(t->attr.tag);
     t->computed = computed_of(t->attr.tag);
     t->level = t->computed == QCOMPUTED_AVAILABILITY ? QUERY_PATIENT : qrow_attribute_level(t->attr.tag);

@@ -22,6 +22,7 @@ static const struct qcolumn columns[] = {
     {DCM_SOPClassesInStudy, QUERY_STUDY, QUERY_STUDY, 14},
     {DCM_NumberOfStudyRelatedSeries, QUERY_STUDY, QUERY_STUDY, 15},
     {DCM_NumberOfStudyRelatedInstances, QUERY_STUDY, QUERY_STUDY, 16},
+    {DCM_TimezoneOffsetFromUTC, QUERY_STUDY, QUERY_STUDY, QSTUDY_ZONE},
     {DCM_SeriesInstanceUID, QUERY_SERIES, QUERY_SERIES, QSERIES_UID},
     {DCM_Modality, QUERY_SERIES, QUERY_SERIES, 1},
     {DCM_SeriesNumber, QUERY_SERIES, QUERY_SERIES, 2},
@@ -52,14 +53,14 @@ enum { COLUMNS = sizeof columns / sizeof *columns };
 
 static const char study_sql[] =
     "SELECT id, patient, study_uid, study_date, study_time, accession_number, study_id, description, referring_physician, patient_id, issuer,"
-    " patient_name, birth_date, sex, patient_age, modalities, sop_classes, series_count, instance_count FROM studies WHERE id = ?1";
+    " patient_name, birth_date, sex, patient_age, modalities, sop_classes, series_count, instance_count, timezone FROM studies WHERE id = ?1";
 static const char series_sql[] =
     "SELECT id, study, series_uid, modality, number, series_date, series_time, description, body_part, laterality, protocol, station, manufacturer,"
     " model, department, performing_physician, operators, pps_start_date, pps_start_time, instance_count FROM series WHERE id = ?1";
 // What is 0 in frames, rows and columns is absent in the object.
 static const char instance_sql[] = "SELECT id, series, sop_instance_uid, sop_class_uid, number, ts_uid, nullif(frames, 0), nullif(rows, 0),"
                                    " nullif(columns, 0), state FROM instances WHERE id = ?1";
-enum { STUDY_TEXTS = 17, SERIES_TEXTS = 18, INSTANCE_TEXTS = 8, TEXT_FROM = 2 };
+enum { STUDY_TEXTS = 18, SERIES_TEXTS = 18, INSTANCE_TEXTS = 8, TEXT_FROM = 2 };
 
 const struct qcolumn *qrow_column(uint32_t tag) {
     for (unsigned i = 0; i < COLUMNS; i++)

@@ -50,7 +50,7 @@ struct qpatient_counts {
 bool qrow_patient_counts(struct db *d, int64_t patient, struct qpatient_counts *out, struct err *e);
 
 // Column indexes that the code names.
-enum { QSTUDY_UID, QSTUDY_DATE, QSTUDY_TIME };
+enum { QSTUDY_UID, QSTUDY_DATE, QSTUDY_TIME, QSTUDY_ZONE = 17 };
 enum { QSERIES_UID, QSERIES_DATE = 3, QSERIES_TIME };
 enum { QINSTANCE_UID, QINSTANCE_STATE = 7 };
 

@@ -197,8 +197,9 @@ static bool add_study(struct fill *f, uint64_t i, struct err *e) {
     return run(f->d,
                "INSERT INTO studies (study_uid, study_date, study_time, accession_number, description, patient_id, patient_name, birth_date, sex, modalities,"
                " sop_classes, patient, series_count, instance_count, bytes, created_ms, changed_ms, issuer, study_id, referring_physician, institution,"
-               " patient_age, charset, text_flags) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?16, 'SYNTH', ?4, '', '',"
-               " '', 'ISO_IR 192', 0)",
+               " patient_age, timezone, charset, text_flags) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?16, 'SYNTH', ?4, "
+               "'', '',"
+               " '', '', 'ISO_IR 192', 0)",
                texts, 11, numbers, 5, e) &&
            query_index_study(f->d, &f->scratch, db_last_id(f->d), e);
 }

@@ -144,11 +144,11 @@ static int64_t patient_row(struct db *d, const struct fx_study *s) {
 static int64_t study_row(struct db *d, const struct fx_study *s, int64_t patient, int instances) {
     return insert(d,
                   "INSERT INTO studies (patient, study_uid, study_date, study_time, accession_number, study_id, description, referring_physician, institution,"
-                  " patient_id, issuer, patient_name, birth_date, sex, patient_age, charset, text_flags, modalities, sop_classes, series_count,"
-                  " instance_count, created_ms, changed_ms) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, '', ?9, ?10, ?11, ?12, ?13, ?14, 'ISO_IR 192', 0, ?15,"
-                  " '1.2.840.10008.5.1.4.1.1.2', ?16, ?17, 1, 1)",
-                  "ittttttttttttttii", patient, s->uid, s->date, s->time, s->accession, s->study_id, s->description, s->referring, s->patient_id, s->issuer,
-                  s->name, s->birth_date, s->sex, s->age, s->modalities, (int64_t)s->series_count, (int64_t)instances);
+                  " patient_id, issuer, patient_name, birth_date, sex, patient_age, timezone, charset, text_flags, modalities, sop_classes, series_count,"
+                  " instance_count, created_ms, changed_ms) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, '', ?9, ?10, ?11, ?12, ?13, ?14, ?15, 'ISO_IR 192', 0, ?16,"
+                  " '1.2.840.10008.5.1.4.1.1.2', ?17, ?18, 1, 1)",
+                  "itttttttttttttttii", patient, s->uid, s->date, s->time, s->accession, s->study_id, s->description, s->referring, s->patient_id, s->issuer,
+                  s->name, s->birth_date, s->sex, s->age, s->zone, s->modalities, (int64_t)s->series_count, (int64_t)instances);
 }
 
 static int64_t series_row(struct db *d, const struct fx_series *r, int64_t study) {
