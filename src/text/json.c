@@ -258,8 +258,9 @@ static bool read_levels(struct reader *r, struct json *root, struct level *stack
 }
 
 const struct json *json_read(struct arena *a, struct str text, unsigned depth_max, struct err *e) {
+    if (!text.p) text = STR_LIT("");
     struct reader r = {.a = a, .s = text, .depth_max = depth_max ? depth_max : JSON_DEPTH_MAX, .e = e};
-    if (text.p && str_starts(text, STR_LIT("\xEF\xBB\xBF"))) r.i = 3; // a byte order mark
+    if (str_starts(text, STR_LIT("\xEF\xBB\xBF"))) r.i = 3; // a byte order mark
     struct json *root = arena_zero(a, 1, sizeof *root, e);
     struct level *stack = root ? arena_alloc(a, r.depth_max * sizeof *stack, e) : NULL;
     if (!stack) return NULL;
