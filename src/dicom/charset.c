@@ -162,7 +162,10 @@ struct attempt {
 static void try_set(struct attempt *t, enum text_set set, struct str bytes) {
     buf_clear(&t->utf8);
     t->bad = 0;
-    text_decode(set, bytes, &t->utf8, &t->bad);
+    if (set == TEXT_SET_COUNT)
+        t->utf8.failed = ERR_NOMEM;
+    else
+        text_decode(set, bytes, &t->utf8, &t->bad);
 }
 
 static void try_iso2022(struct attempt *t, const struct text_iso2022 *how, struct str bytes) {

@@ -60,20 +60,30 @@ static void make_key(void) {
     atexit(close_at_exit); // the main thread runs no key destructors
 }
 
-static iconv_t descriptor(enum text_set set, bool encode) {
+static bool make_descriptors(void) {
     pthread_once(&descriptors_once, make_key);
-    if (!descriptors) {
-        descriptors = calloc(1, sizeof *descriptors);
-        if (!descriptors) return (iconv_t)-1;
-        if (!descriptors_keyed || pthread_setspecific(descriptors_key, descriptors) != 0) {
-            free(descriptors);
-            descriptors = NULL;
-            return (iconv_t)-1;
-        }
+    if (descriptors) return true;
+    descriptors = calloc(1, sizeof *descriptors);
+    if (descriptors && descriptors_keyed && pthread_setspecific(descriptors_key, descriptors) == 0) return true;
+    free(descriptors);
+    descriptors = NULL;
+    return false;
+}
+
+// (iconv_t)-1 when the C library has no such table; when it only could not be opened now, out fails as well, so that no text is taken for undecodable.
+static iconv_t descriptor(enum text_set set, bool encode, struct buf *out) {
+    if (!make_descriptors()) {
+        out->failed = ERR_NOMEM;
+        return (iconv_t)-1;
     }
-    iconv_t *cd = &descriptors->cd[encode][set];
-    if (!*cd) *cd = encode ? iconv_open(encode_name(set), "UTF-8") : iconv_open("UTF-8", DECODE_NAME[set]);
-    return *cd;
+    iconv_t *cached = &descriptors->cd[encode][set];
+    if (*cached) return *cached;
+    iconv_t cd = encode ? iconv_open(encode_name(set), "UTF-8") : iconv_open("UTF-8", DECODE_NAME[set]);
+    if (cd != (iconv_t)-1 || errno == EINVAL)
+        *cached = cd;
+    else
+        out->failed = ERR_NOMEM;
+    return cd;
 }
 
 static void replace(struct buf *out, unsigned *bad) {
@@ -82,7 +92,7 @@ static void replace(struct buf *out, unsigned *bad) {
 }
 
 static void decode_by_iconv(enum text_set set, struct str in, struct buf *out, unsigned *bad) {
-    iconv_t cd = descriptor(set, false);
+    iconv_t cd = descriptor(set, false, out);
     char *p = (char *)(uintptr_t)in.p; // iconv takes char ** but does not write there
     size_t left = in.n;
     if (cd != (iconv_t)-1) iconv(cd, NULL, NULL, NULL, NULL);
@@ -94,11 +104,12 @@ static void decode_by_iconv(enum text_set set, struct str in, struct buf *out, u
         size_t rc = cd == (iconv_t)-1 ? (size_t)-1 : iconv(cd, &p, &left, &q, &n);
         out->n += (size_t)(q - to);
         if (rc != (size_t)-1 || errno == E2BIG) continue;
-        if ((unsigned char)*p < 0x80)
+        bool ascii = left && (unsigned char)*p < 0x80;
+        if (ascii)
             buf_addc(out, *p); // only without a descriptor: ASCII stays readable
         else
             replace(out, bad);
-        p++, left--;
+        if (left) p++, left--; // glibc has been seen to consume what it refuses (UHC 0xA2E8 at the end)
     }
 }
 
@@ -153,8 +164,8 @@ static bool encode_by_hand(enum text_set set, struct str utf8, struct buf *out) 
 }
 
 static bool encode_by_iconv(enum text_set set, struct str utf8, struct buf *out) {
-    iconv_t cd = descriptor(set, true);
-    if (cd == (iconv_t)-1) return false;
+    iconv_t cd = descriptor(set, true, out);
+    if (cd == (iconv_t)-1) return out->failed != ERR_NONE; // the failure is in out
     char *p = (char *)(uintptr_t)utf8.p;
     size_t left = utf8.n;
     iconv(cd, NULL, NULL, NULL, NULL);

@@ -83,7 +83,7 @@ static bool is_private_use(uint32_t c) {
 static bool decodes(enum text_set set, struct str bytes, struct buf *utf8) {
     unsigned bad = 0;
     uint32_t c;
-    buf_clear(utf8);
+    utf8->n = 0; // and its failure stays
     text_decode(set, bytes, utf8, &bad);
     if (bad || utf8->failed) return false;
     for (struct str rest = buf_str(utf8); utf8_take(&rest, &c);)
@@ -241,21 +241,19 @@ static bool has_latin_words(struct str utf8) {
 }
 
 // Points of the characters of UTF-8 text as if they had been written in GB18030; kana and syllables count as common.
-static int score_utf8(struct str bytes) {
+static int score_utf8(struct str bytes, struct buf *code) {
     long sum = 0, count = 0;
     while (bytes.n) {
         struct str before = bytes;
         uint32_t c;
         utf8_take(&bytes, &c);
         if (c < 0x80) continue;
-        struct buf code;
-        buf_init(&code, 64);
+        code->n = 0;
         int w = 30;
         if ((c >= 0x3040 && c <= 0x30FF) || (c >= 0xAC00 && c <= 0xD7A3))
             w = 100;
-        else if (text_encode(TEXT_GB18030, str_sub(before, 0, before.n - bytes.n), &code) && code.n)
-            w = weigh_gbk(code_of(code.p, code.n));
-        buf_deinit(&code);
+        else if (text_encode(TEXT_GB18030, str_sub(before, 0, before.n - bytes.n), code) && code->n)
+            w = weigh_gbk(code_of(code->p, code->n));
         sum += w < 0 ? 0 : w;
         count++;
     }
@@ -267,9 +265,9 @@ static int score_utf8(struct str bytes) {
 static enum text_set detect_in_gbk(struct str bytes, enum text_set declared, bool valid_utf8, struct buf *utf8) {
     if (valid_utf8 && has_latin_words(bytes)) return TEXT_UTF8;
     int as_declared = score(&CANDIDATES[0], bytes, utf8);
-    if (valid_utf8 && has_wide(bytes) && score_utf8(bytes) > as_declared - CHINESE_PRIOR) return TEXT_UTF8;
+    if (valid_utf8 && has_wide(bytes) && score_utf8(bytes, utf8) > as_declared - CHINESE_PRIOR) return TEXT_UTF8;
     unsigned bad = 0;
-    buf_clear(utf8);
+    utf8->n = 0;
     text_decode(declared, bytes, utf8, &bad);
     if (bad == 0) return declared;
     enum text_set best = best_candidate(bytes, utf8);
@@ -321,6 +319,7 @@ static enum text_set detect_sample(struct str sample, enum text_set declared, bo
     struct buf utf8;
     buf_init(&utf8, SAMPLE_BYTES_MAX * 8 + 64);
     enum text_set found = detect_in(sample, declared, name, &utf8);
+    if (utf8.failed == ERR_NOMEM) found = TEXT_SET_COUNT;
     buf_deinit(&utf8);
     return found;
 }
