@@ -80,6 +80,7 @@ static bool find(struct cli_args *args, const struct dimse_cli *c, struct printi
     if (!cli_text_at(args, "key", 0))
         for (unsigned i = 0; i < sizeof USUAL / sizeof *USUAL; i++)
             if (!dcm_put_empty(identifier, USUAL[i], DCM_VR_NONE, e)) return false;
+    if (!dimse_cli_ask_unique_keys(identifier, e)) return false;
     bool ok = dimse_cli_open(c, &d, args->arena, classes, (struct str){extended, sizeof extended}, e);
     const struct ul_context *context = ok ? scu_context(&d, classes[0], e) : NULL;
     struct dimse_command rq = dimse_request(DIMSE_C_FIND, 0, classes[0]);

@@ -102,6 +102,17 @@ bool dimse_cli_identifier(const struct cli_args *args, struct dcm_dataset **out,
     return put_level(args, ds, e);
 }
 
+bool dimse_cli_ask_unique_keys(struct dcm_dataset *identifier, struct err *e) {
+    struct str level = dcm_text(identifier, DCM_QueryRetrieveLevel);
+    for (unsigned i = 0; i < 4; i++) {
+        bool here = str_eqz(level, LEVELS[i].level);
+        bool asked = dcm_find(identifier, LEVELS[i].unique_key) || (i == 0 && !here); // Patient ID: at its own level alone
+        if (!asked && !dcm_put_empty(identifier, LEVELS[i].unique_key, DCM_VR_NONE, e)) return false;
+        if (here) break;
+    }
+    return true;
+}
+
 // ---- association ----
 
 bool dimse_cli_open(const struct dimse_cli *c, struct dimse *d, struct arena *a, const char *const *classes, struct str extended, struct err *e) {

@@ -33,6 +33,9 @@ bool dimse_cli_model(const struct cli_args *args, enum dimse_cli_operation op, c
 // The identifier of --level and --key, in UTF-8.
 bool dimse_cli_identifier(const struct cli_args *args, struct dcm_dataset **out, struct err *e);
 
+// Asks for the unique keys of the identifier's level and above that it does not have.
+bool dimse_cli_ask_unique_keys(struct dcm_dataset *identifier, struct err *e);
+
 // Connects with one context for each class (uncompressed), extended negotiation info for the first (may be {NULL, 0}).
 bool dimse_cli_open(const struct dimse_cli *c, struct dimse *d, struct arena *a, const char *const *classes, struct str extended, struct err *e);
 

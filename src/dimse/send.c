@@ -14,27 +14,32 @@ enum { CHUNK_BYTES = 16 * 1024 };
 static const char *const PLAIN[] = {"1.2.840.10008.1.2.1", "1.2.840.10008.1.2", "1.2.840.10008.1.2.2"};
 enum { PLAIN_COUNT = sizeof PLAIN / sizeof *PLAIN };
 
-static bool is_plain(const char *ts_uid) {
+bool send_convertible(const char *ts_uid) {
     const struct dcm_ts *ts = dcm_ts_find(str_of(ts_uid));
     return ts && !ts->encapsulated && !ts->deflated;
 }
 
-static bool proposed(const struct scu_proposal *p, const char *class, const char *ts) {
+static bool proposed(const struct scu_proposal *p, const char *class, const char *const *ts, unsigned n) {
     for (unsigned i = 0; i < p->context_count; i++)
-        if (p->contexts[i].ts_count == 1 && str_eqz(p->contexts[i].abstract_syntax, class) && str_eqz(p->contexts[i].ts[0], ts)) return true;
+        if (p->contexts[i].ts_count == n && str_eqz(p->contexts[i].abstract_syntax, class) && str_eqz(p->contexts[i].ts[0], ts[0])) return true;
     return false;
 }
 
-bool send_propose(struct scu_proposal *p, const char *sop_class_uid, const char *ts_uid, struct err *e) {
-    if (proposed(p, sop_class_uid, ts_uid)) return true;
-    if (p->context_count + 2 > UL_CONTEXTS_MAX) return false;
-    const char *class = arena_strz(p->arena, str_of(sop_class_uid), e), *own = arena_strz(p->arena, str_of(ts_uid), e), *others[PLAIN_COUNT];
+static bool propose_once(struct scu_proposal *p, const char *class, const char *const *ts, unsigned n, struct err *e) {
+    return proposed(p, class, ts, n) || scu_propose(p, class, ts, n, e);
+}
+
+bool send_propose(struct scu_proposal *p, const char *sop_class_uid, const char *ts_uid, unsigned how, struct err *e) {
+    const char *others[PLAIN_COUNT];
     unsigned n = 0;
-    if (!class || !own || !scu_propose(p, class, &own, 1, e)) return false;
-    if (!is_plain(ts_uid)) return true;
+    if (how & SEND_AS_IT_LIES && proposed(p, sop_class_uid, &ts_uid, 1)) return true;
+    if (p->context_count + 2 > UL_CONTEXTS_MAX) return false;
+    const char *class = arena_strz(p->arena, str_of(sop_class_uid), e), *own = arena_strz(p->arena, str_of(ts_uid), e);
+    if (!class || !own || (how & SEND_AS_IT_LIES && !scu_propose(p, class, &own, 1, e))) return false;
+    if (!(how & SEND_CONVERTED) || !send_convertible(ts_uid)) return true;
     for (unsigned i = 0; i < PLAIN_COUNT; i++)
         if (strcmp(PLAIN[i], own) != 0) others[n++] = PLAIN[i];
-    return scu_propose(p, class, others, n, e);
+    return propose_once(p, class, others, n, e);
 }
 
 static bool read_at(void *ctx, uint64_t offset, void *p, size_t n, struct err *e) {
@@ -104,7 +109,7 @@ enum send_result send_object(struct dimse *d, const struct send_object *o, const
                              struct err *e) {
     const struct ul_context *c = dimse_context(d, o->sop_class_uid, o->ts_uid, false);
     bool as_it_lies = c != NULL;
-    for (unsigned i = 0; !c && i < PLAIN_COUNT && is_plain(o->ts_uid); i++) c = dimse_context(d, o->sop_class_uid, PLAIN[i], false);
+    for (unsigned i = 0; !c && i < PLAIN_COUNT && send_convertible(o->ts_uid); i++) c = dimse_context(d, o->sop_class_uid, PLAIN[i], false);
     if (!c) {
         const struct dcm_ts *ts = dcm_ts_find(str_of(o->ts_uid));
         const struct dcm_uid_entry *class = dcm_uid_find(str_of(o->sop_class_uid));

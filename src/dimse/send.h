@@ -21,9 +21,12 @@ enum send_result {
     SEND_BROKEN      // the association is over
 };
 
-// The contexts that an object needs: its own transfer syntax and, when that is uncompressed, another with the rest of the uncompressed ones. false without *e:
-// no room for both in this association.
-bool send_propose(struct scu_proposal *p, const char *sop_class_uid, const char *ts_uid, struct err *e);
+// What is proposed for an object: a context with its own transfer syntax; for uncompressed objects another with the rest of the uncompressed ones.
+enum send_how { SEND_AS_IT_LIES = 1, SEND_CONVERTED = 2 };
+// false without *e: no room in this association.
+bool send_propose(struct scu_proposal *p, const char *sop_class_uid, const char *ts_uid, unsigned how, struct err *e);
+// Whether objects in a transfer syntax can be converted.
+bool send_convertible(const char *ts_uid);
 
 // Sends C-STORE-RQ and the data set. originator (may be NULL): of the C-MOVE that asked for it.
 enum send_result send_object(struct dimse *d, const struct send_object *o, const char *originator, uint16_t originator_id, uint16_t *message_id, struct err *e);

@@ -8,7 +8,7 @@ static bool send_one(const struct dicom_module *m, struct scp_request *rq, struc
     struct err why = {0};
     struct dimse_command rsp;
     uint16_t id;
-    switch (instance_send(m->archive, d, &s->list.refs[s->at], NULL, 0, &id, &why)) {
+    switch (instance_send(m->archive, d, s->queue[s->at], NULL, 0, &id, &why)) {
     case SEND_DONE:
         if (!scp_await_response(rq, id, clock_mono_ms() + d->ul.timers.idle, &rsp, e)) return false;
         suboperations_count(s, true, rsp.status, NULL);
@@ -26,8 +26,8 @@ static bool get(const struct dicom_module *m, struct scp_request *rq, struct are
     struct suboperations s;
     bool ok = true;
     if (!suboperations_plan(rq, a, &s, &ok, e)) return ok;
-    while (s.at < s.list.count && !scp_cancelled(rq) && !scp_stopping(rq->session))
-        if (!send_one(m, rq, &s, e) || (s.at < s.list.count && !suboperations_pending(rq, &s, e))) return false;
+    while (s.at < s.queued && !scp_cancelled(rq) && !scp_stopping(rq->session))
+        if (!send_one(m, rq, &s, e) || (s.at < s.queued && !suboperations_pending(rq, &s, e))) return false;
     return suboperations_finish(rq, &s, a, e);
 }
 

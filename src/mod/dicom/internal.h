@@ -54,7 +54,8 @@ void commit_queue_stop(struct commit_queue *q);
 // Counts and failed instances of a retrieve.
 struct suboperations {
     struct instance_list list;
-    size_t at; // of the next
+    const struct instance_ref **queue; // what this round sends
+    size_t queued, at;                 // at: the next of it
     uint32_t completed, failed, warning;
     const struct instance_ref **failures; // as many as the list has room for
     char reason[65];                      // of the last failure
@@ -62,6 +63,9 @@ struct suboperations {
 };
 // What to send, from the identifier. false: it was answered; *ok as above.
 bool suboperations_plan(struct scp_request *rq, struct arena *a, struct suboperations *out, bool *ok, struct err *e);
+// Puts the next off to a later round.
+void suboperations_defer(struct suboperations *s, const struct instance_ref **deferred, size_t *count);
+size_t suboperations_remaining(const struct suboperations *s);
 // One outcome: status of the C-STORE-RSP, or a failure when sent is false.
 void suboperations_count(struct suboperations *s, bool sent, uint16_t status, const char *reason);
 // None of those left can be tried: the destination cannot be reached.

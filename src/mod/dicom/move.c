@@ -1,65 +1,117 @@
 // C-MOVE (PS3.4 C.4.2): sub-operations on associations to a known peer, proposing what is stored and, for uncompressed objects, what else they can become.
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 #include "base/log.h"
 #include "dicom/uid.h"
 #include "dimse/scu.h"
 #include "mod/dicom/internal.h"
 
-static bool propose_for(struct scu_proposal *p, const struct instance_ref *ref, struct err *e) {
+enum { CONNECT_TRIES = 6, CONNECT_PAUSE_MS = 200 };
+
+// One round of a C-MOVE: everything as it lies; then, converted, what the destination did not take so. Two rounds on associations of their own, since some
+// destinations (GDCM's) take the transfer syntax of the last presentation context for that of all.
+struct round {
+    unsigned how;                         // enum send_how
+    const struct instance_ref **deferred; // for the next round; NULL when there is none
+    size_t deferred_count;
+};
+
+static void ts_of(const struct instance_ref *ref, char out[DCM_UID_MAX + 1]) {
+    snprintf(out, DCM_UID_MAX + 1, "%.*s", STR_FMT(ref->ts_uid));
+}
+
+static bool propose_for(struct scu_proposal *p, const struct instance_ref *ref, unsigned how, struct err *e) {
     char class[DCM_UID_MAX + 1], ts[DCM_UID_MAX + 1];
     snprintf(class, sizeof class, "%.*s", STR_FMT(ref->sop_class_uid));
-    snprintf(ts, sizeof ts, "%.*s", STR_FMT(ref->ts_uid));
-    return send_propose(p, class, ts, e);
+    ts_of(ref, ts);
+    return send_propose(p, class, ts, how, e);
 }
 
 // Proposes for as many of the objects from s->at on as fit one association; their count.
-static size_t plan_association(struct scu_proposal *p, const struct suboperations *s, struct err *e) {
+static size_t plan_association(struct scu_proposal *p, const struct suboperations *s, unsigned how, struct err *e) {
     size_t n = 0;
-    while (s->at + n < s->list.count && propose_for(p, &s->list.refs[s->at + n], e)) n++;
+    while (s->at + n < s->queued && propose_for(p, s->queue[s->at + n], how, e)) n++;
     return n;
 }
 
 // One object to the destination; false: its association is over.
-static bool send_one(const struct dicom_module *m, struct scp_request *rq, struct dimse *to, struct suboperations *s) {
+static bool send_one(const struct dicom_module *m, struct scp_request *rq, struct dimse *to, struct suboperations *s, struct round *r) {
     struct err why = {0};
     struct dimse_command rsp;
     uint16_t id;
-    enum send_result r = instance_send(m->archive, to, &s->list.refs[s->at], rq->session->d.ul.calling, rq->command.message_id, &id, &why);
-    bool answered = r == SEND_DONE && scu_response(to, id, &rsp, NULL, &why);
-    if (!answered) log_err(&why, "C-MOVE to %s: %.*s", rq->command.move_destination, STR_FMT(s->list.refs[s->at].sop_instance_uid));
+    char ts[DCM_UID_MAX + 1];
+    const struct instance_ref *ref = s->queue[s->at];
+    enum send_result result = instance_send(m->archive, to, ref, rq->session->d.ul.calling, rq->command.message_id, &id, &why);
+    ts_of(ref, ts);
+    if (result == SEND_IMPOSSIBLE && why.kind == ERR_NOT_ACCEPTABLE && r->deferred && send_convertible(ts)) {
+        suboperations_defer(s, r->deferred, &r->deferred_count);
+        return true;
+    }
+    bool answered = result == SEND_DONE && scu_response(to, id, &rsp, NULL, &why);
+    if (!answered) log_err(&why, "C-MOVE to %s: %.*s", rq->command.move_destination, STR_FMT(ref->sop_instance_uid));
     suboperations_count(s, answered, answered ? rsp.status : 0, why.message);
-    return answered || r == SEND_IMPOSSIBLE;
+    return answered || result == SEND_IMPOSSIBLE;
+}
+
+static bool go_on(struct scp_request *rq, bool alive) {
+    return alive && !scp_cancelled(rq) && !scp_stopping(rq->session);
 }
 
 // Sends count objects on one association. *alive: the asker's association goes on.
-static void send_some(const struct dicom_module *m, struct scp_request *rq, struct dimse *to, struct suboperations *s, size_t count, bool *alive,
-                      struct err *e) {
+static void send_some(const struct dicom_module *m, struct scp_request *rq, struct dimse *to, struct suboperations *s, struct round *r, size_t count,
+                      bool *alive, struct err *e) {
     size_t end = s->at + count;
     bool open = true;
-    while (open && *alive && s->at < end && !scp_cancelled(rq) && !scp_stopping(rq->session)) {
-        open = send_one(m, rq, to, s);
-        if (s->at < s->list.count) *alive = suboperations_pending(rq, s, e);
+    while (open && s->at < end && go_on(rq, *alive)) {
+        open = send_one(m, rq, to, s, r);
+        if (suboperations_remaining(s)) *alive = suboperations_pending(rq, s, e);
     }
     while (!open && s->at < end) suboperations_count(s, false, 0, "the association to the destination was lost");
 }
 
-static bool send_all(const struct dicom_module *m, struct scp_request *rq, const struct scu_target *target, struct arena *a, struct suboperations *s,
-                     bool *alive, struct err *why, struct err *e) {
-    while (*alive && s->at < s->list.count && !scp_cancelled(rq) && !scp_stopping(rq->session)) {
+// Some askers (GDCM's) begin to listen only after they have sent C-MOVE-RQ: a refused connection is tried again for a moment.
+static bool open_patiently(const struct dicom_module *m, struct scp_request *rq, const struct scu_target *target, const struct scu_proposal *p,
+                           struct dimse *to, struct err *why) {
+    for (unsigned i = 0; i < CONNECT_TRIES; i++) {
+        if (scu_open(to, target, m->config->aet, p, &m->config->timers, why)) return true;
+        if (why->kind != ERR_NET || i + 1 == CONNECT_TRIES || scp_cancelled(rq)) return false;
+        scu_close(to);
+        nanosleep(&(struct timespec){.tv_nsec = CONNECT_PAUSE_MS * 1000000L}, NULL);
+    }
+    return false;
+}
+
+static bool send_round(const struct dicom_module *m, struct scp_request *rq, const struct scu_target *target, struct arena *a, struct suboperations *s,
+                       struct round *r, bool *alive, struct err *why, struct err *e) {
+    while (s->at < s->queued && go_on(rq, *alive)) {
         struct dimse to;
         struct scu_proposal *p = arena_zero(a, 1, sizeof *p, why);
         if (!p) return false;
         scu_proposal_init(p, a);
-        size_t n = plan_association(p, s, why);
+        size_t n = plan_association(p, s, r->how, why);
         if (n == 0) return false;
-        bool ok = scu_open(&to, target, m->config->aet, p, &m->config->timers, why);
-        if (ok) send_some(m, rq, &to, s, n, alive, e);
+        bool ok = open_patiently(m, rq, target, p, &to, why);
+        if (ok) send_some(m, rq, &to, s, r, n, alive, e);
         scu_close(&to);
         if (!ok) return false;
     }
     return true;
+}
+
+static bool send_all(const struct dicom_module *m, struct scp_request *rq, const struct scu_target *target, struct arena *a, struct suboperations *s,
+                     bool *alive, struct err *why, struct err *e) {
+    struct round first = {.how = SEND_AS_IT_LIES, .deferred = arena_zero(a, s->queued, sizeof *first.deferred, why)}, second = {.how = SEND_CONVERTED};
+    bool ok = first.deferred && send_round(m, rq, target, a, s, &first, alive, why, e);
+    if (!ok) suboperations_refuse(s, why->message);
+    if (first.deferred_count == 0 || !go_on(rq, *alive)) return ok;
+    s->queue = first.deferred;
+    s->queued = first.deferred_count;
+    s->at = 0;
+    ok = ok && send_round(m, rq, target, a, s, &second, alive, why, e);
+    if (!ok) suboperations_refuse(s, why->message);
+    return ok;
 }
 
 static bool move(const struct dicom_module *m, struct scp_request *rq, struct arena *a, struct err *e) {
@@ -72,10 +124,7 @@ static bool move(const struct dicom_module *m, struct scp_request *rq, struct ar
     struct scu_target target = {.port = peer->port};
     snprintf(target.aet, sizeof target.aet, "%s", peer->aet);
     snprintf(target.host, sizeof target.host, "%s", peer->host);
-    if (!send_all(m, rq, &target, a, &s, &alive, &why, e)) {
-        log_err(&why, "C-MOVE to %s", target.aet);
-        suboperations_refuse(&s, why.message);
-    }
+    if (!send_all(m, rq, &target, a, &s, &alive, &why, e)) log_err(&why, "C-MOVE to %s", target.aet);
     return alive && suboperations_finish(rq, &s, a, e);
 }
 

@@ -40,14 +40,16 @@ bool suboperations_plan(struct scp_request *rq, struct arena *a, struct subopera
     }
     if (good) {
         out->failures = arena_zero(a, out->list.count, sizeof *out->failures, &why);
-        good = out->failures != NULL;
+        out->queue = arena_zero(a, out->list.count, sizeof *out->queue, &why);
+        good = out->failures && out->queue;
     }
+    for (size_t i = 0; good && i < out->list.count; i++) out->queue[out->queued++] = &out->list.refs[i];
     if (!good) *ok = scp_finish(rq, status, why.message, e);
     return good;
 }
 
 void suboperations_count(struct suboperations *s, bool sent, uint16_t status, const char *reason) {
-    const struct instance_ref *ref = &s->list.refs[s->at++];
+    const struct instance_ref *ref = s->queue[s->at++];
     if (sent && status == DIMSE_SUCCESS) {
         s->completed++;
     } else if (sent && dimse_is_warning(status)) {
@@ -56,6 +58,14 @@ void suboperations_count(struct suboperations *s, bool sent, uint16_t status, co
         s->failures[s->failed++] = ref;
         snprintf(s->reason, sizeof s->reason, "%s", sent ? dimse_status_text(status) : reason);
     }
+}
+
+void suboperations_defer(struct suboperations *s, const struct instance_ref **deferred, size_t *count) {
+    deferred[(*count)++] = s->queue[s->at++];
+}
+
+size_t suboperations_remaining(const struct suboperations *s) {
+    return s->list.count - s->completed - s->failed - s->warning;
 }
 
 static uint16_t clamp(size_t n) {
@@ -70,13 +80,13 @@ static void put_counts(struct dimse_command *rsp, const struct suboperations *s)
 }
 
 static void put_remaining(struct dimse_command *rsp, const struct suboperations *s) {
-    rsp->remaining = clamp(s->list.count - s->at);
+    rsp->remaining = clamp(suboperations_remaining(s));
     rsp->has |= DIMSE_HAS_REMAINING;
 }
 
 void suboperations_refuse(struct suboperations *s, const char *reason) {
-    s->refused = true;
-    while (s->at < s->list.count) suboperations_count(s, false, 0, reason);
+    if (s->completed + s->failed + s->warning == 0) s->refused = true;
+    while (s->at < s->queued) suboperations_count(s, false, 0, reason);
 }
 
 bool suboperations_pending(struct scp_request *rq, const struct suboperations *s, struct err *e) {
@@ -102,7 +112,7 @@ static struct str failed_list(const struct scp_request *rq, const struct suboper
 }
 
 bool suboperations_finish(struct scp_request *rq, struct suboperations *s, struct arena *a, struct err *e) {
-    bool cancelled = s->at < s->list.count && (rq->cancelled || rq->gone || scp_stopping(rq->session));
+    bool cancelled = suboperations_remaining(s) && (rq->cancelled || rq->gone || scp_stopping(rq->session));
     uint16_t status = cancelled ? DIMSE_CANCEL : s->refused ? DIMSE_CANNOT_SUBOPERATE : s->failed || s->warning ? DIMSE_SUBOPERATIONS_WARNING : DIMSE_SUCCESS;
     struct dimse_command rsp = dimse_response(&rq->command, status);
     struct buf bytes;
