@@ -112,7 +112,7 @@ static bool send_some(struct sending *s, const struct dimse_cli *c, struct file 
     if (!p) return false;
     scu_proposal_init(p, &a);
     struct file *end = *next;
-    while (end && send_propose(p, end->sop_class_uid, end->ts_uid, SEND_AS_IT_LIES | SEND_CONVERTED, e)) end = end->next;
+    while (end && send_propose(p, end->sop_class_uid, end->ts_uid, e)) end = end->next;
     bool ok = scu_open(&d, &c->to, c->calling, p, &c->timers, e);
     for (; ok && *next != end; *next = (*next)->next) ok = send_one(s, &d, *next, e);
     scu_close(&d);

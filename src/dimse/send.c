@@ -29,7 +29,7 @@ static bool propose_once(struct scu_proposal *p, const char *class, const char *
     return proposed(p, class, ts, n) || scu_propose(p, class, ts, n, e);
 }
 
-bool send_propose(struct scu_proposal *p, const char *sop_class_uid, const char *ts_uid, unsigned how, struct err *e) {
+bool send_propose_how(struct scu_proposal *p, const char *sop_class_uid, const char *ts_uid, unsigned how, struct err *e) {
     const char *others[PLAIN_COUNT];
     unsigned n = 0;
     if (how & SEND_AS_IT_LIES && proposed(p, sop_class_uid, &ts_uid, 1)) return true;
@@ -40,6 +40,10 @@ bool send_propose(struct scu_proposal *p, const char *sop_class_uid, const char 
     for (unsigned i = 0; i < PLAIN_COUNT; i++)
         if (strcmp(PLAIN[i], own) != 0) others[n++] = PLAIN[i];
     return propose_once(p, class, others, n, e);
+}
+
+bool send_propose(struct scu_proposal *p, const char *sop_class_uid, const char *ts_uid, struct err *e) {
+    return send_propose_how(p, sop_class_uid, ts_uid, SEND_AS_IT_LIES | SEND_CONVERTED, e);
 }
 
 static bool read_at(void *ctx, uint64_t offset, void *p, size_t n, struct err *e) {

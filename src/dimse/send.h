@@ -24,7 +24,9 @@ enum send_result {
 // What is proposed for an object: a context with its own transfer syntax; for uncompressed objects another with the rest of the uncompressed ones.
 enum send_how { SEND_AS_IT_LIES = 1, SEND_CONVERTED = 2 };
 // false without *e: no room in this association.
-bool send_propose(struct scu_proposal *p, const char *sop_class_uid, const char *ts_uid, unsigned how, struct err *e);
+bool send_propose_how(struct scu_proposal *p, const char *sop_class_uid, const char *ts_uid, unsigned how, struct err *e);
+// Both, in one association.
+bool send_propose(struct scu_proposal *p, const char *sop_class_uid, const char *ts_uid, struct err *e);
 // Whether objects in a transfer syntax can be converted.
 bool send_convertible(const char *ts_uid);
 

@@ -26,7 +26,7 @@ static bool propose_for(struct scu_proposal *p, const struct instance_ref *ref, 
     char class[DCM_UID_MAX + 1], ts[DCM_UID_MAX + 1];
     snprintf(class, sizeof class, "%.*s", STR_FMT(ref->sop_class_uid));
     ts_of(ref, ts);
-    return send_propose(p, class, ts, how, e);
+    return send_propose_how(p, class, ts, how, e);
 }
 
 // Proposes for as many of the objects from s->at on as fit one association; their count.
