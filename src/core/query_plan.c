@@ -198,18 +198,16 @@ static struct str longest_word(struct str v) {
     return str_sub(best, 0, literal_bytes(best));
 }
 
-// The first word of a description; *whole when what follows shows that it ends there.
+static bool is_word_byte(char c) {
+    return c & 0x80 || ((c | 32) >= 'a' && (c | 32) <= 'z') || (c >= '0' && c <= '9');
+}
+
+// The first word of a description, as far as it is literal.
 static struct str first_word(struct str v) {
-    struct str literal = str_sub(v, 0, literal_bytes(v));
-    size_t from = 0, to;
-    while (from < literal.n && (unsigned char)literal.p[from] < 0x80 && !((literal.p[from] | 32) >= 'a' && (literal.p[from] | 32) <= 'z') &&
-           !(literal.p[from] >= '0' && literal.p[from] <= '9'))
-        from++;
-    for (to = from; to < literal.n; to++) {
-        unsigned char c = (unsigned char)literal.p[to];
-        if (c < 0x80 && !((c | 32) >= 'a' && (c | 32) <= 'z') && !(c >= '0' && c <= '9')) break;
-    }
-    return str_sub(literal, from, to - from);
+    size_t from = 0, to, end = literal_bytes(v);
+    while (from < end && !is_word_byte(v.p[from])) from++;
+    for (to = from; to < end && is_word_byte(v.p[to]);) to++;
+    return str_sub(v, from, to - from);
 }
 
 static bool make_key(struct arena *a, const struct qattr *q, enum query_key_kind kind, struct str text, struct str *key, struct err *e) {

@@ -24,7 +24,7 @@ static uint64_t mix(uint64_t *state) {
 }
 
 static unsigned below(uint64_t *state, unsigned n) {
-    return (unsigned)(mix(state) % n);
+    return n ? (unsigned)(mix(state) % n) : 0;
 }
 
 struct weighted {
@@ -143,8 +143,8 @@ static void make_study(uint64_t studies, uint64_t seed, uint64_t i, struct study
 }
 
 bool synth_index_study(struct arena *a, uint64_t studies, uint64_t seed, uint64_t i, struct synth_index_study *out, struct err *e) {
-    struct study s;
-    struct patient p;
+    struct study s = {0};
+    struct patient p = {0};
     make_study(studies, seed, i, &s);
     if (!make_patient(a, seed, s.patient, &p, e)) return false;
     out->patient_name = p.name;
@@ -185,8 +185,8 @@ static bool patient_row(struct fill *f, uint64_t number, const struct patient *p
 }
 
 static bool add_study(struct fill *f, uint64_t i, struct err *e) {
-    struct study s;
-    struct patient p;
+    struct study s = {0};
+    struct patient p = {0};
     int64_t patient;
     arena_reset(&f->scratch);
     make_study(f->studies, f->seed, i, &s);

@@ -128,11 +128,12 @@ static void open_stream(const struct listing *l, struct qplace after, struct qke
     for (unsigned i = 1; i < l->probe_count && s->also_count < QSTREAM_ALSO_MAX; i++) s->also[s->also_count++] = l->probes[i];
 }
 
+enum { TEXTS = 15 };
+
 static bool read_row(struct db *d, struct arena *a, struct qplace place, struct worklist_row *row, bool *found, struct err *e) {
-    struct str *const texts[] = {&row->study_uid, &row->patient_id,  &row->issuer,     &row->patient_name,        &row->birth_date,
-                                 &row->sex,       &row->patient_age, &row->study_date, &row->study_time,          &row->accession_number,
-                                 &row->study_id,  &row->description, &row->modalities, &row->referring_physician, &row->institution};
-    enum { TEXTS = sizeof texts / sizeof *texts };
+    struct str *const texts[TEXTS] = {&row->study_uid, &row->patient_id,  &row->issuer,     &row->patient_name,        &row->birth_date,
+                                      &row->sex,       &row->patient_age, &row->study_date, &row->study_time,          &row->accession_number,
+                                      &row->study_id,  &row->description, &row->modalities, &row->referring_physician, &row->institution};
     struct db_stmt *s = db_prepare(d, row_sql, e);
     if (!s) return false;
     db_bind_int(s, 1, place.study);
