@@ -30,9 +30,10 @@ static inline bool str_eqz(struct str a, const char *z) {
 }
 
 static inline struct str str_sub(struct str s, size_t from, size_t n) {
+    if (!s.p) return s;
     if (from > s.n) from = s.n;
     if (n > s.n - from) n = s.n - from;
-    return (struct str){s.p ? s.p + from : NULL, n};
+    return (struct str){s.p + from, n};
 }
 
 static inline bool str_starts(struct str s, struct str prefix) {

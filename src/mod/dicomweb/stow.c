@@ -230,9 +230,12 @@ static bool write_answer(struct store *s, struct buf *to, struct err *e) {
 static unsigned status_of(const struct store *s) {
     if (s->failed == 0) return s->warned ? 202 : 200;
     if (s->ok) return 202;
-    for (const struct stored *p = s->first; p; p = p->next)
+    unsigned passing = 409;
+    for (const struct stored *p = s->first; p; p = p->next) {
         if (p->kind != ERR_FULL && p->kind != ERR_BUSY && p->kind != ERR_NOMEM) return 409;
-    return err_class_of(s->first->kind)->http;
+        passing = err_class_of(p->kind)->http;
+    }
+    return passing;
 }
 
 // Waits for the last commits. A part whose end never came does not count.

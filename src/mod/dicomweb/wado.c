@@ -61,7 +61,7 @@ static bool variant_of(const struct http_media *range, bool one, struct variant 
     // PS3.18 8.7.3.5.2: without the parameter it is Explicit VR Little Endian; where that cannot be made, the stored one.
     v->default_ts = fits && !v->ts.p && !any;
     if (v->default_ts) v->ts = str_of(dcm_ts_explicit_le->uid);
-    if (str_eqz(v->ts, "*")) v->ts = (struct str){0};
+    if (v->ts.p && str_eqz(v->ts, "*")) v->ts = (struct str){0};
     return fits;
 }
 
