@@ -7,6 +7,7 @@
 
 enum {
     CANDIDATES = 64,                    // taken from the stream at a time
+    FIRST_PAGE = 16,                    // answers of the first page when there is no limit, so that the first comes soon; doubled from page to page
     PAGE_BYTES = 8 * 1024 * 1024,       // of rows and headers, after which a page is given as it is
     PAGE_BYTES_MAX = 192 * 1024 * 1024, // one answer may have a header of DCM_HEADER_BYTES_MAX, in two forms
     LIST_BYTES_MAX = 64 * 1024 * 1024,  // row ids of one study or series
@@ -51,7 +52,7 @@ struct query_cursor {
     struct dcm_dataset *headers[4];
     bool headers_known[4];
     struct qmatch_row answers[QUERY_PAGE];
-    unsigned answer, answer_count;
+    unsigned answer, answer_count, page_answers;
 };
 
 // ---- matching one row ----
@@ -382,7 +383,7 @@ static bool resume(struct query_cursor *c, struct err *e) {
 }
 
 static bool is_page_full(const struct query_cursor *c, int64_t since_us) {
-    if (c->answer_count == QUERY_PAGE || c->left == 0 || c->at_end) return true;
+    if (c->answer_count == c->page_answers || c->left == 0 || c->at_end) return true;
     if (c->answer_count > 0 && c->page.used > PAGE_BYTES) return true;
     return since_us > (c->answer_count > 0 ? SLICE_US : SNAPSHOT_US);
 }
@@ -391,6 +392,7 @@ static bool fill_page(struct query_cursor *c, struct err *e) {
     int64_t start = clock_mono_us();
     arena_reset(&c->page);
     c->answer = c->answer_count = 0;
+    c->page_answers = c->page_answers * 2 < QUERY_PAGE ? c->page_answers * 2 : QUERY_PAGE;
     if (!(c->d = db_reader(archive_db(c->ar), e))) return false;
     bool ok = db_begin(c->d, e) && resume(c, e);
     for (unsigned i = 1; ok && !is_page_full(c, i % 16 ? 0 : clock_mono_us() - start); i++) ok = walk(c, e);
@@ -435,6 +437,7 @@ bool query_open(struct archive *ar, const struct actor *who, struct arena *a, co
     c->ar = ar;
     c->skip = q->offset;
     c->left = q->limit ? q->limit : UINT64_MAX;
+    c->page_answers = q->limit ? QUERY_PAGE : FIRST_PAGE / 2;
     arena_init(&c->page, PAGE_BYTES_MAX);
     arena_init(&c->scratch, PAGE_BYTES_MAX);
     arena_init(&c->series.arena, LIST_BYTES_MAX);
