@@ -45,7 +45,7 @@ bool reindex_settle(const char *dir, struct err *e) {
     return remove_index(dir, PLACE, e) && sys_rename(NULL, ready, place, e) && sys_flush_dir(NULL, dir, e);
 }
 
-// The old index's events and settings; what cannot be read is not carried over.
+// The old index's events, settings and declared attributes; what cannot be read is not carried over.
 static bool carry_over(struct archive *ar, const char *dir, bool *carried, struct err *e) {
     char old[PATH_BYTES];
     int64_t checked;
@@ -59,6 +59,8 @@ static bool carry_over(struct archive *ar, const char *dir, bool *carried, struc
     bool ok = attached && db_begin(w, &why) && db_exec(w, "INSERT INTO main.events SELECT * FROM old.events", &why) &&
               db_exec(w, "INSERT INTO main.settings SELECT * FROM old.settings", &why) && db_commit(w, &why);
     if (!ok) db_rollback(w);
+    // Declared before the first header comes, the attributes are whole when the last one has come.
+    if (attached) db_exec(w, "INSERT INTO main.searchable_attributes SELECT tag, 0, 1 FROM old.searchable_attributes", NULL);
     if (attached) db_exec(w, "DETACH old", NULL);
     events_settle(ar, false);
     db_return(ar->db, w);
