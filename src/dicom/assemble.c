@@ -346,6 +346,7 @@ static bool salvage(struct dcm_assembler *a, struct err *e) {
 }
 
 bool dcm_assembler_finish(struct dcm_assembler *a, struct dcm_dataset **out, struct err *e) {
+    if (!a->levels[0].ds) return err_nomem(e, "dicom"); // it could not even be begun
     if (!salvage(a, e)) return false;
     struct dcm_dataset *ds = a->levels[0].ds;
     if (!close_level(a, e)) return false;

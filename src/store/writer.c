@@ -277,6 +277,7 @@ static void *writer_run(void *arg) {
     for (;;) {
         while (!vs->first && !vs->closing) pthread_cond_wait(&vs->work, &vs->lock);
         if (!vs->first) break;
+        if (!g) g = malloc(sizeof *g); // memory may be there again
         struct vol_put *first = vs->first;
         if (g) {
             gather_crowd(vs, &crowd);
