@@ -35,6 +35,8 @@ async function list(page, language) {
   const rows = await page.locator('tbody tr').count();
   check('there are studies', rows > 0, rows);
   await page.screenshot({ path: `${folder}/list-${language}.png` });
+  const keys = await page.evaluate(() => import('/web/text.js').then((m) => Object.values(m.TABLES).map((t) => Object.keys(t).sort().join())));
+  check('the languages have the same keys', keys.length === 2 && keys[0] === keys[1], keys);
   const all = await page.locator('tbody').innerText();
   check('Chinese names stand as characters', /[\u4e00-\u9fff]{2}/.test(all) && !all.includes('\ufffd'), all.slice(0, 300));
   await page.fill('#words', patient);

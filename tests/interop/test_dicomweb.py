@@ -3,6 +3,7 @@
 import email
 import gzip
 import hashlib
+import http.client
 import io
 import json
 import socket
@@ -383,6 +384,49 @@ def deleting(server, f):
     check("and the instance is gone", server.http("GET", url)[0] == 404)
 
 
+def half(server, data, rest):
+    """A store whose body is sent in two halves, with something in between; the answer's status."""
+    body = multipart([data])
+    connection = http.client.HTTPConnection("127.0.0.1", server.http_port, timeout=20)
+    connection.putrequest("POST", ROOT + "/studies")
+    connection.putheader("Content-Type", "multipart/related; boundary=xYz")
+    connection.putheader("Content-Length", str(len(body)))
+    connection.endheaders(body[:len(body) // 2])
+    time.sleep(0.3)
+    rest()
+    try:
+        connection.send(body[len(body) // 2:])
+        return connection.getresponse().status
+    finally:
+        connection.close()
+
+
+def ending(folder):
+    ds, data = make(generate_uid(), generate_uid(), 1)
+    gone, other = make(generate_uid(), generate_uid(), 1)
+    with gantry.Server(folder) as server:
+        with socket.create_connection(("127.0.0.1", server.http_port)) as s:
+            body = multipart([other])
+            s.sendall(b"POST /dicom-web/studies HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: multipart/related; boundary=xYz\r\nContent-Length: %d\r\n\r\n" % len(body) + body[:-50])
+            time.sleep(0.3)
+        check("a sender that went away leaves nothing", server.get_json(f"{ROOT}/studies?StudyInstanceUID={gone.StudyInstanceUID}") == [])
+
+        def stop():
+            server.process.terminate()
+            time.sleep(0.5)
+            try:
+                refused = server.http("GET", "/healthz")[0] == 503
+            except OSError:
+                refused = True
+            check("a server that is told to stop takes nothing new", refused)
+
+        check("what is under way is finished", half(server, data, stop) == 200)
+        server.process.wait(20)
+        check("and the exit code is 0", server.process.returncode == 0, server.process.returncode)
+    with gantry.Server(folder) as server:
+        check("what was answered is there", len(server.get_json(f"{ROOT}/studies?StudyInstanceUID={ds.StudyInstanceUID}")) == 1)
+
+
 def credentials(folder):
     with gantry.Server(folder, auth=True) as server:
         token = server.token
@@ -432,10 +476,9 @@ def main():
         smuggling(server)
         liars(server)
         deleting(server, f)
-    with tempfile.TemporaryDirectory() as folder:
-        credentials(folder)
-    with tempfile.TemporaryDirectory() as folder:
-        configuration(folder)
+    for part in (ending, credentials, configuration):
+        with tempfile.TemporaryDirectory() as folder:
+            part(folder)
     print(f"{checks} checks")
 
 
