@@ -74,7 +74,7 @@ struct lines {
     char text[ERR_MESSAGE_MAX];
 };
 
-static void on_log(cyaml_log_t level, void *context, const char *format, va_list args) {
+__attribute__((format(printf, 3, 0))) static void on_log(cyaml_log_t level, void *context, const char *format, va_list args) {
     struct lines *to = context;
     char line[256];
     (void)level;

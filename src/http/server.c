@@ -409,7 +409,7 @@ static void on_connection(void *cls, struct MHD_Connection *connection, void **s
     }
 }
 
-static void on_log(void *cls, const char *format, va_list args) {
+__attribute__((format(printf, 2, 0))) static void on_log(void *cls, const char *format, va_list args) {
     char line[512];
     (void)cls;
     vsnprintf(line, sizeof line, format, args);
