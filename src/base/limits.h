@@ -2,9 +2,13 @@
 #ifndef GANTRY_BASE_LIMITS_H
 #define GANTRY_BASE_LIMITS_H
 
-enum {
-    THREAD_STACK_BYTES = 512 * 1024, // sanitizer builds need most of it; touched pages only count
+#ifdef __SANITIZE_THREAD__ // its own state of a thread lies on the stack
+#define THREAD_STACK_BYTES (4 * 1024 * 1024)
+#else
+#define THREAD_STACK_BYTES (512 * 1024) // address sanitizer builds need most of it; touched pages only count
+#endif
 
+enum {
     // DICOM data sets
     DCM_DEPTH_MAX = 64,                      // nested sequences; deeper is refused, never recursed into
     DCM_ELEMENTS_MAX = 1 << 20,              // elements of one data set, nested ones included

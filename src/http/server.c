@@ -33,7 +33,7 @@ struct http_server {
     bool (*authorise)(void *context, struct http_request *rq, enum http_permission permission, struct err *e);
     void *authorise_context;
     bool loopback_host_only;
-    uint16_t port;
+    _Atomic uint16_t port;
     struct http_watch *watch;
     _Atomic bool stopping;
     _Atomic uint64_t in_flight;
