@@ -3,6 +3,7 @@
 // Ingest, in the writer's transaction:
 //   a new study          insert the row of studies, whole, then query_index_study
 //   a row that changes   query_unindex_study, UPDATE studies, query_index_study (only when one of the columns below changes)
+//                        (a change of its date or time moves it: then also searchable_index_instance for each of its headers)
 //   a study that goes    query_unindex_study, then delete the row
 //   every new instance   searchable_index_instance (core/searchable.h)
 // Columns that are keys: study_date, study_time, accession_number, study_id, description, referring_physician, patient_id, patient_name,

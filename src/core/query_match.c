@@ -2,6 +2,7 @@
 #include "core/query_match.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "base/limits.h"
 #include "dicom/name.h"
@@ -99,6 +100,10 @@ static bool split_values(struct arena *a, struct str value, struct qattr *out, s
     return true;
 }
 
+static int compare_values(const void *x, const void *y) {
+    return str_cmp(*(const struct str *)x, *(const struct str *)y);
+}
+
 bool qmatch_compile(struct arena *a, uint32_t tag, uint16_t vr, struct str value, unsigned flags, struct qattr *out, struct err *e) {
     char name[80];
     struct str v = str_trim(value);
@@ -124,6 +129,7 @@ bool qmatch_compile(struct arena *a, uint32_t tag, uint16_t vr, struct str value
     }
     if (!split_values(a, v, out, e)) return err_wrap(e, "key %s", qmatch_attribute_name(tag, name));
     if (out->value_count == 0) out->kind = QMATCH_ANY;
+    if (out->kind == QMATCH_UID) qsort(out->values, out->value_count, sizeof *out->values, compare_values);
     return true;
 }
 
@@ -194,12 +200,15 @@ static bool match_value(const struct qattr *q, struct arena *scratch, struct qma
         *match = match_range(q, zone, stored);
         return true;
     }
+    if (q->kind == QMATCH_UID) { // lists may be long: they are in order
+        *match = bsearch(&stored, q->values, q->value_count, sizeof *q->values, compare_values);
+        return true;
+    }
     for (unsigned i = 0; i < q->value_count && !*match; i++) {
         struct str v = q->values[i];
         if (q->kind == QMATCH_NAME && !pn_match(scratch, v, stored, match, e)) return false;
         if (q->kind == QMATCH_FUZZY && !pn_match_fuzzy(scratch, v, stored, match, e)) return false;
         if (q->kind == QMATCH_NUMBER) *match = match_number(v, stored);
-        if (q->kind == QMATCH_UID) *match = str_eq(v, stored);
         if (q->kind == QMATCH_TEXT) *match = q->wild ? qmatch_glob(v, stored) : str_eq(v, stored);
     }
     return true;
