@@ -71,7 +71,7 @@ static void print_commands(FILE *to, const struct cli_command *const *commands) 
             group = (*commands)->group;
             fprintf(to, "\n%s\n", group);
         }
-        fprintf(to, "  %-10s %s\n", (*commands)->name, (*commands)->summary);
+        fprintf(to, "  %-16s %s\n", (*commands)->name, (*commands)->summary);
     }
     fprintf(to, "\n'gantry <command> --help' tells more of a command; 'gantry --version' prints the version.\n");
 }

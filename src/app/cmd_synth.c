@@ -23,6 +23,8 @@ static const struct cli_option OPTIONS[] = {
     {"demo", NULL, "the demonstration studies: every kind, Chinese and English names in several character sets", false},
     {"index-only", "N", "no objects: N studies in the index of --data, for benchmarks", false},
     {"data", "DIR", "with --index-only: the archive's data directory", false},
+    {"index-only", "N", "no objects: fill the index under --data with N studies, for benchmarks", false},
+    {"data", "DIR", "with --index-only: the data directory", false},
     {0},
 };
 
@@ -110,11 +112,19 @@ static bool make_kinds(struct cli_args *args, struct synth_options *o, int64_t c
     return true;
 }
 
+static int fill_index(struct cli_args *args, uint64_t n, uint64_t seed) {
+    const char *data = cli_text(args, "data", NULL);
+    if (data) return cmd_synth_index(args, data, n, seed);
+    fprintf(stderr, "gantry synth: --index-only needs --data DIR, a data directory of its own\n");
+    return EX_USAGE;
+}
+
 static int run(struct cli_args *args) {
     struct synth_options o;
     struct err e = {0};
-    int64_t count;
-    if (!parse_options(args, &o, &count)) return EX_USAGE;
+    int64_t count, index_only;
+    if (!parse_options(args, &o, &count) || !cli_int(args, "index-only", 0, 1, 100000000, &index_only)) return EX_USAGE;
+    if (index_only) return fill_index(args, (uint64_t)index_only, o.seed);
     if (cli_text(args, "index-only", NULL)) {
         int64_t studies;
         if (!cli_int(args, "index-only", 0, 1, 1000000000, &studies)) return EX_USAGE;

@@ -4,25 +4,7 @@
 #include <stddef.h>
 
 const struct cli_command *const COMMANDS[] = {
-    // Server
-    &CMD_SERVE,
-    // Keeping
-    &CMD_IMPORT,
-    &CMD_EXPORT,
-    &CMD_FSCK,
-    &CMD_REINDEX,
-    &CMD_INDEX_ATTRIBUTE,
-    // Files
-    &CMD_DUMP,
-    &CMD_JSON,
-    &CMD_VALIDATE,
-    &CMD_RENDER,
-    &CMD_SYNTH,
-    // Network
-    &CMD_ECHO,
-    &CMD_FIND,
-    &CMD_STORE,
-    &CMD_MOVE,
-    &CMD_GET,
-    NULL,
+    &CMD_SERVE, &CMD_IMPORT, &CMD_EXPORT, &CMD_FSCK,     &CMD_REINDEX, &CMD_INDEX_ATTRIBUTE,
+    &CMD_SYNTH, &CMD_DUMP,   &CMD_JSON,   &CMD_VALIDATE, &CMD_RENDER,  &CMD_ECHO,
+    &CMD_FIND,  &CMD_STORE,  &CMD_MOVE,   &CMD_GET,      NULL,
 };

@@ -56,7 +56,7 @@ class Orthanc(Process):
         folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
         settings = {"Name": "peer", "StorageDirectory": str(folder / "db"), "IndexDirectory": str(folder / "db"), "DicomPort": self.dicom_port, "HttpPort": self.http_port,
-                    "DicomAet": self.aet, "DicomCheckCalledAet": False, "DefaultEncoding": "Utf8", "RemoteAccessAllowed": False, "AuthenticationEnabled": False, "DicomAlwaysAllowMove": True,
+                    "DicomAet": self.aet, "DefaultEncoding": "Utf8", "DicomCheckCalledAet": False, "DefaultEncoding": "Utf8", "RemoteAccessAllowed": False, "AuthenticationEnabled": False, "DicomAlwaysAllowMove": True,
                     "DicomAlwaysAllowFind": True, "DicomAlwaysAllowGet": True, "UnknownSopClassAccepted": True, "DicomModalities": modalities or {},
                     "Plugins": [ORTHANC_PLUGINS] if os.path.exists(ORTHANC_PLUGINS) else [], "DicomWeb": {"Enable": True, "Root": "/dicom-web/"}}
         if tuned:
