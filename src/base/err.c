@@ -37,7 +37,7 @@ const struct err_class *err_class_of(enum err_kind kind) {
     return &CLASSES[kind < ERR_KIND_COUNT ? kind : ERR_INTERNAL];
 }
 
-static void set_v(struct err *e, enum err_kind kind, const char *module, const char *format, va_list args) {
+__attribute__((format(printf, 4, 0))) static void set_v(struct err *e, enum err_kind kind, const char *module, const char *format, va_list args) {
     if (!e) return;
     e->kind = kind;
     e->module = module;

@@ -127,7 +127,7 @@ int64_t count_rows(struct fixture *f, const char *sql) {
 void flip_bit(const char *path, uint64_t at, unsigned bit) {
     chmod(path, 0640);
     int fd = open(path, O_RDWR);
-    uint8_t c;
+    uint8_t c = 0;
     assert_true(fd >= 0 && pread(fd, &c, 1, (off_t)at) == 1);
     c ^= (uint8_t)(1U << bit);
     assert_int_equal(pwrite(fd, &c, 1, (off_t)at), 1);

@@ -71,6 +71,13 @@ static bool make_folders(char *path, struct err *e) {
     return true;
 }
 
+// Kinds of one seed are different objects: FNV-1a of the kind's name goes into their UIDs.
+static uint64_t uid_seed(const struct synth_case *c) {
+    uint64_t h = 0xCBF29CE484222325u;
+    for (const char *p = c->kind; *p; p++) h = (h ^ (uint8_t)*p) * 0x100000001B3u;
+    return c->o->seed ^ h << 8;
+}
+
 static bool write_file(char *path, struct str bytes, struct err *e) {
     if (!make_folders(path, e)) return false;
     FILE *f = fopen(path, "wb");
@@ -91,8 +98,8 @@ bool synth_case_end(struct synth_case *c, struct err *e) {
 
 void synth_truth_series(struct synth_series *s) {
     char study[65], series[65];
-    synth_uid(s->c->o->seed, s->study, 0, 0, study);
-    synth_uid(s->c->o->seed, s->study, s->number, 0, series);
+    synth_uid(uid_seed(s->c), s->study, 0, 0, study);
+    synth_uid(uid_seed(s->c), s->study, s->number, 0, series);
     buf_addf(&s->c->truth, "%s{\"study_uid\":\"%s\",\"series_uid\":\"%s\",\"date\":\"%s\",\"modality\":\"%s\",", s->c->truth_series++ ? "," : "", study, series,
              s->date, s->modality);
 }
@@ -100,7 +107,7 @@ void synth_truth_series(struct synth_series *s) {
 static bool put_patient_and_study(const struct synth_series *s, struct dcm_dataset *ds, struct err *e) {
     const struct synth_case *c = s->c;
     char uid[65];
-    synth_uid(c->o->seed, s->study, 0, 0, uid);
+    synth_uid(uid_seed(c), s->study, 0, 0, uid);
     return dcm_putz(ds, DCM_PatientName, c->name, e) && dcm_putz(ds, DCM_PatientID, c->patient_id, e) &&
            dcm_putz(ds, DCM_IssuerOfPatientID, "GANTRY-SYNTH", e) && dcm_putz(ds, DCM_PatientBirthDate, c->birth_date, e) &&
            dcm_putz(ds, DCM_PatientSex, c->sex, e) && dcm_putf(ds, DCM_PatientAge, e, "%03uY", c->age) && dcm_put_double(ds, DCM_PatientWeight, 70, e) &&
@@ -113,7 +120,7 @@ static bool put_patient_and_study(const struct synth_series *s, struct dcm_datas
 
 static bool put_series_and_equipment(const struct synth_series *s, struct dcm_dataset *ds, struct err *e) {
     char uid[65];
-    synth_uid(s->c->o->seed, s->study, s->number, 0, uid);
+    synth_uid(uid_seed(s->c), s->study, s->number, 0, uid);
     return dcm_putz(ds, DCM_Modality, s->modality, e) && dcm_putz(ds, DCM_SeriesInstanceUID, uid, e) && dcm_put_int(ds, DCM_SeriesNumber, s->number, e) &&
            dcm_putz(ds, DCM_SeriesDate, s->date, e) && dcm_putz(ds, DCM_SeriesTime, s->time, e) && dcm_putz(ds, DCM_SeriesDescription, s->description, e) &&
            dcm_putz(ds, DCM_ProtocolName, s->protocol, e) && dcm_putz(ds, DCM_BodyPartExamined, s->body_part, e) &&
@@ -126,7 +133,7 @@ struct dcm_dataset *synth_instance(struct synth_series *s, struct err *e) {
     struct dcm_dataset *ds = dcm_dataset_new(s->c->arena, e);
     if (!ds) return NULL;
     char uid[65];
-    synth_uid(s->c->o->seed, s->study, s->number, ++s->instances, uid);
+    synth_uid(uid_seed(s->c), s->study, s->number, ++s->instances, uid);
     bool ok = dcm_putz(ds, DCM_SpecificCharacterSet, "ISO_IR 192", e) && dcm_putz(ds, DCM_SOPClassUID, s->sop_class_uid, e) &&
               dcm_putz(ds, DCM_SOPInstanceUID, uid, e) && dcm_put_int(ds, DCM_InstanceNumber, s->instances, e) &&
               dcm_putz(ds, DCM_InstanceCreationDate, s->date, e) && dcm_putz(ds, DCM_InstanceCreationTime, s->time, e) &&
@@ -138,7 +145,7 @@ struct dcm_dataset *synth_instance(struct synth_series *s, struct err *e) {
 bool synth_put_plane(struct synth_series *s, struct dcm_dataset *ds, double spacing_mm, double thickness_mm, const double position_mm[3], struct err *e) {
     static const double AXIAL[6] = {1, 0, 0, 0, 1, 0};
     char uid[65];
-    synth_uid(s->c->o->seed, s->study, 1000, 0, uid);
+    synth_uid(uid_seed(s->c), s->study, 1000, 0, uid);
     double spacing[2] = {spacing_mm, spacing_mm};
     return dcm_putz(ds, DCM_FrameOfReferenceUID, uid, e) && dcm_put_empty(ds, DCM_PositionReferenceIndicator, DCM_VR_LO, e) &&
            dcm_put_doubles(ds, DCM_PixelSpacing, DCM_VR_DS, spacing, 2, e) && dcm_put_doubles(ds, DCM_ImageOrientationPatient, DCM_VR_DS, AXIAL, 6, e) &&
