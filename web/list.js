@@ -24,6 +24,11 @@ function address(after) {
   return `api/worklist${query({ q: filter.words.trim(), from: plain(filter.from), to: plain(filter.to), modality: filter.modality, limit: PAGE, after })}`;
 }
 
+/** The study as this patient's: the same Study Instance UID may have come under two. @param {Row} r */
+function hashOf(r) {
+  return `#/study/${r.study}/${encodeURIComponent(r.patient_id)}`;
+}
+
 /** @param {Row} r */
 function nameCell(r) {
   const [alphabetic, ideographic, phonetic] = r.name.split('=');
@@ -31,7 +36,7 @@ function nameCell(r) {
   return el(
     'td',
     {},
-    el('a.name', { href: `#/study/${r.study}` }, name.main),
+    el('a.name', { href: hashOf(r) }, name.main),
     name.also && el('span.also', {}, name.also),
     el('span.under', {}, [r.patient_id, sex(r.sex), date(r.birth_date)].filter(Boolean).join(' · ')),
     r.patient_conflict && el('span.flag', {}, t('patient_conflict')),
@@ -52,7 +57,7 @@ function row(r) {
     el('td.number', {}, count(r.instance_count)),
   );
   tr.addEventListener('click', (/** @type {MouseEvent} */ event) => {
-    if (!(event.target instanceof HTMLAnchorElement) && !getSelection()?.toString()) location.hash = `#/study/${r.study}`;
+    if (!(event.target instanceof HTMLAnchorElement) && !getSelection()?.toString()) location.hash = hashOf(r);
   });
   return tr;
 }

@@ -68,8 +68,8 @@ async function refreshFigures() {
 
 function openView() {
   if (session.user === '') return signInView(main, start);
-  const study = /^#\/study\/([0-9.]+)$/.exec(location.hash);
-  if (study) return viewerView(main, study[1]);
+  const study = /^#\/study\/([0-9.]+)(?:\/([^/]*))?$/.exec(location.hash);
+  if (study) return viewerView(main, study[1], decodeURIComponent(study[2] ?? ''));
   if (location.hash === '#/attention') return attentionView(main);
   return listView(main);
 }

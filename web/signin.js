@@ -1,6 +1,6 @@
 // @ts-check
 // Signing in with the administrator's token.
-import { ask } from './api.js';
+import { Problem, ask } from './api.js';
 import { el, replace } from './dom.js';
 import { t } from './text.js';
 
@@ -20,7 +20,8 @@ export function signInView(at, done) {
       await ask('api/session', { method: 'POST', headers: { 'Content-Type': 'application/json' }, body: JSON.stringify({ token: field.value.trim() }) });
       await done();
     } catch (problem) {
-      failure.textContent = problem instanceof Error ? problem.message : String(problem);
+      const wrong = problem instanceof Problem && problem.status === 401;
+      failure.textContent = wrong ? t('wrong_token') : problem instanceof Error ? problem.message : String(problem);
       field.select();
     }
   }
@@ -31,6 +32,7 @@ export function signInView(at, done) {
       'form.card',
       { onsubmit: submit },
       el('h1', {}, t('sign_in')),
+      el('input', { type: 'text', name: 'username', value: 'administrator', autocomplete: 'username', hidden: true }),
       el('label', { for: 'token' }, t('token')),
       field,
       el('p.quiet', { id: 'token-help' }, t('token_help')),

@@ -1,6 +1,6 @@
 // @ts-check
 // One study: its series on the left, the images of one of them in the middle.
-import { ROOT, json } from './api.js';
+import { ROOT, json, query } from './api.js';
 import { date, number, personName, sex, text, time, value } from './dicom.js';
 import { announce, el, replace } from './dom.js';
 import { imageStack } from './stack.js';
@@ -35,8 +35,8 @@ function picturesOf(base, instances) {
     });
 }
 
-/** @param {Dataset} ds */
-function banner(ds) {
+/** @param {Dataset} ds @param {boolean} shared whether the study is also another patient's */
+function banner(ds, shared) {
   const name = personName(value(ds, '00100010'));
   const facts = [text(ds, '00100020'), sex(text(ds, '00100040')), date(text(ds, '00100030'))].filter(Boolean);
   const study = [date(text(ds, '00080020')), time(text(ds, '00080030')), text(ds, '00081030'), text(ds, '00080050')].filter(Boolean);
@@ -47,18 +47,25 @@ function banner(ds) {
     el('h1', {}, name.main, name.also && el('span.also', {}, name.also)),
     el('span.facts', {}, facts.join(' · ')),
     el('span.facts.quiet', {}, study.join(' · ')),
+    shared && el('span.flag', { role: 'alert' }, t('patient_conflict')),
   );
 }
 
-/** @param {string} study @param {Dataset} ds @param {() => void} choose */
-function seriesButton(study, ds, choose) {
+/**
+ * @param {string} study
+ * @param {Dataset} ds
+ * @param {boolean} pictured false where the thumbnail could be another patient's
+ * @param {() => void} choose
+ */
+function seriesButton(study, ds, pictured, choose) {
   const modality = text(ds, '00080060');
   const uid = text(ds, '0020000E');
-  const picture = HAS_NO_IMAGE.has(modality)
+  const n = number(ds, '00201209') ?? 0;
+  const picture = !pictured || HAS_NO_IMAGE.has(modality)
     ? el('span.thumb', { 'aria-hidden': 'true' }, modality)
     : el('img.thumb', { src: `${ROOT}/studies/${study}/series/${uid}/thumbnail?viewport=96,96`, alt: '', loading: 'lazy', draggable: 'false' });
   picture.addEventListener('error', () => picture.replaceWith(el('span.thumb', { 'aria-hidden': 'true' }, modality)));
-  const words = [text(ds, '00200011') && `#${text(ds, '00200011')}`, modality, `${number(ds, '00201209') ?? 0} ${t('images').toLowerCase()}`];
+  const words = [text(ds, '00200011') && `#${text(ds, '00200011')}`, modality, n === 1 ? t('one_image') : t('n_images', { n })];
   return el(
     'button.series',
     { type: 'button', 'data-uid': uid, onclick: choose },
@@ -67,8 +74,8 @@ function seriesButton(study, ds, choose) {
   );
 }
 
-/** @param {HTMLElement} at @param {string} study */
-export function viewerView(at, study) {
+/** @param {HTMLElement} at @param {string} study @param {string} patient its PatientID, empty when unknown */
+export function viewerView(at, study, patient) {
   const list = el('nav.serieslist', { 'aria-label': t('series') });
   const stage = el('div.stage');
   const top = el('div.banner', {}, el('a.back', { href: '#/' }, '‹ ', t('back')));
@@ -77,6 +84,7 @@ export function viewerView(at, study) {
   let series = [];
   let current = -1;
   let closed = false;
+  const exact = /[*?\\]/.test(patient) ? '' : patient; // such an ID would match others too
 
   /** @param {string} words */
   function fail(words) {
@@ -93,7 +101,7 @@ export function viewerView(at, study) {
     const base = `${ROOT}/studies/${study}/series/${text(series[i], '0020000E')}`;
     stack.say(t('loading'));
     try {
-      const pictures = picturesOf(base, await json(`${base}/instances?includefield=InstanceNumber`));
+      const pictures = picturesOf(base, await json(`${base}/instances${query({ PatientID: exact })}`));
       if (closed || current !== i) return;
       if (!pictures.length) return fail(t('no_image'));
       stack.show(pictures);
@@ -110,14 +118,15 @@ export function viewerView(at, study) {
 
   async function load() {
     try {
-      const [found, rows] = await Promise.all([json(`${ROOT}/studies?StudyInstanceUID=${study}`), json(`${ROOT}/studies/${study}/series`)]);
+      const [found, rows] = await Promise.all([json(`${ROOT}/studies?StudyInstanceUID=${study}`), json(`${ROOT}/studies/${study}/series${query({ PatientID: exact })}`)]);
       if (closed) return;
-      if (found[0]) {
-        top.replaceWith(banner(found[0]));
-        document.title = `${personName(value(found[0], '00100010')).main} – Gantry`;
+      const own = found.find((/** @type {Dataset} */ ds) => !patient || text(ds, '00100020') === patient) ?? found[0];
+      if (own) {
+        top.replaceWith(banner(own, found.length > 1));
+        document.title = `${personName(value(own, '00100010')).main} – Gantry`;
       }
       series = rows;
-      replace(list, series.map((ds, i) => seriesButton(study, ds, () => choose(i))));
+      replace(list, series.map((ds, i) => seriesButton(study, ds, found.length < 2, () => choose(i))));
       const first = series.findIndex((ds) => !HAS_NO_IMAGE.has(text(ds, '00080060')));
       if (series.length) await choose(Math.max(first, 0));
       else fail(t('no_series'));

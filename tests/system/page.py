@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """The page in Debian's Chromium, in both languages: list, search, images by wheel, keys and dragging. SHOTS names a folder for its screenshots."""
 import os
+import re
 import shutil
 import sys
 import tempfile
@@ -12,7 +13,7 @@ import node
 
 
 def store(server, files):
-    body = b"".join(b"--b\r\nContent-Type: application/dicom\r\n\r\n" + p.read_bytes() + b"\r\n" for p in files) + b"--b--\r\n"
+    body = b"".join(b"--b\r\nContent-Type: application/dicom\r\n\r\n" + data + b"\r\n" for data in files) + b"--b--\r\n"
     status, _, answer = server.http("POST", "/dicom-web/studies", body=body, headers={"Content-Type": "multipart/related; boundary=b"})
     assert status == 200, f"{status} {answer[:500]}"
 
@@ -26,19 +27,28 @@ def conflict(server, path):
         server.http("POST", "/dicom-web/studies", body=b"--b\r\n\r\n" + body + b"\r\n--b--", headers={"Content-Type": "multipart/related; boundary=b"})
 
 
+def two_patients(server, path):
+    """One more object in the same study and series, of another patient."""
+    data = path.read_bytes()
+    uid = re.search(rb"\x08\x00\x18\x00UI..([0-9.]+)", data, re.S).group(1)
+    other = uid[:-1] + (b"1" if uid[-1:] != b"1" else b"2")
+    store(server, [data.replace(uid, other).replace(b"PAGE-1", b"PAGE-2")])
+
+
 def main():
     if not shutil.which(os.environ.get("CHROMIUM", "chromium")):
         gantry.skip("chromium is not installed")
     modules = node.install()
     with tempfile.TemporaryDirectory() as name:
         gantry.run(gantry.GANTRY, "synth", "--out", f"{name}/demo", "--demo", timeout=300)
-        files = sorted(p for p in Path(f"{name}/demo").rglob("*.dcm"))
+        files = sorted(Path(f"{name}/demo").rglob("*.dcm"))
         gantry.run(gantry.GANTRY, "synth", "--out", f"{name}/one", "--kind", "chest-ct", "--slices", "12", "--size", "128", "--patient-id", "PAGE-1", "--name", "=王^小明", timeout=300)
         shots = os.environ.get("SHOTS", f"{name}/shots")
         Path(shots).mkdir(exist_ok=True)
         with gantry.Server(f"{name}/data") as server:
-            store(server, files)
-            store(server, sorted(p for p in Path(f"{name}/one").rglob("*.dcm")))
+            one = sorted(Path(f"{name}/one").rglob("*.dcm"))
+            store(server, [p.read_bytes() for p in files + one])
+            two_patients(server, one[0])
             conflict(server, files[0])
             print(gantry.run("node", modules / "page.mjs", f"http://127.0.0.1:{server.http_port}/", shots, "PAGE-1", timeout=300).stdout)
 
