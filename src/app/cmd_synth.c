@@ -21,8 +21,6 @@ static const struct cli_option OPTIONS[] = {
     {"patient-id", "ID", "patient's ID (default: one of the seed's)", false},
     {"charset", "TERM", "Specific Character Set, such as GB18030 or 'ISO 2022 IR 6\\ISO 2022 IR 58' (default: ISO_IR 192)", false},
     {"demo", NULL, "the demonstration studies: every kind, Chinese and English names in several character sets", false},
-    {"index-only", "N", "no objects: N studies in the index of --data, for benchmarks", false},
-    {"data", "DIR", "with --index-only: the archive's data directory", false},
     {"index-only", "N", "no objects: fill the index under --data with N studies, for benchmarks", false},
     {"data", "DIR", "with --index-only: the data directory", false},
     {0},
@@ -125,15 +123,6 @@ static int run(struct cli_args *args) {
     int64_t count, index_only;
     if (!parse_options(args, &o, &count) || !cli_int(args, "index-only", 0, 1, 100000000, &index_only)) return EX_USAGE;
     if (index_only) return fill_index(args, (uint64_t)index_only, o.seed);
-    if (cli_text(args, "index-only", NULL)) {
-        int64_t studies;
-        if (!cli_int(args, "index-only", 0, 1, 1000000000, &studies)) return EX_USAGE;
-        if (!cli_text(args, "data", NULL)) {
-            fprintf(stderr, "gantry synth: --index-only needs --data DIR, best an empty one\n");
-            return EX_USAGE;
-        }
-        return cmd_synth_index(args, cli_text(args, "data", NULL), (uint64_t)studies, o.seed);
-    }
     bool ok = cli_flag(args, "demo") ? make_demo(args, o, &e) : make_kinds(args, &o, count, &e);
     return ok ? 0 : cli_fail(args, &e);
 }
