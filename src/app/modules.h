@@ -1,4 +1,4 @@
-// The modules of a server, started in order and stopped in reverse.
+// The modules of a server, started in order and stopped together.
 #ifndef GANTRY_APP_MODULES_H
 #define GANTRY_APP_MODULES_H
 
@@ -8,6 +8,8 @@
 struct archive;
 struct serve_dicom;
 
+enum { MODULES_MAX = 16 };
+
 // What the modules of one server share.
 struct server {
     const struct settings *settings;
@@ -15,7 +17,7 @@ struct server {
     uint16_t dicom_port, http_port; // the real ones, once started
     struct serve_dicom *dicom;      // while it runs: its counts are shown over HTTP
     char token[65];                 // made by this start, to be shown once; else empty
-    void *state[16];                // of each module, by its place in the table
+    void *state[MODULES_MAX];       // of each module, by its place in the table
 };
 
 struct module {

@@ -1,6 +1,7 @@
 // The DICOM side of a server.
 #include "app/serve_dicom.h"
 
+#include <pthread.h>
 #include <stdlib.h>
 
 #include "dimse/scp.h"
@@ -26,6 +27,15 @@ static void configure(const struct settings *s, struct serve_dicom *d) {
                                       .per_peer_max = s->per_peer_max};
 }
 
+// The counts are read over HTTP while this module may be stopping.
+static pthread_mutex_t counts_lock = PTHREAD_MUTEX_INITIALIZER;
+
+static void show_counts_of(struct server *s, struct serve_dicom *d) {
+    pthread_mutex_lock(&counts_lock);
+    s->dicom = d;
+    pthread_mutex_unlock(&counts_lock);
+}
+
 bool serve_dicom_start(struct server *s, void **state, struct err *e) {
     struct serve_dicom *d = calloc(1, sizeof *d);
     if (!d) return err_nomem(e, "dicom");
@@ -35,23 +45,24 @@ bool serve_dicom_start(struct server *s, void **state, struct err *e) {
         return false;
     }
     s->dicom_port = dicom_port(d->module);
-    s->dicom = d;
+    show_counts_of(s, d);
     *state = d;
     return true;
 }
 
 void serve_dicom_stop(struct server *s, void *state) {
     struct serve_dicom *d = state;
+    show_counts_of(s, NULL);
     dicom_stop(d->module);
-    s->dicom = NULL;
     free(d);
 }
 
 void serve_dicom_metrics(void *context, struct buf *to) {
     const struct server *s = context;
-    struct scp_figures f;
-    if (!s->dicom) return;
-    dicom_figures(s->dicom->module, &f);
+    struct scp_figures f = {0};
+    pthread_mutex_lock(&counts_lock);
+    if (s->dicom) dicom_figures(s->dicom->module, &f);
+    pthread_mutex_unlock(&counts_lock);
     buf_addf(to, "# HELP gantry_associations Open DICOM associations.\n# TYPE gantry_associations gauge\ngantry_associations %u\n", f.active);
     buf_addf(to,
              "# HELP gantry_associations_total DICOM associations since start, by outcome.\n# TYPE gantry_associations_total counter\n"

@@ -127,6 +127,8 @@ def store_refusals(server, f):
         check(f"a store as {kind!r} is {expected}", status == expected, (status, answer))
         problem = json.loads(answer)
         check("a refusal is a problem that says why", headers["Content-Type"] == "application/problem+json" and problem["status"] == expected and problem["detail"], answer)
+    status, _, _ = server.http("POST", ROOT + "/studies", body=gzip.compress(body), headers={"Content-Type": "multipart/related; boundary=xYz", "Content-Encoding": "gzip"})
+    check("a compressed body is 415", status == 415, status)
     fresh, data = make(generate_uid(), generate_uid(), 1, patient_id="P8")
     status, _, answer = server.http("POST", ROOT + "/studies", body=multipart([data])[:-40], headers={"Content-Type": "multipart/related; boundary=xYz"})
     check("a body that is cut short is 400", status == 400, (status, answer))

@@ -139,7 +139,9 @@ static bool on_end(void *context, struct err *e) {
 
 static bool boundary_of(struct http_request *rq, struct str *out, struct err *e) {
     struct http_media m;
-    struct str type = http_header(rq, "Content-Type");
+    struct str type = http_header(rq, "Content-Type"), coding = http_header(rq, "Content-Encoding");
+    if (coding.n && !str_eq_nocase(coding, STR_LIT("identity")))
+        return err_set(e, ERR_UNSUPPORTED, "dicomweb", "a body in Content-Encoding %.*s is not taken", STR_FMT(str_sub(coding, 0, 40)));
     if (!type.n) return err_set(e, ERR_UNSUPPORTED, "dicomweb", "send multipart/related; type=\"application/dicom\"; boundary=...");
     if (!http_media_parse(rq->arena, type, &m, e)) return false;
     struct str inner = http_media_param(&m, "type");
