@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+enum { FIRST_BYTES = 256 };
+
 void buf_init(struct buf *b, size_t ceiling) {
     *b = (struct buf){.ceiling = ceiling};
 }
@@ -28,7 +30,7 @@ char *buf_reserve(struct buf *b, size_t n) {
     if (b->failed) return NULL;
     if (n <= b->cap - b->n) return b->p ? b->p + b->n : NULL;
     if (n > b->ceiling - b->n) return fail(b, ERR_TOO_LARGE);
-    size_t cap = b->cap ? b->cap : 256;
+    size_t cap = b->cap ? b->cap : b->ceiling < FIRST_BYTES ? b->ceiling : FIRST_BYTES;
     while (cap - b->n < n) cap = cap > b->ceiling / 2 ? b->ceiling : cap * 2;
     char *p = realloc(b->p, cap);
     if (!p) return fail(b, ERR_NOMEM);

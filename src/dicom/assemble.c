@@ -48,8 +48,9 @@ static struct str creator_text(const struct dcm_element *el) {
 
 // The creator of a block among the elements read so far. An unsorted data set is searched only a little, so that hostile ones cost nothing.
 static struct str find_creator(const struct dcm_assembler *a, const struct dcm_level *l, uint32_t tag) {
-    const struct dcm_element *from = a->elements + l->first;
     uint32_t n = a->count - l->first;
+    if (n == 0) return (struct str){NULL, 0};
+    const struct dcm_element *from = a->elements + l->first;
     if (l->unsorted) {
         for (uint32_t i = n; i > 0 && n - i < LOOK_BACK; i--) {
             if (from[i - 1].tag == tag) return creator_text(&from[i - 1]);
@@ -135,8 +136,8 @@ static void resolve_us_or_ss(const struct dcm_assembler *a, struct dcm_element *
 
 static bool close_level(struct dcm_assembler *a, struct err *e) {
     struct dcm_level *l = level(a);
-    struct dcm_element *from = a->elements + l->first;
     uint32_t n = a->count - l->first;
+    struct dcm_element *from = n ? a->elements + l->first : NULL; // of an empty data set there may be no array at all
     if (l->us_or_ss) resolve_us_or_ss(a, from, n);
     if (l->unsorted) n = sort_elements(from, n);
     struct dcm_dataset *ds = l->ds;

@@ -42,6 +42,22 @@ static void splitting_yields_every_part_even_empty_ones(void **state) {
     assert_int_equal(n, 4);
 }
 
+static void a_ceiling_below_the_first_allocation_holds(void **state) {
+    (void)state;
+    struct err e = {0};
+    for (size_t ceiling = 0; ceiling < 300; ceiling++) {
+        struct buf b;
+        buf_init(&b, ceiling);
+        for (size_t i = 0; i < ceiling; i++) buf_addc(&b, 'x');
+        assert_true(buf_ok(&b, &e) && b.n == ceiling && b.cap <= ceiling);
+        buf_addc(&b, 'x');
+        assert_false(buf_ok(&b, &e));
+        assert_int_equal(e.kind, ERR_TOO_LARGE);
+        assert_int_equal(b.n, ceiling);
+        buf_deinit(&b);
+    }
+}
+
 static void a_buffer_stops_at_its_ceiling_and_remembers(void **state) {
     (void)state;
     struct buf b;
@@ -102,11 +118,9 @@ static void errors_chain_their_context_and_know_a_full_disk(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(numbers_are_parsed_whole_or_not_at_all),
-        cmocka_unit_test(splitting_yields_every_part_even_empty_ones),
-        cmocka_unit_test(a_buffer_stops_at_its_ceiling_and_remembers),
-        cmocka_unit_test(an_arena_refuses_more_than_its_ceiling),
-        cmocka_unit_test(an_arena_goes_back_to_a_mark),
+        cmocka_unit_test(numbers_are_parsed_whole_or_not_at_all),          cmocka_unit_test(splitting_yields_every_part_even_empty_ones),
+        cmocka_unit_test(a_ceiling_below_the_first_allocation_holds),      cmocka_unit_test(a_buffer_stops_at_its_ceiling_and_remembers),
+        cmocka_unit_test(an_arena_refuses_more_than_its_ceiling),          cmocka_unit_test(an_arena_goes_back_to_a_mark),
         cmocka_unit_test(errors_chain_their_context_and_know_a_full_disk),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

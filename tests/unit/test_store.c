@@ -428,7 +428,7 @@ static uint64_t volume_of(struct fixture *f, unsigned count, char path[128]) {
 }
 
 static void flip(const char *path, uint64_t at, unsigned bit) {
-    unsigned char byte;
+    unsigned char byte = 0;
     int fd = open(path, O_RDWR);
     assert_true(fd >= 0 && pread(fd, &byte, 1, (off_t)at) == 1);
     byte ^= (unsigned char)(1u << bit);
