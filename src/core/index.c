@@ -55,36 +55,44 @@ struct kept {
     struct vol_loc loc;
     uint64_t dataset_offset;
     int64_t state;
+    uint8_t digest[VOL_DIGEST_BYTES];
     bool same_digest, same_ts;
 };
 
+// In the sender's arena: the sender compares large objects itself, before the writer does.
 static bool same_bytes(struct index *ix, const struct index_put *p, const struct kept *k, bool *same, struct err *e) {
-    struct arena_mark m = arena_mark(&ix->scratch);
-    char *a = arena_alloc(&ix->scratch, COMPARE_BYTES, e), *b = a ? arena_alloc(&ix->scratch, COMPARE_BYTES, e) : NULL;
+    struct arena_mark m = arena_mark(p->arena);
+    char *a = arena_alloc(p->arena, COMPARE_BYTES, e), *b = a ? arena_alloc(p->arena, COMPARE_BYTES, e) : NULL;
     uint64_t length = p->length - p->facts.dataset_offset;
     bool ok = b;
-    *same = true;
+    *same = ok;
     for (uint64_t at = 0, n; ok && *same && at < length; at += n) {
         n = length - at < COMPARE_BYTES ? length - at : COMPARE_BYTES;
-        ok = p->source->read_at(p->source->ctx, p->facts.dataset_offset + at, a, n, e) && vol_read_at(ix->ar->volumes, k->loc, k->dataset_offset + at, b, n, e);
-        *same = ok && memcmp(a, b, n) == 0;
+        ok = p->source->read_at(p->source->ctx, p->facts.dataset_offset + at, a, n, e);
+        // What cannot be read back is no reason to refuse another copy.
+        *same = ok && vol_read_at(ix->ar->volumes, k->loc, k->dataset_offset + at, b, n, NULL) && memcmp(a, b, n) == 0;
     }
-    arena_rewind(&ix->scratch, m);
+    arena_rewind(p->arena, m);
     return ok;
 }
 
 // The same data set in the same transfer syntax is the same object, whatever its meta header says of who sent it.
-static bool is_same(struct index *ix, const struct index_put *p, const struct kept *k, bool *same, struct err *e) {
+static bool is_same(struct index *ix, struct index_put *p, const struct kept *k, bool *same, struct err *e) {
     *same = k->same_digest;
     if (*same || !k->same_ts || k->state != 0) return true;
     if (k->loc.length - k->dataset_offset != p->length - p->facts.dataset_offset) return true;
-    return same_bytes(ix, p, k, same, e);
+    if (!same_bytes(ix, p, k, same, e)) return false;
+    p->has_twin = *same;
+    if (*same) memcpy(p->twin, k->digest, VOL_DIGEST_BYTES);
+    return true;
 }
 
 static void take_kept(struct db_stmt *s, const struct vol_entry *en, const struct index_put *p, struct kept *k) {
     *k = (struct kept){
         .loc = {(uint32_t)db_int(s, 0), (uint64_t)db_int(s, 1), (uint64_t)db_int(s, 2)}, .dataset_offset = (uint64_t)db_int(s, 3), .state = db_int(s, 6)};
-    k->same_digest = str_eq(db_blob(s, 4), (struct str){(const char *)en->digest, VOL_DIGEST_BYTES});
+    struct str digest = db_blob(s, 4);
+    if (digest.n == VOL_DIGEST_BYTES) memcpy(k->digest, digest.p, VOL_DIGEST_BYTES);
+    k->same_digest = memcmp(k->digest, en->digest, VOL_DIGEST_BYTES) == 0 || (p->has_twin && memcmp(k->digest, p->twin, VOL_DIGEST_BYTES) == 0);
     k->same_ts = str_eq(db_text(s, 5), p->facts.ts_uid);
 }
 
@@ -99,7 +107,7 @@ static bool find_served(struct db *d, const struct vol_entry *en, const struct i
     return step != DB_FAIL;
 }
 
-static bool find_conflict(struct index *ix, struct db *d, const struct vol_entry *en, const struct index_put *p, bool *found, struct err *e) {
+static bool find_conflict(struct index *ix, struct db *d, const struct vol_entry *en, struct index_put *p, bool *found, struct err *e) {
     struct db_stmt *s = db_prepare(d,
                                    "SELECT volume, offset, length, dataset_offset, digest, ts_uid, 0 FROM conflicts WHERE sop_instance_uid = ?1 AND "
                                    "kind = 'bytes'",
@@ -120,7 +128,7 @@ static bool find_conflict(struct index *ix, struct db *d, const struct vol_entry
     return ok;
 }
 
-bool index_compare(struct index *ix, struct db *d, const struct vol_entry *en, const struct index_put *p, enum index_kept *out, struct err *e) {
+bool index_compare(struct index *ix, struct db *d, const struct vol_entry *en, struct index_put *p, enum index_kept *out, struct err *e) {
     struct kept k = {0};
     bool found, same = false;
     *out = INDEX_NEW;

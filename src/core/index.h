@@ -31,6 +31,8 @@ struct index_put {
     struct str tombstone; // its JSON
     struct vol_loc from;  // INDEX_MOVE
     bool damaged;         // replay: the bytes do not match their digest
+    bool has_twin;        // found equal to the kept object of this digest
+    uint8_t twin[VOL_DIGEST_BYTES];
     // result
     bool patient_conflict; // stored and served, but its study is also under another patient
     bool known_conflict;   // VOL_KNOWN because this conflicting copy is kept already
@@ -108,8 +110,8 @@ enum index_kept {
     INDEX_SAME_CONFLICT, // the same as a conflicting copy
     INDEX_OTHER,         // other bytes
 };
-// What an object is to those that d sees.
-bool index_compare(struct index *ix, struct db *d, const struct vol_entry *en, const struct index_put *p, enum index_kept *out, struct err *e);
+// What an object is to those that d sees. Any thread that owns p: what was found equal byte for byte is remembered in p and not compared again.
+bool index_compare(struct index *ix, struct db *d, const struct vol_entry *en, struct index_put *p, enum index_kept *out, struct err *e);
 bool index_set_position(struct db *w, uint32_t volume, uint64_t end, struct err *e);
 // After a rollback: nothing remembered counts.
 void index_forget(struct index *ix);

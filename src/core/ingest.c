@@ -278,10 +278,20 @@ static void conclude(struct ingest *in, const struct vol_put *put, const struct 
         in->ar->stored++;
 }
 
+// A large object is compared with what is kept under its UID here, where it keeps nobody waiting, not on the writer's thread.
+static bool compare_large(struct ingest *in, const struct vol_entry *en, struct index_put *p, struct err *e) {
+    enum index_kept kept;
+    if (!in->spool) return true;
+    struct db *d = db_reader(in->ar->db, e);
+    bool ok = d && index_compare(in->ar->index, d, en, p, &kept, e);
+    db_return(in->ar->db, d);
+    return ok;
+}
+
 static bool store(struct ingest *in, struct index_put *p, struct ingest_result *out, struct err *e) {
     const struct facts *f = &p->facts;
     struct vol_put put = {.entry = {.kind = VOL_OBJECT, .study = f->study_uid, .series = f->series_uid, .sop = f->sop_uid, .ts = f->ts_uid}, .user = p};
-    if (!digest_final(&in->digest, put.entry.digest, e) || !append(in, &put, e)) return false;
+    if (!digest_final(&in->digest, put.entry.digest, e) || !compare_large(in, &put.entry, p, e) || !append(in, &put, e)) return false;
     conclude(in, &put, p, out);
     return true;
 }

@@ -12,7 +12,7 @@
 
 #include "base/clock.h"
 #include "core_fixture.h"
-#include "dicom/charset.h"
+#include "text/gzip.h"
 
 static void an_object_comes_back_as_it_was_sent(void **state) {
     struct fixture *f = *state;
@@ -159,6 +159,53 @@ static void a_large_object_goes_through_a_staging_file(void **state) {
     assert_true(str_eq(fetch(f, "1.2.3.4.1", &count), sent));
     store_sample(f, &(struct sample){.pixel_bytes = 9 << 20, .fill = 7}, INGEST_KNOWN);
     store_sample(f, &(struct sample){.pixel_bytes = 9 << 20, .fill = 8}, INGEST_CONFLICT);
+    // the same data set behind another meta header
+    struct err e = {0};
+    struct ingest_result r;
+    struct ingest_hint hint = {STR_LIT("1.2.840.10008.5.1.4.1.1.2"), STR_LIT("1.2.3.4.1"), STR_LIT("1.2.840.10008.1.2.1")};
+    struct ingest *in = ingest_begin(f->ar, &TESTER, &hint, &e);
+    assert_true(ingest_write(in, sent.p + f->dataset_offset, sent.n - f->dataset_offset, &e));
+    assert_true(ingest_commit(in, &r, &e));
+    assert_int_equal(r.outcome, INGEST_KNOWN);
+}
+
+static struct str metadata(struct fixture *f, bool want_gzip) {
+    struct err e = {0};
+    struct buf b;
+    struct str out;
+    bool gzip;
+    buf_init(&b, 16 << 20);
+    if (!retrieve_series_metadata(f->ar, STR_LIT("1.2.3"), STR_LIT("1.2.3.4"), want_gzip, &b, &gzip, &e)) fail_msg("%s", e.message);
+    assert_int_equal(gzip, want_gzip);
+    if (gzip) {
+        struct buf plain;
+        buf_init(&plain, 16 << 20);
+        assert_true(gzip_unpack(buf_str(&b), &plain, &e));
+        buf_deinit(&b);
+        b = plain;
+    }
+    assert_true(arena_dup(&f->arena, buf_str(&b), &out, &e));
+    buf_deinit(&b);
+    return out;
+}
+
+static void series_metadata_is_made_once_and_again_when_the_series_changes(void **state) {
+    struct fixture *f = *state;
+    struct err e = {0};
+    uint64_t count;
+    for (int i = 1; i <= 3; i++) {
+        char sop[32];
+        snprintf(sop, sizeof sop, "1.2.3.4.%d", i);
+        store_sample(f, &(struct sample){.sop = sop, .number = i, .name = "\xb3\xc2^\xce\xb0", .charset = "ISO_IR 100"}, INGEST_STORED);
+        struct str first = metadata(f, false), prepared = metadata(f, true);
+        assert_true(str_eq(first, prepared));
+        assert_non_null(strstr(first.p, sop));
+        assert_non_null(strstr(first.p, "\xe9\x99\x88")); // the mislabelled name is repaired
+        assert_non_null(strstr(first.p, "/dicom-web/studies/1.2.3/series/1.2.3.4/instances/1.2.3.4.1/bulkdata/7FE00010"));
+        assert_int_equal(count_rows(f, "SELECT count(*) FROM series_metadata"), 1);
+    }
+    assert_true(archive_delete(f->ar, &TESTER, STR_LIT("1.2.3"), STR_LIT("1.2.3.4"), STR_LIT("1.2.3.4.2"), STR_LIT("x"), &count, &e));
+    assert_null(strstr(metadata(f, true).p, "1.2.3.4.2"));
 }
 
 static void counts_and_lists_of_a_study_are_kept_in_its_row(void **state) {
@@ -279,6 +326,7 @@ int main(void) {
         TEST(an_object_cut_short_is_not_served),
         TEST(an_aborted_object_leaves_nothing),
         TEST(a_large_object_goes_through_a_staging_file),
+        TEST(series_metadata_is_made_once_and_again_when_the_series_changes),
         TEST(counts_and_lists_of_a_study_are_kept_in_its_row),
         TEST(events_chain_and_wake_their_waiters),
         TEST(many_senders_at_once_are_counted_right),
