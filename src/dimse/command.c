@@ -151,7 +151,7 @@ struct dimse_command dimse_response(const struct dimse_command *rq, uint16_t sta
 
 void dimse_comment(struct dimse_command *c, const char *text) {
     size_t n = 0;
-    for (; text[n] && n < sizeof c->error_comment - 1; n++) {
+    for (; n < sizeof c->error_comment - 1 && text[n]; n++) {
         unsigned char ch = (unsigned char)text[n];
         c->error_comment[n] = ch < 0x20 || ch > 0x7E || ch == '\\' ? '?' : (char)ch;
     }

@@ -20,11 +20,11 @@ bool scu_target_parse(struct str text, struct scu_target *out, struct err *e) {
     int64_t number = DEFAULT_PORT;
     if (at == text.n || !pdu_ae_valid(aet))
         return err_set(e, ERR_USAGE, "dimse", "'%.*s' is not AET@HOST:PORT: an AE title of 1 to 16 characters comes before the @", STR_FMT(text));
-    if (where.n && where.p[0] == '[') { // [::1]:104
+    if (str_starts(where, STR_LIT("["))) { // [::1]:104
         size_t close = str_find(where, ']', 0);
         if (close == where.n) return err_set(e, ERR_USAGE, "dimse", "'%.*s': the address begins with [ and has no ]", STR_FMT(text));
         port = str_sub(where, close + 1, where.n);
-        if (port.n && port.p[0] == ':') port = str_sub(port, 1, port.n);
+        if (str_starts(port, STR_LIT(":"))) port = str_sub(port, 1, port.n);
         where = str_sub(where, 1, close - 1);
     } else {
         size_t colon = str_find(where, ':', 0);

@@ -39,7 +39,7 @@ bool send_propose_how(struct scu_proposal *p, const char *sop_class_uid, const c
     if (!(how & SEND_CONVERTED) || !send_convertible(ts_uid)) return true;
     for (unsigned i = 0; i < PLAIN_COUNT; i++)
         if (strcmp(PLAIN[i], own) != 0) others[n++] = PLAIN[i];
-    return propose_once(p, class, others, n, e);
+    return n == 0 || propose_once(p, class, others, n, e);
 }
 
 bool send_propose(struct scu_proposal *p, const char *sop_class_uid, const char *ts_uid, struct err *e) {

@@ -105,13 +105,12 @@ static uint16_t check(struct dicom_module *m, const struct job *j, const struct 
     uint16_t reason = 0;
     arena_init(&a, JOB_ARENA_BYTES);
     bool one = it->instance_uid.n && str_find(it->instance_uid, '\\', 0) == it->instance_uid.n;
-    if (one && !retrieve_list(m->archive, &who, &a, &query, &list, &e))
-        reason = REASON_PROCESSING;
-    else if (!one || list.count == 0)
+    bool listed = one && retrieve_list(m->archive, &who, &a, &query, &list, &e);
+    if (!one || (listed && list.count == 0))
         reason = REASON_NO_SUCH_INSTANCE;
-    else if (!str_eq(list.refs[0].sop_class_uid, it->class_uid))
+    else if (listed && !str_eq(list.refs[0].sop_class_uid, it->class_uid))
         reason = REASON_CLASS_CONFLICT;
-    else if (!retrieve_verify(m->archive, &list.refs[0], &e))
+    else if (!listed || !retrieve_verify(m->archive, &list.refs[0], &e))
         reason = REASON_PROCESSING;
     if (e.kind != ERR_NONE) log_err(&e, "storage commitment of %.*s", STR_FMT(it->instance_uid));
     arena_deinit(&a);

@@ -102,7 +102,7 @@ static bool send_round(const struct dicom_module *m, struct scp_request *rq, con
 
 static bool send_all(const struct dicom_module *m, struct scp_request *rq, const struct scu_target *target, struct arena *a, struct suboperations *s,
                      bool *alive, struct err *why, struct err *e) {
-    struct round first = {.how = SEND_AS_IT_LIES, .deferred = arena_zero(a, s->queued, sizeof *first.deferred, why)}, second = {.how = SEND_CONVERTED};
+    struct round first = {.how = SEND_AS_IT_LIES, .deferred = arena_zero(a, s->queued, sizeof(void *), why)}, second = {.how = SEND_CONVERTED};
     bool ok = first.deferred && send_round(m, rq, target, a, s, &first, alive, why, e);
     if (!ok) suboperations_refuse(s, why->message);
     if (first.deferred_count == 0 || !go_on(rq, *alive)) return ok;

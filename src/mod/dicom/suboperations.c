@@ -39,8 +39,8 @@ bool suboperations_plan(struct scp_request *rq, struct arena *a, struct subopera
         status = why.kind == ERR_BAD_INPUT ? DIMSE_MISMATCH : DIMSE_CANNOT_COUNT;
     }
     if (good) {
-        out->failures = arena_zero(a, out->list.count, sizeof *out->failures, &why);
-        out->queue = arena_zero(a, out->list.count, sizeof *out->queue, &why);
+        out->failures = arena_zero(a, out->list.count, sizeof(void *), &why);
+        out->queue = arena_zero(a, out->list.count, sizeof(void *), &why);
         good = out->failures && out->queue;
     }
     for (size_t i = 0; good && i < out->list.count; i++) out->queue[out->queued++] = &out->list.refs[i];
