@@ -58,6 +58,7 @@ static bool on_pending(void *ctx, const struct dimse_command *rsp, const struct 
     struct arena a;
     (void)rsp;
     if (!data) return true;
+    if (p->limit && p->count >= p->limit) return false; // answers that were under way when C-CANCEL was sent
     bool ok = true;
     arena_init(&a, PRINT_ARENA_BYTES);
     if (p->json) ok = print_json(&a, data, p->count == 0, e);
