@@ -71,9 +71,9 @@ def check_command(path, *command):
 
 
 def commands(files):
-    with ThreadPoolExecutor(2) as pool:
-        for path in files:
-            for command in (("dump",), ("json",), ("validate",), ("render", "--out", "/dev/null")):
+    with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(2) as pool:
+        for number, path in enumerate(files):
+            for command in (("dump",), ("json",), ("validate",), ("render", "--out", f"{folder}/{number}.png")):
                 pool.submit(check_command, path, *command)
 
 
