@@ -99,7 +99,7 @@ static int run(struct cli_args *args) {
     if (!cli_int(args, "limit", 0, 1, INT64_MAX, &limit)) return err_class_of(ERR_USAGE)->exit;
     p.limit = (uint64_t)limit;
     bool ok = dimse_cli_read(args, &c, &e) && find(args, &c, &p, &e);
-    if (p.json) printf("%s]\n", p.count ? "" : "[");
+    if (p.json && (ok || p.count)) printf("%s]\n", p.count ? "" : "[");
     if (!ok) return cli_fail(args, &e);
     if (!p.json) fprintf(stderr, "%llu found\n", (unsigned long long)p.count);
     return 0;

@@ -79,11 +79,11 @@ static const struct {
               {"series", "SERIES", DCM_SeriesInstanceUID},
               {"image", "IMAGE", DCM_SOPInstanceUID}};
 
-// --level, else the deepest level whose unique key has a value, else STUDY.
+// --level, else the deepest level of the model whose unique key has a value, else STUDY. In Study Root, Patient ID is a key of the study.
 static bool put_level(const struct cli_args *args, struct dcm_dataset *ds, struct err *e) {
     const char *name = cli_text(args, "level", NULL);
     unsigned level = 1;
-    for (unsigned i = 0; i < 4; i++)
+    for (unsigned i = strcmp(cli_text(args, "model", "study"), "study") == 0; i < 4; i++)
         if (!name && dcm_text(ds, LEVELS[i].unique_key).n) level = i;
     if (name)
         for (level = 0; level < 4 && !str_eq_nocase(str_of(name), str_of(LEVELS[level].name)); level++) {

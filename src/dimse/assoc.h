@@ -70,6 +70,7 @@ struct ul_choice {
     unsigned ts;    // index into the proposed transfer syntaxes
     bool scu, scp;  // granted of what the role selection item proposed
     struct str extended;
+    char extended_bytes[8]; // room for it, where it depends on what was proposed
     const void *service;
 };
 

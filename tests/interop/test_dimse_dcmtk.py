@@ -348,6 +348,13 @@ def our_commands_against_ourselves(server, files, folder):
     for key in ("PatientName=cw", "PatientName=wei chen", "PatientName=chenwei", "PatientName=陈伟"):
         found = json.loads(run(GANTRY, "find", to, "--fuzzy", "--key", key, "--json").stdout)
         assert study in {f["0020000D"]["Value"][0] for f in found}, f"fuzzy {key}"
+    for key in ("PatientName=cw", "PatientName=chenwei", "PatientName=Che"):
+        assert json.loads(run(GANTRY, "find", to, "--key", key, "--json").stdout) == [], f"{key} is fuzzy, which was not asked for"
+    patient = uid_of(files[0], "0010,0020")
+    found = json.loads(run(GANTRY, "find", to, "--key", f"PatientID={patient}", "--json").stdout)
+    assert study in {f["0020000D"]["Value"][0] for f in found}, "in Study Root a Patient ID asks for studies"
+    unheard = run(GANTRY, "find", f"QR@127.0.0.1:{gantry.free_port()}", "--json", check=False)
+    assert unheard.returncode == 69 and unheard.stdout == "", "no answer is not an empty answer"
     out = Path(folder) / "own"
     run(GANTRY, "get", to, "--key", f"StudyInstanceUID={study}", "--out", out)
     mine = sorted(data_set_of(f.read_bytes()) for f in files if uid_of(f, "0020,000d") == study)

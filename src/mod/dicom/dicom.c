@@ -23,7 +23,7 @@ static const struct offered {
     const struct scp_service *service;
     enum model model;
     const char *extended; // what of the service class application information is taken, byte by byte
-    uint8_t extended_n;
+    uint8_t extended_n;   // at most what struct ul_choice has room for
 } OFFERED[] = {
     {UID_VERIFICATION, &VERIFICATION, 0, "", 0},
     {"1.2.840.10008.5.1.4.1.2.1.1", &FIND, MODEL_PATIENT_ROOT, "\1\1\1\0\0", 5},
@@ -93,6 +93,13 @@ static void take(struct ul_choice *out, const struct scp_service *service, int t
 
 static const char *const PLAIN[] = {"1.2.840.10008.1.2.1", "1.2.840.10008.1.2", "1.2.840.10008.1.2.2"};
 
+// A behaviour is negotiated when it was asked for and is offered (PS3.4 C.5.1.1): who asks for relational queries alone gets no fuzzy matching.
+static void choose_extended(const struct offered *o, struct str asked, struct ul_choice *out) {
+    size_t n = asked.n < o->extended_n ? asked.n : o->extended_n;
+    for (size_t i = 0; i < n; i++) out->extended_bytes[i] = asked.p[i] == 1 ? o->extended[i] : 0;
+    out->extended = (struct str){out->extended_bytes, n};
+}
+
 static void choose_storage(const struct pdu_context *proposed, const struct pdu_role *role, struct str extended, struct ul_choice *out) {
     // What is to be received is taken as the sender likes it best. What is to be sent (C-GET) is best taken uncompressed: objects that lie so can be converted
     // between the three, and no peer proposes that context alone for a compressed one.
@@ -111,7 +118,7 @@ void dicom_choose(void *ctx, struct scp_session *s, const struct pdu_context *pr
     (void)s;
     if (o) {
         take(out, o->service, prefer(proposed, PLAIN, 3));
-        out->extended = (struct str){o->extended, extended.n < o->extended_n ? extended.n : o->extended_n};
+        choose_extended(o, extended, out);
     } else if (entry ? entry->storage : m->config->accept_unknown_storage && dcm_uid_valid(proposed->abstract_syntax, false)) {
         choose_storage(proposed, role, extended, out);
     }
