@@ -341,6 +341,20 @@ def liars(server):
         check(f"its {path} is {expected}", status in expected, (status, body[:200]))
 
 
+def study_of_two_patients(server):
+    """A Study Instance UID, and a Series Instance UID in it, that came under two patients: all is there, and once."""
+    study, series = generate_uid(), generate_uid()
+    made = [make(study, s, n, patient_id=p, SeriesNumber=n) for s, n, p in [(series, 1, "TWIN1"), (generate_uid(), 2, "TWIN1"), (series, 3, "TWIN2"), (generate_uid(), 4, "TWIN2")]]
+    store(server, [data for _, data in made])
+    for path in [f"/studies/{study}/metadata", f"/studies/{study}/instances"]:
+        uids = sorted(first(o, "00080018") for o in server.get_json(ROOT + path))
+        check(f"{path} names every instance once", uids == sorted(ds.SOPInstanceUID for ds, _ in made), uids)
+    uids = sorted(first(o, "00080018") for o in server.get_json(f"{ROOT}/studies/{study}/series/{series}/metadata"))
+    check("so does the shared series", uids == sorted(made[i][0].SOPInstanceUID for i in (0, 2)), uids)
+    found = server.get_json(f"{ROOT}/instances?StudyInstanceUID={study}&PatientID=TWIN2")
+    check("each is found under its own patient", sorted(first(o, "00080018") for o in found) == sorted(made[i][0].SOPInstanceUID for i in (2, 3)), found)
+
+
 def doors(server, f):
     status, headers, body = server.http("GET", "/healthz")
     check("it is healthy", status == 200 and json.loads(body)["ok"] is True, body)
@@ -477,6 +491,7 @@ def main():
             part(server, f)
         smuggling(server)
         liars(server)
+        study_of_two_patients(server)
         deleting(server, f)
     for part in (ending, credentials, configuration):
         with tempfile.TemporaryDirectory() as folder:

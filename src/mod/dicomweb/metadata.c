@@ -1,4 +1,6 @@
 // Metadata of instances as DICOM JSON (PS3.18 10.4.1.1.2): series as they were prepared, joined for a study, one by one for an instance.
+#include <stdlib.h>
+
 #include "base/limits.h"
 #include "core/retrieve.h"
 #include "dicom/json.h"
@@ -20,17 +22,48 @@ static bool reply(struct http_request *rq, struct http_response *rs, const char 
     return true;
 }
 
-// The series of a list that is ordered by series, each once.
-static bool add_series(const struct dw_target *t, const struct instance_list *list, struct buf *to, struct err *e) {
-    struct str last = {0};
+// One series of a list: the place of its first object.
+struct place {
+    struct str uid;
+    size_t at;
+};
+
+static int by_uid(const void *x, const void *y) {
+    const struct place *a = x, *b = y;
+    int c = str_cmp(a->uid, b->uid);
+    return c ? c : (a->at > b->at) - (a->at < b->at);
+}
+
+static int by_place(const void *x, const void *y) {
+    const struct place *a = x, *b = y;
+    return (a->at > b->at) - (a->at < b->at);
+}
+
+// The series in the list's order, each once: a study under several patients names one again for each of them.
+static struct place *series_of(struct arena *a, const struct instance_list *list, size_t *count, struct err *e) {
+    struct place *all = arena_alloc(a, (list->count + 1) * sizeof *all, e);
+    size_t n = 0, kept = 0;
+    if (!all) return NULL;
+    for (size_t i = 0; i < list->count; i++)
+        if (n == 0 || !str_eq(list->refs[i].series_uid, all[n - 1].uid)) all[n++] = (struct place){list->refs[i].series_uid, i};
+    qsort(all, n, sizeof *all, by_uid);
+    for (size_t i = 0; i < n; i++)
+        if (kept == 0 || !str_eq(all[i].uid, all[kept - 1].uid)) all[kept++] = all[i];
+    qsort(all, kept, sizeof *all, by_place);
+    *count = kept;
+    return all;
+}
+
+static bool add_series(const struct dw_target *t, struct arena *a, const struct instance_list *list, struct buf *to, struct err *e) {
+    size_t n = 0;
+    const struct place *series = series_of(a, list, &n, e);
+    if (!series) return false;
     buf_addc(to, '[');
-    for (size_t i = 0; i < list->count; i++) {
+    for (size_t i = 0; i < n; i++) {
         struct buf one;
         bool gzip;
-        if (str_eq(list->refs[i].series_uid, last)) continue;
-        last = list->refs[i].series_uid;
         buf_init(&one, METADATA_BYTES_MAX);
-        bool ok = retrieve_series_metadata(t->archive, t->study, last, false, &one, &gzip, e);
+        bool ok = retrieve_series_metadata(t->archive, t->study, series[i].uid, false, &one, &gzip, e);
         struct str objects = str_trim(buf_str(&one));
         if (ok && objects.n > 2) {
             if (to->n > 1) buf_addc(to, ',');
@@ -68,7 +101,7 @@ bool dw_metadata(struct http_request *rq, struct http_response *rs, struct err *
     else if (t.series.p)
         ok = retrieve_series_metadata(t.archive, t.study, t.series, http_takes_gzip(rq), &b, &gzip, e);
     else
-        ok = dw_list(&t, rq->arena, &list, e) && add_series(&t, &list, &b, e);
+        ok = dw_list(&t, rq->arena, &list, e) && add_series(&t, rq->arena, &list, &b, e);
     ok = ok && reply(rq, rs, type, &b, gzip, e);
     buf_deinit(&b);
     return ok;
