@@ -164,15 +164,16 @@ static void be_known(struct vol_put *put, struct index_put *p, bool conflict) {
                  STR_FMT(p->facts.sop_uid));
 }
 
-static bool classify_object(struct index *ix, struct vol_put *put, struct vol_put *const *earlier, size_t n, struct err *e) {
+static bool classify_object(struct index *ix, struct db *d, struct vol_put *put, struct vol_put *const *earlier, size_t n, struct err *e) {
     struct index_put *p = put->user;
     const struct vol_put *taken, *twin;
     put->outcome = VOL_STORED;
     find_earlier(put, earlier, n, &taken, &twin);
     if (twin) return be_known(put, p, twin->outcome == VOL_STORED_CONFLICT), true;
     enum index_kept kept = INDEX_NEW;
-    if (!index_compare(ix, ix->reader, &put->entry, p, &kept, e)) return false;
+    if (!index_compare(ix, d, &put->entry, p, &kept, e)) return false;
     if (kept == INDEX_SAME || kept == INDEX_SAME_CONFLICT) return be_known(put, p, kept == INDEX_SAME_CONFLICT), true;
+    p->heals = kept == INDEX_SAME_DAMAGED;
     if (!taken && kept != INDEX_OTHER) return true;
     put->outcome = VOL_STORED_CONFLICT;
     put->entry.kind = VOL_CONFLICT;
@@ -181,12 +182,11 @@ static bool classify_object(struct index *ix, struct vol_put *put, struct vol_pu
     return true;
 }
 
-static bool classify_quarantine(struct index *ix, struct vol_put *put, struct vol_put *const *earlier, size_t n, struct err *e) {
+static bool classify_quarantine(struct db *d, struct vol_put *put, struct vol_put *const *earlier, size_t n, struct err *e) {
     int64_t one;
     bool found = false;
     for (size_t i = 0; i < n; i++) found |= earlier[i]->entry.kind == VOL_QUARANTINE && same_put(earlier[i], put);
-    if (!found &&
-        !sql_one(ix->reader, "SELECT 1 FROM quarantine WHERE digest = ?1", SQL_VALUES(SQL_B(put->entry.digest, VOL_DIGEST_BYTES)), &one, 1, &found, e))
+    if (!found && !sql_one(d, "SELECT 1 FROM quarantine WHERE digest = ?1", SQL_VALUES(SQL_B(put->entry.digest, VOL_DIGEST_BYTES)), &one, 1, &found, e))
         return false;
     put->outcome = found ? VOL_KNOWN : VOL_STORED_QUARANTINE;
     return true;
@@ -209,8 +209,13 @@ static bool classify(void *ctx, struct vol_put *put, struct vol_put *const *earl
     if (n == 0 && !close_gap(ix, e)) return false;
     put->outcome = VOL_STORED;
     if (p->what == INDEX_MOVE) return true;
-    if (put->entry.kind == VOL_OBJECT || put->entry.kind == VOL_CONFLICT) return classify_object(ix, put, earlier, n, e);
-    return put->entry.kind != VOL_QUARANTINE || classify_quarantine(ix, put, earlier, n, e);
+    if (put->entry.kind > VOL_QUARANTINE) return true;
+    // On the writer's connection: its cache holds what it has just written, while a reader's is void after each commit.
+    struct db *d = db_writer(ix->ar->db, e);
+    if (!d) return false;
+    bool ok = put->entry.kind == VOL_QUARANTINE ? classify_quarantine(d, put, earlier, n, e) : classify_object(ix, d, put, earlier, n, e);
+    db_return(ix->ar->db, d);
+    return ok;
 }
 
 // ---- commit ----
@@ -319,14 +324,12 @@ bool index_open(struct archive *ar, struct err *e) {
     arena_init(&ix->scratch, SCRATCH_BYTES_MAX);
     bases_init(&ix->bases);
     ar->index = ix;
-    ix->reader = db_reader(ar->db, e);
-    return ix->reader;
+    return true;
 }
 
 void index_close(struct archive *ar) {
     struct index *ix = ar->index;
     if (!ix) return;
-    db_return(ar->db, ix->reader);
     bases_deinit(&ix->bases);
     arena_deinit(&ix->scratch);
     free(ix);

@@ -33,6 +33,7 @@ struct index_put {
     bool damaged;         // replay: the bytes do not match their digest
     bool has_twin;        // found equal to the kept object of this digest
     uint8_t twin[VOL_DIGEST_BYTES];
+    bool heals; // the row that is there stands for damaged bytes
     // result
     bool patient_conflict; // stored and served, but its study is also under another patient
     bool known_conflict;   // VOL_KNOWN because this conflicting copy is kept already
@@ -76,7 +77,6 @@ extern const char *const FIGURE_NAMES[FIGURE_COUNT];
 
 struct index {
     struct archive *ar;
-    struct db *reader; // of the writer's thread
     struct bases bases;
     struct place places[PLACES_MAX];
     unsigned dirty[PLACES_MAX], dirty_count;

@@ -61,6 +61,7 @@ static bool is_there(struct db *w, struct vol_loc loc, bool *there, struct err *
 static bool add_object(struct replay *r, const struct vol_entry *en, struct index_put *p, struct err *e) {
     enum index_kept kept;
     if (!index_compare(r->ix, r->w, en, p, &kept, e)) return false;
+    p->heals = kept == INDEX_SAME_DAMAGED;
     bool duplicate = kept == INDEX_SAME || kept == INDEX_SAME_CONFLICT || (kept == INDEX_SAME_DAMAGED && p->damaged);
     if (duplicate) return rows_dead(r->w, en->loc, p->facts.sop_uid, "duplicate", e);
     if (en->kind == VOL_CONFLICT || kept == INDEX_OTHER) return rows_conflict(r->ix, r->w, en, p, e);

@@ -130,9 +130,9 @@ static bool heal(struct index *ix, struct db *w, const struct vol_entry *en, con
 }
 
 bool rows_object(struct index *ix, struct db *w, const struct vol_entry *en, struct index_put *p, struct err *e) {
-    bool healed;
+    bool healed = false;
     int64_t base;
-    if (!heal(ix, w, en, p, &healed, e)) return false;
+    if (p->heals && !heal(ix, w, en, p, &healed, e)) return false;
     if (healed) return true;
     struct place *at = places_get(ix, w, en, p, e);
     if (!at || !settle_header(at, p, &base, e) || !make_base(ix, w, at, p, e) || !insert_instance(w, en, p, at, base, e)) return false;
