@@ -7,6 +7,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "db/checkpoint.h"
 #include "db/db.h"
 #include "db/migrate.h"
 
@@ -16,8 +17,7 @@ enum {
     READER_WAIT_S = 30,       // for a free connection
     BUSY_MS = 10 * 1000,      // another process holds the file
     MMAP_BYTES = 64 << 20,    // file-backed, not anonymous
-    CHECKPOINT_PAGES = 4000,  // of the write-ahead log
-    WAL_KEEP_BYTES = 32 << 20 // what the log's file shrinks to after a burst
+    WAL_KEEP_BYTES = 32 << 20 // what the write-ahead log's file shrinks to after a burst
 };
 
 struct db_stmt {
@@ -42,6 +42,7 @@ struct db_pool {
     unsigned cache_kib;
     pthread_mutex_t write_lock;
     struct db *writer;
+    struct checkpoint *checkpoint;
     pthread_mutex_t lock; // guards what follows
     pthread_cond_t returned;
     struct db *readers[READERS_MAX];
@@ -94,9 +95,9 @@ static bool configure(struct db *d, unsigned cache_kib, struct err *e) {
     sqlite3_busy_timeout(d->h, BUSY_MS);
     sqlite3_extended_result_codes(d->h, 1);
     snprintf(sql, sizeof sql,
-             "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA cache_size=-%u; PRAGMA mmap_size=%d; PRAGMA wal_autocheckpoint=%d; "
+             "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA cache_size=-%u; PRAGMA mmap_size=%d; PRAGMA wal_autocheckpoint=0; "
              "PRAGMA journal_size_limit=%d; PRAGMA trusted_schema=OFF",
-             cache_kib, MMAP_BYTES, CHECKPOINT_PAGES, WAL_KEEP_BYTES);
+             cache_kib, MMAP_BYTES, WAL_KEEP_BYTES);
     return db_exec(d, sql, e) && (d->writer || db_exec(d, "PRAGMA query_only=ON", e));
 }
 
@@ -110,6 +111,12 @@ static struct db *open_connection(const char *path, unsigned cache_kib, bool wri
     err_wrap(e, "index %s", path);
     close_connection(d);
     return NULL;
+}
+
+static int on_commit(void *ctx, sqlite3 *h, const char *name, int pages) {
+    (void)h, (void)name;
+    checkpoint_note(ctx, pages);
+    return SQLITE_OK;
 }
 
 bool db_pool_open(const struct db_options *o, struct db_pool **out, struct err *e) {
@@ -129,16 +136,18 @@ bool db_pool_open(const struct db_options *o, struct db_pool **out, struct err *
         p->writer = open_connection(p->path, p->cache_kib * 2, true, e);
     else
         err_nomem(e, "db");
-    if (!p->writer || !db_migrate(p->writer, e)) {
+    if (!p->writer || !db_migrate(p->writer, e) || !checkpoint_start(p, &p->checkpoint, e)) {
         db_pool_close(p);
         return false;
     }
+    sqlite3_wal_hook(p->writer->h, on_commit, p->checkpoint);
     *out = p;
     return true;
 }
 
 void db_pool_close(struct db_pool *p) {
     if (!p) return;
+    checkpoint_stop(p->checkpoint);
     for (unsigned i = 0; i < p->reader_count; i++) close_connection(p->readers[i]);
     close_connection(p->writer);
     pthread_mutex_destroy(&p->write_lock);

@@ -7,6 +7,7 @@
 #include <cmocka.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "db/db.h"
@@ -148,6 +149,40 @@ static void absent_and_empty_text_differ_and_errors_have_their_kind(void **state
     db_pool_close(p);
 }
 
+static int64_t size_of(const char *name) {
+    char path[128];
+    struct stat st;
+    snprintf(path, sizeof path, "%s/%s", dir, name);
+    return stat(path, &st) == 0 ? st.st_size : -1;
+}
+
+static void write_megabytes(struct db_pool *p, int n) {
+    struct err e = {0};
+    for (int i = 0; i < n; i++) {
+        struct db *w = db_writer(p, &e);
+        assert_true(db_begin(w, &e) && db_exec(w, "INSERT INTO header_bases (data) VALUES (randomblob(1000000))", &e) && db_commit(w, &e));
+        db_return(p, w);
+    }
+}
+
+static void the_log_is_copied_beside_the_commits_and_begins_anew(void **state) {
+    (void)state;
+    struct db_pool *p = open_pool();
+    write_megabytes(p, 18);
+    assert_true(size_of("index.db-wal") > 17000000);
+    for (int i = 0; i < 3000 && size_of("index.db") < 16000000; i++) usleep(10000);
+    assert_true(size_of("index.db") >= 16000000);
+    bool began_anew = false;
+    for (int i = 0; i < 100 && !began_anew; i++) {
+        int64_t before = size_of("index.db-wal");
+        usleep(10000);
+        write_megabytes(p, 1);
+        began_anew = size_of("index.db-wal") == before;
+    }
+    assert_true(began_anew);
+    db_pool_close(p);
+}
+
 int main(void) {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, make_dir, remove_dir)
     const struct CMUnitTest tests[] = {
@@ -157,6 +192,7 @@ int main(void) {
         TEST(a_connection_returned_in_a_transaction_is_rolled_back),
         TEST(the_same_text_nests_and_many_texts_are_evicted),
         TEST(absent_and_empty_text_differ_and_errors_have_their_kind),
+        TEST(the_log_is_copied_beside_the_commits_and_begins_anew),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
