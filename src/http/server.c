@@ -196,12 +196,6 @@ static enum MHD_Result answer_error(struct exchange *x, const struct err *e) {
 
 // ---- deciding on a request by its header ----
 
-static bool is_loopback_host(struct str host) {
-    if (str_starts(host, STR_LIT("["))) return str_starts(host, STR_LIT("[::1]"));
-    struct str name = str_sub(host, 0, str_find(host, ':', 0));
-    return str_eq_nocase(name, STR_LIT("localhost")) || str_starts(name, STR_LIT("127."));
-}
-
 // A request that changes something and comes from a page must come from a page of ours.
 static bool origin_fits(const struct http_request *rq) {
     struct str origin = http_header(rq, "Origin");
@@ -251,7 +245,7 @@ static bool admit(struct exchange *x, struct err *e) {
     if (x->err.kind) return false; // the target could not be read
     if (s->stopping) return err_set(e, ERR_BUSY, "http", "the server is stopping");
     if (!framing_is_clear(x)) return err_set(e, ERR_BAD_INPUT, "http", "the length or host of the request is given twice");
-    if (s->loopback_host_only && !is_loopback_host(http_header(rq, "Host")))
+    if (s->loopback_host_only && !http_host_is_loopback(http_header(rq, "Host")))
         return err_set(e, ERR_FORBIDDEN, "http", "this server asks for no credentials and is meant for this machine only: use http://127.0.0.1:%u/", s->port);
     if (!origin_fits(rq)) return err_set(e, ERR_FORBIDDEN, "http", "a page of another site may not change anything here");
     return true;

@@ -1,6 +1,9 @@
 // Request targets.
 #include "http/uri.h"
 
+#include <arpa/inet.h>
+#include <netinet/in.h>
+
 static int hex_digit(char c) {
     if (c >= '0' && c <= '9') return c - '0';
     if (c >= 'a' && c <= 'f') return c - 'a' + 10;
@@ -89,4 +92,20 @@ bool uri_parse(struct arena *a, struct str raw, struct uri *out, struct err *e) 
     if (!parse_path(a, out, e)) return false;
     if (mark == raw.n) return true;
     return uri_parse_query(a, str_sub(raw, mark + 1, raw.n), &out->params, &out->param_count, e);
+}
+
+bool http_host_is_loopback(struct str host) {
+    bool bracketed = str_starts(host, STR_LIT("["));
+    size_t end = bracketed ? str_find(host, ']', 0) : str_find(host, ':', 0);
+    struct str name = str_sub(host, bracketed, end - bracketed), port = str_sub(host, end + bracketed, host.n);
+    char text[INET6_ADDRSTRLEN];
+    struct in_addr v4;
+    struct in6_addr v6;
+    if ((port.n && port.p[0] != ':') || (bracketed && end == host.n)) return false;
+    if (!bracketed && str_eq_nocase(name, STR_LIT("localhost"))) return true;
+    if (name.n == 0 || name.n >= sizeof text) return false;
+    memcpy(text, name.p, name.n);
+    text[name.n] = '\0';
+    if (bracketed) return inet_pton(AF_INET6, text, &v6) == 1 && IN6_IS_ADDR_LOOPBACK(&v6);
+    return inet_pton(AF_INET, text, &v4) == 1 && ntohl(v4.s_addr) >> 24 == IN_LOOPBACKNET;
 }

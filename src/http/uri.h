@@ -29,4 +29,8 @@ bool uri_parse(struct arena *a, struct str raw, struct uri *out, struct err *e);
 // "a=1&b=2" (query, or an application/x-www-form-urlencoded body).
 bool uri_parse_query(struct arena *a, struct str raw, struct uri_param **out, unsigned *n, struct err *e);
 
+// Whether a Host header ("localhost:8080", "127.0.0.1", "[::1]:80") names this machine and nothing else: a name such as 127.example.org may
+// lead anywhere.
+bool http_host_is_loopback(struct str host);
+
 #endif

@@ -55,6 +55,16 @@ static void targets_that_try_tricks_are_refused(void **state) {
     }
 }
 
+static void a_host_that_only_looks_like_this_machine_is_another(void **state) {
+    (void)state;
+    const char *const ours[] = {"localhost", "LOCALHOST:8080", "127.0.0.1", "127.1.2.3:80", "[::1]", "[::1]:8080"};
+    const char *const others[] = {
+        "",   "127.example.org", "127.0.0.1.example.org:8080", "127.", "localhost.example.org", "10.0.0.1", "[::1].example.org", "[fe80::1]:1", "::1", "[::1",
+        "[]", "[127.0.0.1]"};
+    for (size_t i = 0; i < sizeof ours / sizeof *ours; i++) assert_true(http_host_is_loopback(str_of(ours[i])));
+    for (size_t i = 0; i < sizeof others / sizeof *others; i++) assert_false(http_host_is_loopback(str_of(others[i])));
+}
+
 // ---- routes ----
 
 static bool never(struct http_request *rq, struct http_response *rs, struct err *e) {
@@ -299,6 +309,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_target_is_split_before_it_is_decoded),
         cmocka_unit_test(targets_that_try_tricks_are_refused),
+        cmocka_unit_test(a_host_that_only_looks_like_this_machine_is_another),
         cmocka_unit_test(a_path_finds_its_route_and_names_what_it_captures),
         cmocka_unit_test(a_known_path_with_another_method_tells_which_there_are),
         cmocka_unit_test(accept_prefers_weight_then_the_more_specific),
