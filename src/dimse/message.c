@@ -1,7 +1,6 @@
 // Fragments to messages and back.
 #include "dimse/message.h"
 
-#include <assert.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -184,7 +183,6 @@ bool dimse_data_skip(struct dimse *d, struct err *e) {
 
 enum dimse_got dimse_poll(struct dimse *d, uint16_t message_id, struct err *e) {
     if (d->held) return DIMSE_WOKEN;
-    assert(!d->data_left);
     while (ul_readable(&d->ul)) {
         enum dimse_got got = dimse_receive(d, clock_mono_ms() + d->ul.timers.pdu, false, &d->held_command, &d->held_context, e);
         if (got != DIMSE_MESSAGE) return got;

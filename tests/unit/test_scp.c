@@ -287,6 +287,36 @@ static void a_query_ends_within_a_second_of_its_cancel(void **state) {
     scp_stop(v.server);
 }
 
+static bool once(void *ctx, const struct dimse_command *rsp, const struct dcm_dataset *data, struct err *e) {
+    (void)rsp, (void)data, (void)e;
+    return ++*(unsigned *)ctx < 200000;
+}
+
+// PS3.7 9.3.2.3 gives C-CANCEL no data set, and an operation to cancel: a peer that declares one, for another operation, disturbs nothing.
+static void a_cancel_that_carries_data_for_another_operation_is_passed_over(void **state) {
+    static const char *const FIND[] = {STUDY_FIND, NULL};
+    struct provider v = {0};
+    struct dimse d;
+    struct err e = {0};
+    struct scu_result result;
+    uint16_t id;
+    unsigned seen = 0;
+    (void)state;
+    start(&v, (struct scp_config){0});
+    assert_true(open_to(&v, &d, "TEST", FIND, false, &e));
+    const struct ul_context *c = scu_context(&d, STUDY_FIND, &e);
+    struct dimse_command rq = dimse_request(DIMSE_C_FIND, 0, STUDY_FIND);
+    struct dimse_command stray = {.has = DIMSE_HAS_FIELD | DIMSE_HAS_RESPONDED_ID, .field = DIMSE_C_CANCEL, .responded_id = 77};
+    assert_true(scu_send(&d, c, &rq, NULL, &id, &e));
+    assert_true(dimse_stream_begin(&d, c->id, &stray, &e));
+    pause_ms(200); // the provider looks for a cancel meanwhile, and finds one whose data has not come
+    assert_true(dimse_stream_write(&d, "12345678", 8, &e) && dimse_stream_end(&d, &e));
+    assert_true(scu_run(&d, c, id, &(struct scu_events){.on_pending = once, .ctx = &seen}, &result, &e));
+    assert_int_equal(result.status, 0xFE00);
+    scu_close(&d);
+    scp_stop(v.server);
+}
+
 static bool take_object(void *ctx, struct dimse *d, const struct ul_context *c, const struct dimse_command *rq, uint16_t *status, struct err *e) {
     struct buf *b = ctx;
     bool over;
@@ -422,6 +452,7 @@ int main(void) {
         cmocka_unit_test(a_failed_write_is_answered_and_the_association_goes_on),
         cmocka_unit_test(an_object_cut_short_is_dropped),
         cmocka_unit_test(a_query_ends_within_a_second_of_its_cancel),
+        cmocka_unit_test(a_cancel_that_carries_data_for_another_operation_is_passed_over),
         cmocka_unit_test(an_asker_that_takes_the_scp_role_gets_the_object),
         cmocka_unit_test(too_many_associations_are_told_so),
         cmocka_unit_test(silent_and_slow_peers_are_let_go),
