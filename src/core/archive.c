@@ -36,7 +36,7 @@ static void on_alarm(void *ctx, const struct err *why) {
     struct archive *ar = ctx;
     pthread_mutex_lock(&ar->alarm_lock);
     ar->alarm = *why;
-    ar->alarmed = true;
+    ar->alarms++;
     pthread_mutex_unlock(&ar->alarm_lock);
 }
 
@@ -48,7 +48,12 @@ static bool open_index(struct archive *ar, const char *name, bool fresh, struct 
         snprintf(part, sizeof part, "%s%s", path, suffixes[i]);
         if (!sys_unlink(NULL, part, e)) return false;
     }
-    return db_pool_open(&(struct db_options){.path = path, .cache_kib = INDEX_CACHE_KIB, .connections = INDEX_CONNECTIONS}, &ar->db, e) && index_open(ar, e);
+    struct err own = {0};
+    if (db_pool_open(&(struct db_options){.path = path, .cache_kib = INDEX_CACHE_KIB, .connections = INDEX_CONNECTIONS}, &ar->db, &own))
+        return index_open(ar, e);
+    if (own.kind == ERR_CORRUPT) err_wrap(&own, "the index is damaged (the objects are not): make a new one with 'gantry reindex'");
+    if (e) *e = own;
+    return false;
 }
 
 static bool open_volumes(struct archive *ar, const struct archive_options *o, struct err *e) {

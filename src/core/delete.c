@@ -1,5 +1,6 @@
 // Deleting: a tombstone in the volumes names every place that dies, and its commit takes the rows away.
 #include "base/clock.h"
+#include "base/limits.h"
 #include "core/index.h"
 #include "core/service.h"
 #include "sys/digest.h"
@@ -91,6 +92,8 @@ bool archive_delete(struct archive *ar, const struct actor *who, struct str stud
     struct grave g = {.count = 0};
     *count = 0;
     if (study_uid.n == 0) return err_set(e, ERR_USAGE, "delete", "a Study Instance UID must be given");
+    // Before anything is written: a tombstone that its own commit refuses would still count when the index is rebuilt.
+    if (reason.n > STORE_NOTE_BYTES_MAX) return err_set(e, ERR_TOO_LARGE, "delete", "a reason of more than %d bytes", STORE_NOTE_BYTES_MAX);
     buf_init(&g.json, TOMBSTONE_BYTES_MAX);
     bool ok = dig(ar, &g, uids, reason, e) && bury(ar, &g, who, e);
     if (ok) *count = g.count;

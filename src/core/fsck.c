@@ -151,9 +151,10 @@ static bool check_row(struct fsck *f, struct vol_loc loc, struct str sop, struct
     uint8_t found[DIGEST_BYTES];
     struct err why = {0};
     if (!read_digest(f, loc, found, &why)) {
-        if (why.kind == ERR_NOMEM) return *e = why, false;
-        tell(f, "missing", &f->report->missing, sop, loc, why.message);
-        return drop_missing(f, loc, sop, e);
+        bool unreadable = why.kind == ERR_IO, missing = why.kind == ERR_NOT_FOUND || why.kind == ERR_CORRUPT; // no volume, or cut before the object's end
+        if (!unreadable && !missing) return *e = why, false;
+        tell(f, missing ? "missing" : "damaged", missing ? &f->report->missing : &f->report->damaged, sop, loc, why.message);
+        return missing ? drop_missing(f, loc, sop, e) : mark_damaged(f, loc, sop, e);
     }
     if (str_eq(digest, (struct str){(const char *)found, DIGEST_BYTES})) {
         tell(f, "damaged", &f->report->damaged, sop, loc, "its headers in the volume are broken; its own bytes are whole and still served");

@@ -251,11 +251,10 @@ bool index_set_position(struct db *w, uint32_t volume, uint64_t end, struct err 
 static bool write_alarm(struct index *ix, struct db *w, struct err *e) {
     struct archive *ar = ix->ar;
     pthread_mutex_lock(&ar->alarm_lock);
-    bool alarmed = ar->alarmed;
     struct err why = ar->alarm;
-    ar->alarmed = false;
+    ix->alarms = ar->alarms;
     pthread_mutex_unlock(&ar->alarm_lock);
-    if (!alarmed) return true;
+    if (ix->alarms == ix->alarms_told) return true;
     struct buf detail;
     struct json_writer j;
     buf_init(&detail, 64 * 1024);
@@ -290,7 +289,9 @@ static bool commit(void *ctx, struct vol_put *const *puts, size_t n, uint32_t vo
     if (!w) return false;
     arena_reset(&ix->scratch);
     bool ok = write_group(ix, w, puts, n, volume, end, e);
-    if (!ok) {
+    if (ok) {
+        ix->alarms_told = ix->alarms;
+    } else {
         db_rollback(w);
         index_forget(ix);
         ix->gap = true;

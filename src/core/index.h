@@ -82,8 +82,9 @@ struct index {
     unsigned dirty[PLACES_MAX], dirty_count;
     int64_t figures[FIGURE_COUNT]; // changes of this transaction
     struct arena scratch;
-    bool gap;    // a commit failed: the volumes hold entries that the index has not seen
-    bool silent; // rebuilding under a log that was carried over: no events
+    unsigned alarms, alarms_told; // of archive.alarms: in this transaction, and committed
+    bool gap;                     // a commit failed: the volumes hold entries that the index has not seen
+    bool silent;                  // rebuilding under a log that was carried over: no events
 };
 
 // An entry becomes rows. ERR_NONE and nothing done when it is there already.

@@ -18,10 +18,18 @@ static bool kill_patient(struct index *ix, struct db *w, int64_t patient, struct
 static bool settle_patient_conflict(struct index *ix, struct db *w, int64_t study, struct err *e) {
     if (!sql_run(w, "DELETE FROM conflicts WHERE kind = 'patient' AND study = ?1", SQL_VALUES(SQL_I(study)), e)) return false;
     ix->figures[FIGURE_CONFLICTS] -= db_changes(w);
-    return sql_run(w,
-                   "UPDATE studies SET patient_conflict = 0 WHERE study_uid = (SELECT study_uid FROM studies WHERE id = ?1) AND id <> ?1 AND "
-                   "(SELECT count(*) FROM studies o WHERE o.study_uid = studies.study_uid AND o.id <> ?1) = 1",
-                   SQL_VALUES(SQL_I(study)), e);
+    if (!sql_run(w,
+                 "UPDATE studies SET patient_conflict = 0 WHERE study_uid = (SELECT study_uid FROM studies WHERE id = ?1) AND id <> ?1 AND "
+                 "(SELECT count(*) FROM studies o WHERE o.study_uid = studies.study_uid AND o.id <> ?1) = 1",
+                 SQL_VALUES(SQL_I(study)), e))
+        return false;
+    if (!sql_run(w,
+                 "DELETE FROM conflicts WHERE kind = 'patient' AND study_uid = (SELECT study_uid FROM studies WHERE id = ?1) AND "
+                 "study IN (SELECT id FROM studies WHERE study_uid = conflicts.study_uid AND id <> ?1 AND patient_conflict = 0)",
+                 SQL_VALUES(SQL_I(study)), e))
+        return false;
+    ix->figures[FIGURE_CONFLICTS] -= db_changes(w);
+    return true;
 }
 
 static bool kill_study(struct index *ix, struct db *w, int64_t study, int64_t patient, struct err *e) {

@@ -85,9 +85,12 @@ static bool read_json(struct replay *r, const struct vol_entry *en, struct str *
     return p && (en->loc.length == 0 || vol_read_at(r->ix->ar->volumes, en->loc, 0, p, en->loc.length, e));
 }
 
+// What a tombstone says is done only when these are its own words.
 static bool add_tombstone(struct replay *r, const struct vol_entry *en, struct err *e) {
     struct str json;
-    if (!read_json(r, en, &json, e)) return false;
+    uint8_t digest[VOL_DIGEST_BYTES];
+    if (!read_json(r, en, &json, e) || !digest_of(json.p, json.n, digest, e)) return false;
+    if (memcmp(digest, en->digest, sizeof digest) != 0) return err_set(e, ERR_CORRUPT, "index", "damaged: what this tombstone names is not deleted");
     return r->collect ? kill_collect(r->w, json, e) : kill_tombstone(r->ix, r->w, en, json, e);
 }
 
@@ -110,7 +113,7 @@ static bool add_entry(struct replay *r, const struct vol_entry *en, bool damaged
     case VOL_QUARANTINE:
         return rows_quarantine(r->ix, r->w, en, en->note, e);
     case VOL_TOMBSTONE:
-        return damaged ? err_set(e, ERR_CORRUPT, "index", "a damaged tombstone") : add_tombstone(r, en, e);
+        return add_tombstone(r, en, e);
     case VOL_RECORD:
         return rows_record(r->w, en, e);
     }

@@ -55,8 +55,8 @@ struct archive {
     struct verified verified;
     struct ingest_memory memory;
     pthread_mutex_t alarm_lock;
-    struct err alarm; // the store's last alarm, until a commit has written it as an event
-    bool alarmed;
+    struct err alarm;                                               // the store's last alarm: written as an event by the next commit that succeeds
+    unsigned alarms;                                                // how many there were
     _Atomic uint64_t stored, known, conflicts, quarantined, failed; // since start
 };
 

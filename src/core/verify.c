@@ -43,6 +43,13 @@ static bool is_trusted(struct archive *ar, struct vol_loc loc, int64_t mtime_ns,
     return mine && (unchanged || continues);
 }
 
+static void distrust(struct archive *ar, struct vol_loc loc) {
+    struct verified_entry *v = slot(ar, loc);
+    pthread_mutex_lock(&ar->verified.lock);
+    if (v->volume == loc.volume && v->offset == loc.offset) v->at_ms = 0;
+    pthread_mutex_unlock(&ar->verified.lock);
+}
+
 static void trust(struct archive *ar, struct vol_loc loc, int64_t mtime_ns) {
     struct verified_entry *v = slot(ar, loc);
     if (clock_wall_ms() * 1000000 - mtime_ns < SETTLED_NS) mtime_ns = -1; // never equal: only the pieces of this retrieval
@@ -89,6 +96,7 @@ bool retrieve_read(struct archive *ar, const struct instance_ref *ref, uint64_t 
         uint8_t digest[VOL_DIGEST_BYTES];
         if (!vol_read_at(ar->volumes, ref->loc, 0, p, n, e) || !digest_of(p, n, digest, e)) return false;
         if (memcmp(digest, ref->digest, VOL_DIGEST_BYTES) == 0) return true;
+        distrust(ar, ref->loc); // however good they were a moment ago
     }
     return check(ar, ref, from == 0, e) && vol_read_at(ar->volumes, ref->loc, from, p, n, e);
 }

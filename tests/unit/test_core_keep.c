@@ -5,6 +5,7 @@
 #include <stdint.h>
 // cmocka needs the four above first
 #include <cmocka.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -123,6 +124,75 @@ static void what_is_deleted_is_gone_and_may_come_again(void **state) {
     assert_non_null(fetch(f, "1.2.1.1.1", &n).p);
     assert_true(archive_delete(f->ar, &TESTER, STR_LIT("1.2.2"), STR_LIT("1.2.2.1"), STR_LIT("1.2.2.1.1"), STR_LIT("x"), &count, &e));
     assert_int_equal(count_rows(f, "SELECT instance_count FROM studies WHERE study_uid = '1.2.2'"), 2);
+}
+
+static void a_deletion_that_is_refused_stays_refused_when_the_index_is_rebuilt(void **state) {
+    struct fixture *f = *state;
+    struct err e = {0};
+    uint64_t count;
+    size_t n;
+    char *reason = arena_zero(&f->arena, 1, 100000, &e);
+    memset(reason, 'x', 100000);
+    store_many(f, 0, 2, 1);
+    assert_false(archive_delete(f->ar, &TESTER, STR_LIT("1.2.1"), STR_LIT(""), STR_LIT(""), (struct str){reason, 100000}, &count, &e));
+    assert_int_equal(e.kind, ERR_TOO_LARGE);
+    fixture_close(f);
+    if (!archive_reindex(f->dir, NULL, NULL, &count, &e)) fail_msg("%s", e.message);
+    fixture_open(f);
+    assert_non_null(fetch(f, "1.2.1.1.0", &n).p);
+}
+
+// Where text lies in a file, or -1.
+static long place_of(const char *path, const char *text) {
+    static char bytes[1 << 20];
+    FILE *file = fopen(path, "rb");
+    size_t n = fread(bytes, 1, sizeof bytes, file);
+    fclose(file);
+    const char *at = memmem(bytes, n, text, strlen(text));
+    return at ? (long)(at - bytes) : -1;
+}
+
+static void a_tombstone_that_rotted_kills_nothing_else(void **state) {
+    struct fixture *f = *state;
+    struct err e = {0};
+    uint64_t count;
+    size_t n;
+    char path[128], wrong[32], right[32];
+    store_many(f, 10, 13, 1);
+    struct instance_list list = list_study(f, "1.2.1");
+    snprintf(right, sizeof right, "[%u,%llu,", list.refs[1].loc.volume, (unsigned long long)list.refs[1].loc.offset);
+    snprintf(wrong, sizeof wrong, "[%u,%llu,", list.refs[2].loc.volume, (unsigned long long)list.refs[2].loc.offset);
+    assert_int_equal(strlen(right), strlen(wrong));
+    if (!archive_delete(f->ar, &TESTER, STR_LIT("1.2.1"), STR_LIT("1.2.1.1"), list.refs[1].sop_instance_uid, STR_LIT("x"), &count, &e))
+        fail_msg("%s", e.message);
+    store_many(f, 13, 14, 1); // behind it: a break at the very end would be a torn end
+    fixture_close(f);
+    volume_path(f, list.refs[1].loc.volume, path);
+    long at = place_of(path, right);
+    assert_true(at > 0);
+    FILE *file = fopen(path, "r+b");
+    assert_true(file && fseek(file, at, SEEK_SET) == 0 && fwrite(wrong, 1, strlen(wrong), file) == strlen(wrong) && fclose(file) == 0);
+    if (!archive_reindex(f->dir, NULL, NULL, &count, &e)) fail_msg("%s", e.message);
+    fixture_open(f);
+    assert_non_null(fetch(f, "1.2.1.1.12", &n).p);
+    assert_int_equal(count_rows(f, "SELECT count(*) FROM quarantine WHERE reason LIKE 'damaged%'"), 1);
+}
+
+static void the_last_study_under_its_uid_is_no_conflict_whichever_goes(void **state) {
+    struct fixture *f = *state;
+    struct err e = {0};
+    uint64_t count;
+    struct archive_figures figures;
+    static const char *const gone[] = {"1.2.3.1", "1.2.3.2"};
+    for (int i = 0; i < 2; i++) {
+        store_sample(f, &(struct sample){.patient_id = "A", .study = "1.2.3", .series = "1.2.3.9", .sop = "1.2.3.1"}, INGEST_STORED);
+        store_sample(f, &(struct sample){.patient_id = "B", .study = "1.2.3", .series = "1.2.3.9", .sop = "1.2.3.2"}, INGEST_CONFLICT);
+        if (!archive_delete(f->ar, &TESTER, STR_LIT("1.2.3"), STR_LIT("1.2.3.9"), str_of(gone[i]), STR_LIT("x"), &count, &e)) fail_msg("%s", e.message);
+        assert_int_equal(count_rows(f, "SELECT count(*) FROM conflicts"), 0);
+        assert_int_equal(count_rows(f, "SELECT patient_conflict FROM studies"), 0);
+        assert_true(archive_figures_get(f->ar, &figures, &e) && figures.conflicts == 0);
+        if (!archive_delete(f->ar, &TESTER, STR_LIT("1.2.3"), STR_LIT(""), STR_LIT(""), STR_LIT("x"), &count, &e)) fail_msg("%s", e.message);
+    }
 }
 
 static void compaction_gives_space_back_and_loses_nothing(void **state) {
@@ -248,6 +318,27 @@ static void every_flipped_bit_is_found_and_none_is_served_as_good(void **state) 
     assert_int_equal(count_rows(f, "SELECT instance_count FROM studies"), 200);
 }
 
+static void bytes_that_rot_after_they_were_read_once_are_not_served(void **state) {
+    struct fixture *f = *state;
+    struct err e = {0};
+    char path[128];
+    struct stat st;
+    size_t n;
+    store_many(f, 0, 1, 1);
+    struct instance_list list = list_study(f, "1.2.1");
+    const struct instance_ref *ref = &list.refs[0];
+    usleep(100 * 1000); // the volume is at rest: what is found good is trusted
+    assert_true(retrieve_check(f->ar, ref, &e));
+    volume_path(f, ref->loc.volume, path);
+    assert_int_equal(stat(path, &st), 0);
+    flip_bit(path, ref->loc.offset + ref->loc.length / 2, 3);
+    const struct timespec times[2] = {st.st_atim, st.st_mtim}; // a disk that forgets tells nobody
+    assert_int_equal(utimensat(AT_FDCWD, path, times, 0), 0);
+    assert_null(fetch(f, "1.2.1.1.0", &n).p);
+    assert_false(retrieve_check(f->ar, ref, &e));
+    assert_int_equal(e.kind, ERR_CORRUPT);
+}
+
 static void a_lost_volume_and_an_unknown_one_are_told_and_repaired(void **state) {
     struct fixture *f = *state;
     struct err e = {0};
@@ -286,9 +377,13 @@ int main(void) {
         TEST(everything_is_found_again_when_the_index_is_lost),
         TEST(an_older_index_catches_up_with_the_volumes),
         TEST(what_is_deleted_is_gone_and_may_come_again),
+        TEST(a_deletion_that_is_refused_stays_refused_when_the_index_is_rebuilt),
+        TEST(a_tombstone_that_rotted_kills_nothing_else),
+        TEST(the_last_study_under_its_uid_is_no_conflict_whichever_goes),
         TEST(compaction_gives_space_back_and_loses_nothing),
         TEST(a_rebuilt_index_equals_the_old_one_and_keeps_the_log),
         TEST(every_flipped_bit_is_found_and_none_is_served_as_good),
+        TEST(bytes_that_rot_after_they_were_read_once_are_not_served),
         TEST(a_lost_volume_and_an_unknown_one_are_told_and_repaired),
         TEST(an_archive_has_one_owner),
     };
