@@ -7,6 +7,7 @@
 #include "app/settings.h"
 #include "base/log.h"
 #include "core/archive.h"
+#include "sys/file.h"
 #include "sys/signal.h"
 
 static void print_address(const char *address, uint16_t port) {
@@ -42,6 +43,7 @@ static int run(struct cli_args *args) {
     struct settings settings;
     if (!settings_read(args, args->arena, &settings, &e)) return cli_fail(args, &e);
     signal_block();
+    sys_raise_descriptors();
     struct server s = {.settings = &settings};
     struct archive_options o = {.dir = settings.data_dir, .volume_bytes = settings.volume_bytes};
     if (!archive_open(&o, &s.archive, &e)) return cli_fail(args, &e);

@@ -162,23 +162,23 @@ static bool whole_behind(struct scan *s, uint64_t at, bool *found, struct err *e
 
 // A power cut may leave whole entries of the last flush behind a torn one, and so may a bit that flipped in a flush that the index has not seen:
 // the first were never acknowledged, the others were. They are copied to lost/ before they are cleared, and told.
-static void keep_aside(struct scan *s, uint32_t volume, uint64_t from) {
+static bool keep_aside(struct scan *s, uint32_t volume, uint64_t from, struct err *e) {
     struct vol_set *vs = s->vs;
     char path[STORE_PATH_MAX];
-    struct err e = {0};
+    struct err told = {0};
     bool found = false;
     int fd = -1;
     uint64_t n = s->limit - from < STORE_TORN_BYTES ? s->limit - from : STORE_TORN_BYTES;
-    if (whole_behind(s, from, &found, &e) && !found) return;
+    if (!whole_behind(s, from, &found, e)) return false;
+    if (!found) return true;
     snprintf(path, sizeof path, "%.3900s/v%08u-%llu.bin", vs->lost, volume, (unsigned long long)from);
-    bool ok = found && sys_mkdir(vs->lost, &e) && sys_open(vs->files, path, O_RDWR | O_CREAT | O_TRUNC, 0640, &fd, &e) &&
-              sys_copy_range(vs->files, s->fd, from, fd, 0, n, &e) && sys_flush(vs->files, fd, &e) && sys_flush_dir(vs->files, vs->lost, &e);
+    bool ok = sys_mkdir(vs->lost, e) && sys_open(vs->files, path, O_RDWR | O_CREAT | O_TRUNC, 0640, &fd, e) &&
+              sys_copy_range(vs->files, s->fd, from, fd, 0, n, e) && sys_flush(vs->files, fd, e) && sys_flush_dir(vs->files, vs->lost, e);
     sys_close(vs->files, fd);
-    if (ok)
-        err_set(&e, ERR_CORRUPT, "store", "objects behind a torn end of volume %u were never indexed and are kept aside in %s", volume, path);
-    else
-        err_wrap(&e, "keep aside what lies behind the torn end of volume %u", volume);
-    set_alarm(vs, &e);
+    if (!ok) return err_wrap(e, "keep aside what lies behind the torn end: nothing is cleared before that can be done");
+    err_set(&told, ERR_CORRUPT, "store", "objects behind a torn end of volume %u were never indexed and are kept aside in %s", volume, path);
+    set_alarm(vs, &told);
+    return true;
 }
 
 // Overwrites what is torn with zeros, so that it can never be taken for entries when whole ones lie before it again.
@@ -225,8 +225,7 @@ bool scan_recover(struct vol_set *vs, const struct segment *g, uint64_t *end, bo
         *end = 0;
     }
     bool ok = sys_flush(vs->files, fd, e) && scan_init(&s, e) && recover_walk(&s, end, damaged, e);
-    if (ok) keep_aside(&s, g->number, *end);
-    ok = ok && clear_torn(&s, *end, e) && sys_flush(vs->files, fd, e);
+    ok = ok && keep_aside(&s, g->number, *end, e) && clear_torn(&s, *end, e) && sys_flush(vs->files, fd, e);
     scan_deinit(&s);
     return ok;
 }

@@ -209,8 +209,18 @@ bool sys_mark_read_only(int fd, struct err *e) {
     return fchmod(fd, 0440) == 0 || err_errno(e, ERR_IO, "file", "mark read-only");
 }
 
+// The directory that holds path. One that may be written but not read cannot be flushed.
+static bool flush_parent(const char *path, struct err *e) {
+    const char *slash = strrchr(path, '/');
+    char *parent = slash ? strndup(path, slash > path ? (size_t)(slash - path) : 1) : strdup(".");
+    if (!parent) return err_nomem(e, "file");
+    bool ok = access(parent, R_OK) != 0 || sys_flush_dir(NULL, parent, e);
+    free(parent);
+    return ok;
+}
+
 bool sys_mkdir(const char *path, struct err *e) {
-    if (mkdir(path, 0750) == 0) return true;
+    if (mkdir(path, 0750) == 0) return flush_parent(path, e);
     struct stat st;
     if (errno == EEXIST && stat(path, &st) == 0 && S_ISDIR(st.st_mode)) return true;
     return err_errno(e, ERR_IO, "file", "create directory %s", path);
@@ -275,6 +285,13 @@ void sys_start_writeback(int fd, uint64_t at, uint64_t n) {
 
 void sys_drop_cache(int fd, uint64_t at, uint64_t n) {
     posix_fadvise(fd, (off_t)at, (off_t)n, POSIX_FADV_DONTNEED);
+}
+
+void sys_raise_descriptors(void) {
+    struct rlimit most;
+    if (getrlimit(RLIMIT_NOFILE, &most) != 0) return;
+    most.rlim_cur = most.rlim_max;
+    setrlimit(RLIMIT_NOFILE, &most);
 }
 
 void sys_be_background(void) {

@@ -62,7 +62,7 @@ struct sys_stat {
 };
 bool sys_stat_fd(int fd, struct sys_stat *out, struct err *e);
 bool sys_mark_read_only(int fd, struct err *e);
-// Creates the directory (0750), its parent must be there; one that is there already is no error.
+// Creates the directory (0750) and makes its name durable; its parent must be there. One that is there already is no error.
 bool sys_mkdir(const char *path, struct err *e);
 // Calls visit for each name but those that begin with a dot. visit returns false to stop (*e is then its own).
 bool sys_list_dir(const char *path, bool (*visit)(void *ctx, const char *name, struct err *e), void *ctx, struct err *e);
@@ -75,6 +75,8 @@ bool sys_copy_range(const struct sys_file_ops *f, int from, uint64_t from_at, in
 void sys_start_writeback(int fd, uint64_t at, uint64_t n);
 // Forgets clean cached pages of the range, so that the next read comes from the disk. Only a hint.
 void sys_drop_cache(int fd, uint64_t at, uint64_t n);
+// As many descriptors as the system allows this process: each connection and each open volume takes one. Only a hint.
+void sys_raise_descriptors(void);
 // The calling thread gives way to others, for the processor and the disk. Only a hint.
 void sys_be_background(void);
 
