@@ -55,6 +55,7 @@ void err_errno_(struct err *e, enum err_kind kind, const char *module, const cha
     int code = errno;
     if (code == ENOSPC || code == EDQUOT) kind = ERR_FULL;
     if (code == ENOMEM) kind = ERR_NOMEM;
+    if (code == EMFILE || code == ENFILE) kind = ERR_BUSY;
     va_list args;
     va_start(args, format);
     set_v(e, kind, module, format, args);

@@ -30,9 +30,10 @@ struct vol_waiter {
 struct group {
     struct vol_put *puts[STORE_GROUP_OBJECTS_MAX];
     struct iovec iov[STORE_GROUP_OBJECTS_MAX * IOV_PER_PUT];
-    size_t taken;  // puts of the round
-    size_t n;      // puts that are still part of the commit
-    size_t stored; // of them, with something to write
+    struct vol_put *first; // of the round, linked
+    size_t taken;          // how many
+    size_t n;              // puts that are still part of the commit
+    size_t stored;         // of them, with something to write
     uint32_t volume;
     uint64_t at, end;
 };
@@ -146,9 +147,14 @@ static void count(struct vol_set *vs, const struct group *g, int64_t busy_us) {
     pthread_mutex_unlock(&vs->lock);
 }
 
+// Nothing was written. A want of room, memory or descriptors passes and is no failure of the disk.
+static void not_begun(struct vol_set *vs, const struct err *e) {
+    if (!err_class_of(e->kind)->retry) segment_failed(vs, e);
+}
+
 static bool write_group(struct vol_set *vs, struct group *g, struct err *e) {
     if (!ensure_room(vs, g, e)) {
-        if (e->kind != ERR_FULL) segment_failed(vs, e);
+        not_begun(vs, e);
         return false;
     }
     g->volume = vs->open.number;
@@ -197,8 +203,17 @@ static bool store(struct vol_set *vs, struct group *g, struct err *e) {
     if (vs->stats.read_only) return err_set(e, ERR_IO, "store", "the archive is read-only after repeated disk failures: check the disk and restart");
     if (!g->puts[0]->spool) return write_group(vs, g, e);
     if (adopt(vs, g, e)) return true;
-    if (e->kind != ERR_FULL) segment_failed(vs, e);
+    not_begun(vs, e);
     return false;
+}
+
+// Full: something was refused for want of room, the index's included. Only what was stored shows that there is room again.
+static void note_room(struct vol_set *vs, const struct group *g, bool ok) {
+    bool refused = false;
+    for (const struct vol_put *p = g->first; p; p = p->next) refused |= p->failed && p->err.kind == ERR_FULL;
+    pthread_mutex_lock(&vs->lock);
+    vs->stats.full = refused || (vs->stats.full && !(ok && g->stored));
+    pthread_mutex_unlock(&vs->lock);
 }
 
 static void run_group(struct vol_set *vs, struct group *g) {
@@ -208,18 +223,16 @@ static void run_group(struct vol_set *vs, struct group *g) {
     g->end = 0;
     classify(vs, g);
     bool ok = g->n == 0 || store(vs, g, &e);
-    pthread_mutex_lock(&vs->lock);
-    if (g->stored) vs->stats.full = !ok && e.kind == ERR_FULL;
-    pthread_mutex_unlock(&vs->lock);
     if (ok && g->n && vs->index.commit) ok = vs->index.commit(vs->index.ctx, g->puts, g->n, g->volume, g->end, &e);
     if (!ok) fail_group(g, &e);
+    note_room(vs, g, ok);
 }
 
 // What waits, up to a group's ceilings. A put that is to become a volume of its own is a group of its own.
 static struct vol_put *take_group(struct vol_set *vs, struct group *g) {
     struct vol_put *first = vs->first, *last = first;
     uint64_t bytes = put_need(first);
-    g->puts[0] = first;
+    g->puts[0] = g->first = first;
     g->n = 1;
     while (!first->spool && last->next && !last->next->spool && g->n < STORE_GROUP_OBJECTS_MAX) {
         bytes += put_need(last->next);

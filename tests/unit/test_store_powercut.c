@@ -456,6 +456,27 @@ static void a_disk_that_fails_again_and_again_ends_in_read_only_and_still_reads(
     life_free(l);
 }
 
+static void want_of_descriptors_is_passing_and_no_failure_of_the_disk(void **state) {
+    (void)state;
+    struct life *l = life_new(8);
+    struct vol_options o = options(l, l->dir, disk_ops(l->disk));
+    struct vol_stats st;
+    disk_fail(l->disk, 1, DISK_OPEN, EMFILE, true);
+    assert_true(vol_open(&o, &l->vs, &l->e));
+    for (unsigned i = 0; i < 5; i++) {
+        send(l, &l->objects[0][i]);
+        assert_false(l->objects[0][i].acknowledged);
+    }
+    disk_fail(l->disk, 0, 0, 0, false);
+    vol_stats_get(l->vs, &st);
+    assert_false(st.read_only);
+    send(l, &l->objects[0][5]);
+    assert_true(l->objects[0][5].acknowledged);
+    assert_int_equal(l->alarms, 0);
+    assert_promises(l);
+    life_free(l);
+}
+
 static void a_full_disk_refuses_reads_on_and_recovers_by_itself(void **state) {
     (void)state;
     struct life *l = life_new(7);
@@ -542,6 +563,7 @@ int main(void) {
         cmocka_unit_test(a_failed_flush_seals_the_volume_rings_and_the_next_put_goes_to_another),
         cmocka_unit_test(a_disk_that_fails_again_and_again_ends_in_read_only_and_still_reads),
         cmocka_unit_test(whole_objects_behind_a_torn_end_are_kept_aside_before_it_is_cleared),
+        cmocka_unit_test(want_of_descriptors_is_passing_and_no_failure_of_the_disk),
         cmocka_unit_test(a_full_disk_refuses_reads_on_and_recovers_by_itself),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
