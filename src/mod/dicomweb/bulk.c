@@ -2,6 +2,7 @@
 #include <stdlib.h>
 
 #include "base/limits.h"
+#include "base/log.h"
 #include "core/retrieve.h"
 #include "dicom/uid.h"
 #include "dicom/vr.h"
@@ -38,10 +39,13 @@ struct bulk {
 // ---- sending ----
 
 static bool read_run(const struct bulk *b, uint64_t offset, void *p, size_t n) {
-    if (b->value)
+    struct err e = {0};
+    if (b->value) {
         memcpy(p, b->value + offset, n);
-    else if (!retrieve_read(b->archive, b->ref, offset, p, n, NULL))
+    } else if (!retrieve_read(b->archive, b->ref, offset, p, n, &e)) {
+        log_err(&e, "bulk data of %.*s is cut off", STR_FMT(b->ref->sop_instance_uid));
         return false;
+    }
     uint8_t *bytes = p;
     for (size_t i = 0; b->swap > 1 && i + b->swap <= n; i += b->swap)
         for (unsigned k = 0; k < b->swap / 2; k++) {

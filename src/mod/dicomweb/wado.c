@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include "base/limits.h"
+#include "base/log.h"
 #include "dicom/read.h"
 #include "dicom/uid.h"
 #include "dicom/write.h"
@@ -163,6 +164,7 @@ static bool advance(struct sending *s, bool *failed) {
     s->object_open = !needs_convert(&s->variant, ref);
     s->object_at = 0;
     if (s->object_open || convert(s->archive, ref, s->variant.ts, &s->text, &e)) return true;
+    log_err(&e, "retrieval of %.*s is cut off", STR_FMT(ref->sop_instance_uid));
     *failed = true;
     return false;
 }
@@ -181,7 +183,9 @@ static int64_t send_some(struct sending *s, char *p, size_t n, bool *failed) {
         return advance(s, failed) ? 0 : -1;
     }
     size_t take = left < n ? (size_t)left : n;
-    if (!retrieve_read(s->archive, ref, s->object_at, p, take, NULL)) {
+    struct err e = {0};
+    if (!retrieve_read(s->archive, ref, s->object_at, p, take, &e)) {
+        log_err(&e, "retrieval of %.*s is cut off", STR_FMT(ref->sop_instance_uid));
         *failed = true;
         return -1;
     }
