@@ -2,7 +2,7 @@
 BUILD ?= build
 SAN := $(BUILD)-san
 
-.PHONY: all run test bench fuzz soak format lint clean deps deps-test
+.PHONY: all run test bench fuzz soak races format lint clean deps deps-test
 
 all: $(BUILD)/build.ninja
 	ninja -C $(BUILD) gantry
@@ -34,8 +34,11 @@ bench: deps-test all
 fuzz: deps-test
 	tests/fuzz/run
 
-soak: deps-test all
-	tests/system/soak
+soak: deps-test
+	BUILD=$(BUILD) SAN=$(SAN) tests/system/soak
+
+races: deps-test
+	tests/system/tsan
 
 format:
 	git ls-files '*.c' '*.h' | xargs clang-format -i

@@ -21,7 +21,7 @@ check_cppcheck() {
         -I src -I "$build/src" -D_GNU_SOURCE src 2>&1 && echo "cppcheck: nothing"
 }
 check_shell() { # scripts parse
-    for f in $(c_files '*.sh' .ci/run tests/run); do bash -n "$f" || return 1; done; echo "shell: every script parses"
+    for f in $(c_files '*.sh' .ci/run tests/run tests/fuzz/run tests/system/soak tests/system/tsan); do bash -n "$f" || return 1; done; echo "shell: every script parses"
 }
 
 failed=0

@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
 """A crowd: 200 storing and 1,000 idle associations and 500 slow sockets, and C-ECHO still answers within a second."""
+import os
 import resource
 import socket
 import sys
@@ -11,7 +12,8 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "support"))
 import gantry
 
-IDLE, STORING, SLOW, SECONDS = 1000, 200, 500, 12
+# CROWD="IDLE STORING SLOW SECONDS" in the environment: a smaller one, for a build that is slow or has other ends.
+IDLE, STORING, SLOW, SECONDS = (int(n) for n in os.environ.get("CROWD", "1000 200 500 12").split())
 CT = "1.2.840.10008.5.1.4.1.1.2"
 
 

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Never lost: kill -9 at random moments under four senders; every acknowledged object is there after restart, identical to the byte.
 
-Usage: kill.py [ROUNDS]. Each round starts the server on the same data, checks what the rounds before were acknowledged, loads it and kills it.
+Usage: kill.py [ROUNDS]. Each round starts the server on the same data, checks what the round before was acknowledged, loads it and kills it.
 """
 import os
 import random
@@ -17,6 +17,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "support"))
 import gantry
 
 SENDERS, OBJECTS, PIXEL_BYTES = 4, 100000, 40 * 1024
+ROUNDS_PER_ARCHIVE = 100  # then a new one, so that a thousand rounds fit on a small disk
 
 
 def load_round(server, number, acked):
@@ -47,38 +48,47 @@ def check_object(server, uid, crc):
     assert zlib.crc32(gantry.data_set_of(body)) == crc, f"acknowledged {uid} came back with other bytes"
 
 
+def live(folder, rounds):
+    """Rounds on one archive, all of it checked at the end. Returns how many objects were acknowledged."""
+    data, total, checked = Path(folder) / "data", {}, 0
+    fresh = {}
+    for number in range(rounds):
+        server = gantry.Server(data)
+        for uid, crc in random.sample(sorted(fresh.items()), min(len(fresh), 25)):
+            check_object(server, uid, crc)
+            checked += 1
+        acked = Path(folder) / f"acked{number}"
+        load_round(server, number, acked)
+        fresh = read_acked(acked)
+        total.update(fresh)
+    print(f"{len(total)} objects acknowledged over {rounds} kills", flush=True)
+    assert len(total) >= rounds, "too few objects were acknowledged for the test to mean anything"
+    with gantry.Server(data) as server:
+        served = {}
+        offset = 0
+        while page := server.get_json(f"/dicom-web/instances?limit=5000&offset={offset}"):
+            served.update((i["00080018"]["Value"][0], True) for i in page)
+            offset += len(page)
+        lost = [uid for uid in total if uid not in served]
+        assert not lost, f"{len(lost)} acknowledged objects are not found, such as {lost[:3]}"
+        for uid, crc in random.sample(sorted(total.items()), min(len(total), 400)):
+            check_object(server, uid, crc)
+    fsck = gantry.run(gantry.GANTRY, "fsck", "--data", data, check=False)
+    assert fsck.returncode == 0, f"fsck after the kills: {fsck.returncode}\n{fsck.stdout[-2000:]}{fsck.stderr[-1000:]}"
+    print(f"{len(served)} objects are there, {checked} + 400 compared, fsck finds nothing", flush=True)
+    return len(total)
+
+
 def main():
     rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 50
     seed = int(os.environ.get("SEED", time.time_ns() & 0xFFFFFF))
     random.seed(seed)
     print(f"seed {seed}, {rounds} rounds", flush=True)
-    with tempfile.TemporaryDirectory() as folder:
-        data, total, checked = Path(folder) / "data", {}, 0
-        fresh = {}
-        for number in range(rounds):
-            server = gantry.Server(data)
-            for uid, crc in random.sample(sorted(fresh.items()), min(len(fresh), 25)):
-                check_object(server, uid, crc)
-                checked += 1
-            acked = Path(folder) / f"acked{number}"
-            load_round(server, number, acked)
-            fresh = read_acked(acked)
-            total.update(fresh)
-        print(f"{len(total)} objects acknowledged over {rounds} kills", flush=True)
-        assert len(total) >= rounds, "too few objects were acknowledged for the test to mean anything"
-        with gantry.Server(data) as server:
-            served = {}
-            offset = 0
-            while page := server.get_json(f"/dicom-web/instances?limit=5000&offset={offset}"):
-                served.update((i["00080018"]["Value"][0], True) for i in page)
-                offset += len(page)
-            lost = [uid for uid in total if uid not in served]
-            assert not lost, f"{len(lost)} acknowledged objects are not found, such as {lost[:3]}"
-            for uid, crc in random.sample(sorted(total.items()), min(len(total), 400)):
-                check_object(server, uid, crc)
-        fsck = gantry.run(gantry.GANTRY, "fsck", "--data", data, check=False)
-        assert fsck.returncode == 0, f"fsck after the kills: {fsck.returncode}\n{fsck.stdout[-2000:]}{fsck.stderr[-1000:]}"
-        print(f"{len(served)} objects are there, {checked} + 400 compared, fsck finds nothing")
+    total = 0
+    for left in range(rounds, 0, -ROUNDS_PER_ARCHIVE):
+        with tempfile.TemporaryDirectory() as folder:
+            total += live(folder, min(left, ROUNDS_PER_ARCHIVE))
+    print(f"{total} objects acknowledged over {rounds} kills, none lost")
 
 
 main()
