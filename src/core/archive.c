@@ -118,7 +118,7 @@ void archive_unlock(int lock_fd) {
 
 static bool open_all(struct archive *ar, const struct archive_options *o, const char *index_name, bool fresh, struct err *e) {
     if (!take_lock(ar, e) || !reindex_settle(ar->dir, e)) return false;
-    if (!open_index(ar, index_name, fresh, e) || !open_volumes(ar, o, e)) return false;
+    if (!open_index(ar, index_name, fresh, e) || (fresh && !reindex_old_ends(ar, e)) || !open_volumes(ar, o, e)) return false;
     return fresh || (catch_up(ar, e) && load_tail(ar, e));
 }
 
@@ -157,6 +157,7 @@ void archive_close(struct archive *ar) {
     pthread_mutex_destroy(&ar->verified.lock);
     pthread_mutex_destroy(&ar->alarm_lock);
     lockfile_drop(ar->lock_fd);
+    free(ar->old_ends);
     free(ar->dir);
     free(ar);
 }

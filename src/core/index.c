@@ -311,6 +311,8 @@ uint64_t index_known_end(void *ctx, uint32_t volume) {
     struct archive *ar = ctx;
     int64_t end = 0;
     bool found;
+    for (size_t i = 0; i < ar->old_end_count; i++)
+        if (ar->old_ends[i].volume == volume) return ar->old_ends[i].end;
     struct db *d = db_reader(ar->db, NULL);
     if (!d) return 0;
     if (!sql_one(d, "SELECT indexed_end FROM volumes WHERE volume = ?1", SQL_VALUES(SQL_I(volume)), &end, 1, &found, NULL)) end = 0;

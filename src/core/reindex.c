@@ -45,6 +45,35 @@ bool reindex_settle(const char *dir, struct err *e) {
     return remove_index(dir, PLACE, e) && sys_rename(NULL, ready, place, e) && sys_flush_dir(NULL, dir, e);
 }
 
+static bool gather_ends(struct archive *ar, struct db *w, struct err *e) {
+    struct db_stmt *s = db_prepare(w, "SELECT volume, indexed_end FROM old.volumes WHERE finished = 0", NULL);
+    bool ok = true;
+    while (ok && s && db_next(s, NULL) == DB_ROW) {
+        struct known_end *grown = realloc(ar->old_ends, (ar->old_end_count + 1) * sizeof *grown);
+        ok = grown || err_nomem(e, "reindex");
+        if (!ok) break;
+        ar->old_ends = grown;
+        ar->old_ends[ar->old_end_count++] = (struct known_end){(uint32_t)db_int(s, 0), (uint64_t)db_int(s, 1)};
+    }
+    db_done(s);
+    return ok;
+}
+
+bool reindex_old_ends(struct archive *ar, struct err *e) {
+    char old[PATH_BYTES];
+    path_of(ar->dir, PLACE, "", old);
+    if (!is_file(old)) return true;
+    struct db *w = db_writer(ar->db, e);
+    if (!w) return false;
+    bool ok = true;
+    if (sql_run(w, "ATTACH ?1 AS old", SQL_VALUES(SQL_T(str_of(old))), NULL)) {
+        ok = gather_ends(ar, w, e);
+        db_exec(w, "DETACH old", NULL);
+    }
+    db_return(ar->db, w);
+    return ok;
+}
+
 // The old index's events, settings and declared attributes; what cannot be read is not carried over.
 static bool carry_over(struct archive *ar, const char *dir, bool *carried, struct err *e) {
     char old[PATH_BYTES];

@@ -44,6 +44,12 @@ struct ingest_memory {
     _Atomic unsigned open;
 };
 
+// Where an index had seen a volume to.
+struct known_end {
+    uint32_t volume;
+    uint64_t end;
+};
+
 struct archive {
     char *dir;
     int lock_fd;
@@ -54,6 +60,8 @@ struct archive {
     struct event_tail tail;
     struct verified verified;
     struct ingest_memory memory;
+    struct known_end *old_ends; // rebuilding: of the index before, for the volumes that may still grow
+    size_t old_end_count;
     pthread_mutex_t alarm_lock;
     struct err alarm;                                               // the store's last alarm: written as an event by the next commit that succeeds
     unsigned alarms;                                                // how many there were
@@ -65,6 +73,9 @@ bool archive_open_index(const struct archive_options *o, const char *index_name,
 void archive_unlock(int lock_fd);
 // Finishes the swap of a rebuilt index that a crash cut short.
 bool reindex_settle(const char *dir, struct err *e);
+// Before the volumes are opened for a rebuild: what the old index had seen was acknowledged, so that a break in it is damage to be told and no
+// torn end to be cleared. An old index that cannot be read knows nothing.
+bool reindex_old_ends(struct archive *ar, struct err *e);
 
 // "dimse:AET@10.0.0.5": as events and volumes name who did something. out takes 256 bytes.
 void actor_text(const struct actor *who, char out[256]);

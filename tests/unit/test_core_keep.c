@@ -339,6 +339,29 @@ static void bytes_that_rot_after_they_were_read_once_are_not_served(void **state
     assert_int_equal(e.kind, ERR_CORRUPT);
 }
 
+static void rot_in_what_was_stored_last_is_told_and_not_cleared_by_a_rebuild(void **state) {
+    struct fixture *f = *state;
+    struct err e = {0};
+    struct fsck_report report;
+    uint64_t count;
+    char path[128];
+    size_t n;
+    store_many(f, 0, 3, 1);
+    struct instance_list list = list_study(f, "1.2.1");
+    struct vol_loc last = list.refs[2].loc;
+    volume_path(f, last.volume, path);
+    fixture_close(f);
+    flip_bit(path, last.offset + last.length / 2, 1);
+    if (!archive_reindex(f->dir, NULL, NULL, &count, &e)) fail_msg("%s", e.message);
+    fixture_open(f);
+    assert_int_equal(count_rows(f, "SELECT count(*) FROM instances WHERE state = 1"), 1);
+    assert_null(fetch(f, "1.2.1.1.2", &n).p);
+    assert_true(archive_fsck(f->ar, false, NULL, NULL, NULL, &report, &e));
+    assert_true(report.objects == 3 && report.damaged == 1);
+    store_many(f, 2, 3, 1); // sent again, it is whole again
+    assert_non_null(fetch(f, "1.2.1.1.2", &n).p);
+}
+
 static void a_lost_volume_and_an_unknown_one_are_told_and_repaired(void **state) {
     struct fixture *f = *state;
     struct err e = {0};
@@ -384,6 +407,7 @@ int main(void) {
         TEST(a_rebuilt_index_equals_the_old_one_and_keeps_the_log),
         TEST(every_flipped_bit_is_found_and_none_is_served_as_good),
         TEST(bytes_that_rot_after_they_were_read_once_are_not_served),
+        TEST(rot_in_what_was_stored_last_is_told_and_not_cleared_by_a_rebuild),
         TEST(a_lost_volume_and_an_unknown_one_are_told_and_repaired),
         TEST(an_archive_has_one_owner),
     };
