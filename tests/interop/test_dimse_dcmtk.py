@@ -165,7 +165,12 @@ def compressed_objects_that_a_peer_does_not_take_are_failed_suboperations(server
     served = run(GANTRY, "find", f"{server.aet}@127.0.0.1:{server.dicom_port}", "--level", "image", *[o for k in keys for o in ("--key", k)], "--json").stdout
     assert len(json.loads(served)) == 1
     assert "1 failed" in result.stdout and "takes no JPEG" in result.stderr, result.stdout + result.stderr
+    assert "A702" in result.stderr, f"not one was sent, which is a failure: {result.stderr}"
     assert not plain.take()
+    run("dcmsend", "-aec", server.aet, "localhost", str(server.dicom_port), files[0])
+    both = run(GANTRY, "move", f"{server.aet}@127.0.0.1:{server.dicom_port}", "--to", "PLAIN", "--key", keys[0], check=False)
+    assert "B000" in both.stderr and "1 failed" in both.stdout, f"some were sent: {both.stdout} {both.stderr}"
+    plain.take()
 
 
 def gdcm_is_served(server, files, folder, mover_port):

@@ -59,7 +59,6 @@ struct suboperations {
     uint32_t completed, failed, warning;
     const struct instance_ref **failures; // as many as the list has room for
     char reason[65];                      // of the last failure
-    bool refused;                         // not one could be tried
 };
 // What to send, from the identifier. false: it was answered; *ok as above.
 bool suboperations_plan(struct scp_request *rq, struct arena *a, struct suboperations *out, bool *ok, struct err *e);

@@ -85,7 +85,6 @@ static void put_remaining(struct dimse_command *rsp, const struct suboperations 
 }
 
 void suboperations_refuse(struct suboperations *s, const char *reason) {
-    if (s->completed + s->failed + s->warning == 0) s->refused = true;
     while (s->at < s->queued) suboperations_count(s, false, 0, reason);
 }
 
@@ -111,9 +110,15 @@ static struct str failed_list(const struct scp_request *rq, const struct suboper
     return ok ? buf_str(bytes) : (struct str){NULL, 0};
 }
 
+// PS3.4 C.4.2.3.1: a failure when not one sub-operation was successful.
+static uint16_t final_status(const struct suboperations *s) {
+    if (s->failed && s->completed + s->warning == 0) return DIMSE_CANNOT_SUBOPERATE;
+    return s->failed || s->warning ? DIMSE_SUBOPERATIONS_WARNING : DIMSE_SUCCESS;
+}
+
 bool suboperations_finish(struct scp_request *rq, struct suboperations *s, struct arena *a, struct err *e) {
     bool cancelled = suboperations_remaining(s) && (rq->cancelled || rq->gone || scp_stopping(rq->session));
-    uint16_t status = cancelled ? DIMSE_CANCEL : s->refused ? DIMSE_CANNOT_SUBOPERATE : s->failed || s->warning ? DIMSE_SUBOPERATIONS_WARNING : DIMSE_SUCCESS;
+    uint16_t status = cancelled ? DIMSE_CANCEL : final_status(s);
     struct dimse_command rsp = dimse_response(&rq->command, status);
     struct buf bytes;
     buf_init(&bytes, DIMSE_IDENTIFIER_BYTES_MAX);
