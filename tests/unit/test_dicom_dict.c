@@ -81,6 +81,7 @@ static void uids_are_found_with_their_padding(void **state) {
     assert_ptr_equal(dcm_uid_find_keyword(STR_LIT("CTImageStorage")), u);
     assert_false(dcm_uid_find(STR_LIT(DCM_UID_Verification))->storage);
     assert_true(dcm_uid_find(STR_LIT(DCM_UID_InventoryStorage))->storage);
+    assert_true(dcm_uid_find(STR_LIT("1.2.840.10008.5.1.4.1.1.66.7"))->storage); // Label Map Segmentation, which today's segmenters write
     assert_null(dcm_uid_find(STR_LIT("1.2.3")));
     assert_int_equal(dcm_uid_find(STR_LIT(DCM_UID_JPEGXL))->kind, DCM_UID_TRANSFER_SYNTAX);
 }
