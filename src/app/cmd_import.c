@@ -71,7 +71,8 @@ static void on_item(void *ctx, const char *name, enum import_outcome outcome, co
     struct report *r = ctx;
     if (outcome == IMPORT_STORED || outcome == IMPORT_KNOWN || outcome == IMPORT_NOT_DICOM) return;
     if (!r->json) {
-        fprintf(stderr, "%s: %s: %s\n", IMPORT_OUTCOME_NAMES[outcome], name, why->message);
+        bool named = str_starts(str_of(why->message), str_of(name));
+        fprintf(stderr, "%s: %s%s%s\n", IMPORT_OUTCOME_NAMES[outcome], named ? "" : name, named ? "" : ": ", why->message);
         return;
     }
     json_begin_object(&r->j);
@@ -171,8 +172,9 @@ const struct cli_command CMD_IMPORT = {
     .summary = "Take objects from files, folders, media, zip and tar",
     .group = "Keeping",
     .details =
-        "Folders are walked whole; a DICOMDIR is skipped, since the files it lists are found beside it. An object that is there already is counted, not\n"
-        "stored again; other bytes under the same UID are kept beside the first; what cannot be understood goes to quarantine with its reason.",
+        "Folders are walked whole; a DICOMDIR in them is skipped, since the files it lists are found beside it; named itself, it stands for these files.\n"
+        "An object that is there already is counted, not stored again; other bytes under the same UID are kept beside the first; what cannot be\n"
+        "understood goes to quarantine with its reason.",
     .options = OPTIONS,
     .positional_min = 1,
     .positional_max = UINT32_MAX,

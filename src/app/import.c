@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "app/dicomdir.h"
 #include "app/walk.h"
 #include "base/buf.h"
 #include "base/limits.h"
@@ -210,7 +211,7 @@ static void read_archive(struct importer *m, const char *file) {
     if (!ok) {
         m->found++;
         // gzip of something else than a tar is just another file
-        note(m, &item, why.kind == ERR_BAD_INPUT && !m->archive_read ? IMPORT_NOT_DICOM : IMPORT_FAILED, &why);
+        note(m, &item, why.kind == ERR_UNSUPPORTED && !m->archive_read ? IMPORT_NOT_DICOM : IMPORT_FAILED, &why);
     }
     sys_close(NULL, m->entry_fd);
     free(m->entry.p);
@@ -250,6 +251,19 @@ static bool visit_file(void *ctx, const char *file, struct err *e) {
     return true;
 }
 
+// A path that is a DICOMDIR stands for the files that it lists.
+static bool find_all(struct importer *m, char *const *paths, unsigned n, struct err *e) {
+    bool ok = true;
+    for (unsigned i = 0; ok && i < n; i++) {
+        struct err why = {0};
+        if (!dicomdir_is(paths[i]))
+            ok = walk_what_can_be_read((char **)(uintptr_t)&paths[i], 1, visit_file, note_failed, m, e);
+        else if (!dicomdir_files(paths[i], visit_file, note_failed, m, &why))
+            note_failed(m, paths[i], &why);
+    }
+    return ok;
+}
+
 bool import_paths(const struct import_run *run, char *const *paths, unsigned n, struct import_counts *out, struct err *e) {
     struct importer *m = calloc(1, sizeof *m);
     pthread_t threads[WORKERS_MAX];
@@ -264,7 +278,7 @@ bool import_paths(const struct import_run *run, char *const *paths, unsigned n, 
         ok = thread_start(&threads[started], "import", work, m, e);
         started += ok;
     }
-    ok = started > 0 && walk_what_can_be_read((char **)(uintptr_t)paths, n, visit_file, note_failed, m, e);
+    ok = started > 0 && find_all(m, paths, n, e);
     pthread_mutex_lock(&m->lock);
     m->ended = true;
     pthread_cond_broadcast(&m->not_empty);

@@ -3,6 +3,7 @@
 
 #include <archive.h>
 #include <archive_entry.h>
+#include <errno.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -25,7 +26,8 @@ bool unarchive_looks_like(const void *p, size_t n) {
 
 static bool failed(struct reading *r, struct err *e) {
     const char *why = archive_error_string(r->a);
-    return err_set(e, ERR_BAD_INPUT, "unarchive", "%s", why ? why : "the archive is broken");
+    bool none = archive_errno(r->a) == EILSEQ && archive_format(r->a) == 0; // how the library says that it knows no such format
+    return err_set(e, none ? ERR_UNSUPPORTED : ERR_BAD_INPUT, "unarchive", "%s", why ? why : "the archive is broken");
 }
 
 static bool within(struct reading *r, uint64_t entry, struct err *e) {

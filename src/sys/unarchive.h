@@ -26,7 +26,7 @@ struct unarchive_visit {
 
 // By its first bytes: a zip or a tar, or gzip (which may hold a tar).
 bool unarchive_looks_like(const void *p, size_t n);
-// ERR_BAD_INPUT: not an archive, or broken. ERR_TOO_LARGE: a ceiling was met. What was visited before stays visited.
+// ERR_UNSUPPORTED: not an archive. ERR_BAD_INPUT: broken or cut short. ERR_TOO_LARGE: a ceiling was met. What was visited before stays visited.
 bool unarchive_read(const char *path, const struct unarchive_limits *limits, const struct unarchive_visit *visit, struct err *e);
 
 #endif

@@ -1,4 +1,5 @@
 """Import, export, fsck and reindex from the command line: real objects in, the same bytes out, whatever happens to the index or the volumes."""
+import gzip
 import hashlib
 import json
 import os
@@ -8,6 +9,10 @@ import tarfile
 import tempfile
 import zipfile
 from pathlib import Path
+
+import pydicom
+from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.uid import ExplicitVRLittleEndian, generate_uid
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "support"))
 from gantry import DATA, GANTRY, Server  # noqa: E402
@@ -50,6 +55,60 @@ def archives_give_the_same_as_folders(top, objects):
     run("export", "--data", top / "packed", top / "unpacked")
     assert digests(top / "unpacked") == digests(objects)
     assert not list(top.parent.glob("*.dcm")) and not (top.parent.parent / objects.name).exists()
+
+
+def a_broken_archive_is_a_failure(top, objects):
+    whole = top / "whole.tar.gz"
+    with tarfile.open(whole, "w:gz") as t:
+        for f in objects.rglob("*.dcm"):
+            t.add(f, f.name)
+    cut = top / "cut.tar.gz"
+    for size in (whole.stat().st_size - 100, 3000):
+        cut.write_bytes(whole.read_bytes()[:size])
+        got = counts("--data", top / "cut", cut, expect=74)
+        assert got["failed"] == 1 and got["not_dicom"] == 0, f"{size} bytes of a tar.gz: {got}"
+    other = top / "note.gz"
+    other.write_bytes(gzip.compress(b"no archive at all"))
+    got = counts("--data", top / "cut", other)
+    assert got["failed"] == 0 and got["not_dicom"] == 1, got
+
+
+def directory_record(*name):
+    record = Dataset()
+    record.OffsetOfTheNextDirectoryRecord, record.RecordInUseFlag, record.OffsetOfReferencedLowerLevelDirectoryEntity = 0, 0xFFFF, 0
+    record.DirectoryRecordType = "IMAGE"
+    record.ReferencedFileID = list(name)
+    return record
+
+
+def write_dicomdir(path, names):
+    meta = FileMetaDataset()
+    meta.MediaStorageSOPClassUID, meta.MediaStorageSOPInstanceUID = "1.2.840.10008.1.3.10", generate_uid()
+    meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    ds = Dataset()
+    ds.file_meta, ds.is_little_endian, ds.is_implicit_VR = meta, True, False
+    ds.preamble = bytes(128)
+    ds.FileSetID = "MEDIUM"
+    ds.DirectoryRecordSequence = [directory_record(*n) for n in names]
+    pydicom.dcmwrite(path, ds, write_like_original=False)
+
+
+def a_medium_is_taken_by_its_directory(top, objects):
+    """The files that a DICOMDIR lists, in capitals as the standard has them, on a mount that shows small letters; nothing outside its folder."""
+    medium = top / "medium"
+    (medium / "img").mkdir(parents=True)
+    files = sorted(objects.rglob("*.dcm"))[:5]
+    for i, f in enumerate(files):
+        (medium / "img" / f"i{i}").write_bytes(f.read_bytes())
+    (medium / "unlisted").write_bytes(sorted(objects.rglob("*.dcm"))[6].read_bytes())
+    (top / "OUTSIDE").write_bytes(sorted(objects.rglob("*.dcm"))[7].read_bytes())
+    write_dicomdir(medium / "DICOMDIR", [("IMG", f"I{i}") for i in range(5)])
+    got = counts("--data", top / "media", medium / "DICOMDIR")
+    assert got["stored"] == 5 and got["failed"] == got["not_dicom"] == 0, got
+    write_dicomdir(medium / "DICOMDIR", [("IMG", "I0"), ("IMG", "GONE"), ("..", "OUTSIDE"), (str(top / "OUTSIDE"),), ("IMG", "../../OUTSIDE")])
+    got = counts("--data", top / "media", medium / "DICOMDIR", expect=74)
+    assert got["known"] == 1 and got["failed"] == 4 and got["stored"] == 0, got
+    assert "not there" in json.dumps(got["items"])
 
 
 def a_second_run_adds_nothing(top, objects):
@@ -142,6 +201,8 @@ def main():
         a_flipped_bit_is_told_and_not_exported(top, objects)
         archives_give_the_same_as_folders(top, objects)
         a_running_server_takes_the_same(top, objects)
+        a_broken_archive_is_a_failure(top, objects)
+        a_medium_is_taken_by_its_directory(top, objects)
         bombs_and_traversal_do_no_harm(top)
         everything_readable_comes_back(top)
     print("ok")
