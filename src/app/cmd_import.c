@@ -174,7 +174,7 @@ const struct cli_command CMD_IMPORT = {
     .details =
         "Folders are walked whole; a DICOMDIR in them is skipped, since the files it lists are found beside it; named itself, it stands for these files.\n"
         "An object that is there already is counted, not stored again; other bytes under the same UID are kept beside the first; what cannot be\n"
-        "understood goes to quarantine with its reason.",
+        "understood goes to quarantine with its reason. Over C-STORE, what the server has already counts as stored: DICOM has no status that tells.",
     .options = OPTIONS,
     .positional_min = 1,
     .positional_max = UINT32_MAX,

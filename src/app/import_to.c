@@ -48,6 +48,17 @@ static int64_t read_body(void *context, void *p, size_t n) {
     return (int64_t)n;
 }
 
+// The one object's outcome as our servers tell it; another's success is STORED.
+static enum import_outcome outcome_of(const struct http_result *r, struct err *why) {
+    if (strstr(r->wanted, "quarantined=1")) return err_set(why, ERR_PEER, "import", "kept in the server's quarantine"), IMPORT_QUARANTINED;
+    if (r->status != 200 && r->status != 202) {
+        err_set(why, ERR_PEER, "import", "the server answered %u", r->status);
+        return r->status == 409 ? IMPORT_QUARANTINED : IMPORT_FAILED;
+    }
+    if (strstr(r->wanted, "conflicting=1")) return err_set(why, ERR_CONFLICT, "import", "kept beside what the server has under the same UID"), IMPORT_CONFLICT;
+    return strstr(r->wanted, "known=1") ? IMPORT_KNOWN : IMPORT_STORED;
+}
+
 static enum import_outcome stow_put(void *worker, const struct import_item *item, struct err *why) {
     const struct destination *to = worker;
     struct body b = {.item = item};
@@ -57,13 +68,12 @@ static enum import_outcome stow_put(void *worker, const struct import_item *item
         .url = to->url,
         .headers = {"Content-Type: multipart/related; type=\"application/dicom\"; boundary=" BOUNDARY, "Accept: application/dicom+json"},
         .bearer = to->token,
+        .want = "Gantry-Outcome",
         .read = read_body,
         .body_length = (int64_t)(HEAD_N + item->size + TAIL_N),
         .context = &b};
     if (!http_call(&call, &r, why)) return IMPORT_FAILED;
-    if (r.status == 200 || r.status == 202) return IMPORT_STORED;
-    err_set(why, ERR_PEER, "import", "the server answered %u", r.status);
-    return r.status == 409 ? IMPORT_QUARANTINED : IMPORT_FAILED;
+    return outcome_of(&r, why);
 }
 
 static void *stow_open(void *shared, struct err *e) {

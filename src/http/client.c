@@ -79,6 +79,11 @@ static enum err_kind kind_of(CURLcode code) {
     }
 }
 
+static void keep_wanted(CURL *curl, const char *name, char value[HTTP_CLIENT_HEADER_VALUE_MAX]) {
+    struct curl_header *h;
+    if (name && curl_easy_header(curl, name, 0, CURLH_HEADER, -1, &h) == CURLHE_OK) snprintf(value, HTTP_CLIENT_HEADER_VALUE_MAX, "%s", h->value);
+}
+
 bool http_call(const struct http_call *c, struct http_result *out, struct err *e) {
     char message[CURL_ERROR_SIZE] = "";
     struct curl_slist *list = NULL;
@@ -93,6 +98,7 @@ bool http_call(const struct http_call *c, struct http_result *out, struct err *e
     curl_easy_getinfo(curl, CURLINFO_CONTENT_TYPE, &type);
     *out = (struct http_result){.status = (unsigned)status};
     snprintf(out->content_type, sizeof out->content_type, "%s", type ? type : "");
+    keep_wanted(curl, c->want, out->wanted);
     curl_slist_free_all(list);
     curl_easy_cleanup(curl);
     if (code == CURLE_OK) return true;

@@ -5,13 +5,14 @@
 #include "base/err.h"
 #include "base/str.h"
 
-enum { HTTP_CLIENT_HEADERS_MAX = 16, HTTP_CLIENT_TYPE_MAX = 256 };
+enum { HTTP_CLIENT_HEADERS_MAX = 16, HTTP_CLIENT_TYPE_MAX = 256, HTTP_CLIENT_HEADER_VALUE_MAX = 128 };
 
 struct http_call {
     const char *method;                           // "GET", "POST", ...
     const char *url;                              // http or https only; redirects are not followed
     const char *headers[HTTP_CLIENT_HEADERS_MAX]; // "Name: value", up to the first NULL
     const char *bearer;                           // token, or NULL
+    const char *want;                             // header of the answer whose value is kept; may be NULL
     // Body: at most n bytes into p; 0 at the end, -1 to give up. NULL: no body.
     int64_t (*read)(void *context, void *p, size_t n);
     int64_t body_length; // -1: chunked
@@ -25,6 +26,7 @@ struct http_call {
 struct http_result {
     unsigned status;
     char content_type[HTTP_CLIENT_TYPE_MAX];
+    char wanted[HTTP_CLIENT_HEADER_VALUE_MAX]; // of the header that was wanted; "" when the answer has none
 };
 
 // true when an answer came, whatever its status. ERR_NET, ERR_TIMEOUT, ERR_CANCELLED (a callback gave up), ERR_USAGE (the URL).

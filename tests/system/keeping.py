@@ -156,6 +156,13 @@ def a_running_server_takes_the_same(top, objects):
         host = f"127.0.0.1:{server.http_port}"
         got = counts("--to", f"http://{host}", objects)
         assert got["failed"] == 0 and got["stored"] == len(digests(objects)), got
+        again = counts("--to", f"http://{host}", objects)
+        assert again["known"] == len(digests(objects)) and again["stored"] == again["failed"] == 0, f"a second run adds nothing, and says so: {again}"
+        other = top / "other.dcm"
+        other.write_bytes(next(objects.rglob("*.dcm")).read_bytes()[:-2] + b"\1\1")
+        (top / "nonsense.dcm").write_bytes(bytes(128) + b"DICM" + b"\2\0\0\0UL\4\0\0\0\0\0" + b"?" * 100)
+        got = counts("--to", f"http://{host}", other, top / "nonsense.dcm")
+        assert got["conflicting"] == 1 and got["quarantined"] == 1, got
         again = counts("--to", f"GANTRY@127.0.0.1:{server.dicom_port}", objects)
         assert again["failed"] == 0 and again["stored"] == len(digests(objects)), again
         run("fsck", "--data", top / "served", expect=75)  # in use: said, not shared

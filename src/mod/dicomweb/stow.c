@@ -24,6 +24,7 @@ struct stored {
     uint16_t failure; // 0: stored
     uint16_t warning;
     enum err_kind kind;
+    enum ingest_outcome outcome;
     struct ingest *ingest; // to be committed
     struct stored *next;
 };
@@ -40,7 +41,8 @@ struct store {
     struct crew crew; // commits the parts that are whole while later ones come
     struct stored *current, *first, **last;
     unsigned ok, failed, warned; // counted at the end
-    bool broken;                 // the body itself: what follows is not looked at
+    unsigned of[INGEST_QUARANTINED + 1];
+    bool broken; // the body itself: what follows is not looked at
     struct err broken_why;
 };
 
@@ -105,6 +107,7 @@ static bool of_study(struct store *s) {
 }
 
 static void take_result(struct stored *to, bool ok, const struct ingest_result *r, const struct err *why) {
+    to->outcome = r->outcome;
     memcpy(to->sop_class_uid, r->sop_class_uid, sizeof to->sop_class_uid);
     memcpy(to->sop_instance_uid, r->sop_instance_uid, sizeof to->sop_instance_uid);
     memcpy(to->study_uid, r->study_uid, sizeof to->study_uid);
@@ -248,6 +251,7 @@ static void finish(struct store *s) {
         s->ok += p->failure == 0;
         s->failed += p->failure != 0;
         s->warned += p->warning != 0;
+        if (!p->failure || p->outcome == INGEST_QUARANTINED) s->of[p->outcome]++;
     }
 }
 
@@ -265,6 +269,10 @@ bool dw_store(struct http_request *rq, struct http_response *rs, struct err *e) 
     buf_init(&b, HTTP_JSON_BYTES_MAX);
     bool ok = write_answer(s, &b, e);
     if (ok) http_reply_buf(rs, status_of(s), s->type, &b);
+    // What the standard's answer has no place for, and 'gantry import' counts.
+    char *outcome = arena_printf(rq->arena, NULL, "stored=%u, known=%u, conflicting=%u, quarantined=%u", s->of[INGEST_STORED], s->of[INGEST_KNOWN],
+                                 s->of[INGEST_CONFLICT], s->of[INGEST_QUARANTINED]);
+    if (ok && outcome) http_setz(rs, "Gantry-Outcome", outcome);
     buf_deinit(&b);
     return ok;
 }
