@@ -10,20 +10,29 @@
 // As the file has it; what is missing is NULL.
 struct file_peer {
     char *aet, *host;
-    unsigned port;
+    uint16_t port;
 };
 
+// Every word of YAML 1.1 for it; anything else is a slip, not a yes.
+enum truth { TRUTH_NO, TRUTH_YES };
+static const cyaml_strval_t TRUTHS[] = {{"no", TRUTH_NO}, {"false", TRUTH_NO}, {"off", TRUTH_NO}, {"yes", TRUTH_YES}, {"true", TRUTH_YES}, {"on", TRUTH_YES}};
+enum auth { AUTH_NONE, AUTH_TOKEN };
+static const cyaml_strval_t AUTHS[] = {{"none", AUTH_NONE}, {"token", AUTH_TOKEN}};
+
+// Ports have their own width, so that one that is none is told with its line.
 struct file_dicom {
-    unsigned *port, *associations_max, *per_peer_max;
-    bool *known_callers_only, *any_called, *accept_unknown_storage;
+    uint16_t *port;
+    unsigned *associations_max, *per_peer_max;
+    enum truth *known_callers_only, *any_called, *accept_unknown_storage;
 };
 
 struct file_http {
-    unsigned *port;
+    uint16_t *port;
 };
 
 struct file {
-    char *data, *bind, *aet, *auth;
+    char *data, *bind, *aet;
+    enum auth *auth;
     struct file_dicom *dicom;
     struct file_http *http;
     struct file_peer *peers;
@@ -31,7 +40,7 @@ struct file {
     unsigned *volume_mib;
 };
 
-enum { OPTIONAL_PTR = CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL };
+enum { OPTIONAL_PTR = CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL, OPTIONAL_WORD = OPTIONAL_PTR | CYAML_FLAG_STRICT };
 
 static const cyaml_schema_field_t PEER_FIELDS[] = {
     CYAML_FIELD_STRING_PTR("aet", CYAML_FLAG_POINTER, struct file_peer, aet, 1, 16),
@@ -45,9 +54,9 @@ static const cyaml_schema_field_t DICOM_FIELDS[] = {
     CYAML_FIELD_UINT_PTR("port", OPTIONAL_PTR, struct file_dicom, port),
     CYAML_FIELD_UINT_PTR("associations-max", OPTIONAL_PTR, struct file_dicom, associations_max),
     CYAML_FIELD_UINT_PTR("per-peer-max", OPTIONAL_PTR, struct file_dicom, per_peer_max),
-    CYAML_FIELD_BOOL_PTR("known-callers-only", OPTIONAL_PTR, struct file_dicom, known_callers_only),
-    CYAML_FIELD_BOOL_PTR("any-called-aet", OPTIONAL_PTR, struct file_dicom, any_called),
-    CYAML_FIELD_BOOL_PTR("accept-unknown-storage", OPTIONAL_PTR, struct file_dicom, accept_unknown_storage),
+    CYAML_FIELD_ENUM_PTR("known-callers-only", OPTIONAL_WORD, struct file_dicom, known_callers_only, TRUTHS, CYAML_ARRAY_LEN(TRUTHS)),
+    CYAML_FIELD_ENUM_PTR("any-called-aet", OPTIONAL_WORD, struct file_dicom, any_called, TRUTHS, CYAML_ARRAY_LEN(TRUTHS)),
+    CYAML_FIELD_ENUM_PTR("accept-unknown-storage", OPTIONAL_WORD, struct file_dicom, accept_unknown_storage, TRUTHS, CYAML_ARRAY_LEN(TRUTHS)),
     CYAML_FIELD_END,
 };
 
@@ -60,7 +69,7 @@ static const cyaml_schema_field_t FIELDS[] = {
     CYAML_FIELD_STRING_PTR("data", OPTIONAL_PTR, struct file, data, 1, 4096),
     CYAML_FIELD_STRING_PTR("bind", OPTIONAL_PTR, struct file, bind, 1, 64),
     CYAML_FIELD_STRING_PTR("aet", OPTIONAL_PTR, struct file, aet, 1, 16),
-    CYAML_FIELD_STRING_PTR("auth", OPTIONAL_PTR, struct file, auth, 1, 16),
+    CYAML_FIELD_ENUM_PTR("auth", OPTIONAL_WORD, struct file, auth, AUTHS, CYAML_ARRAY_LEN(AUTHS)),
     CYAML_FIELD_MAPPING_PTR("dicom", OPTIONAL_PTR, struct file, dicom, DICOM_FIELDS),
     CYAML_FIELD_MAPPING_PTR("http", OPTIONAL_PTR, struct file, http, HTTP_FIELDS),
     CYAML_FIELD_SEQUENCE("peers", OPTIONAL_PTR, struct file, peers, &PEER, 0, SETTINGS_PEERS_MAX),
@@ -91,40 +100,35 @@ static bool take_text(struct arena *a, const char *from, const char **to, struct
     return !from || *to;
 }
 
-static bool take_port(const char *name, const unsigned *from, uint16_t *to, struct err *e) {
-    if (!from) return true;
-    if (*from > 65535) return err_set(e, ERR_USAGE, "settings", "%s: %u is not a port from 0 to 65535", name, *from);
-    *to = (uint16_t)*from;
-    return true;
-}
-
 static bool take_dicom(const struct file_dicom *d, struct settings *s, struct err *e) {
     if (!d) return true;
     if (d->associations_max) s->associations_max = *d->associations_max;
     if (d->per_peer_max) s->per_peer_max = *d->per_peer_max;
-    if (d->known_callers_only) s->known_callers_only = *d->known_callers_only;
-    if (d->any_called) s->any_called = *d->any_called;
-    if (d->accept_unknown_storage) s->accept_unknown_storage = *d->accept_unknown_storage;
+    if (d->known_callers_only) s->known_callers_only = *d->known_callers_only == TRUTH_YES;
+    if (d->any_called) s->any_called = *d->any_called == TRUTH_YES;
+    if (d->accept_unknown_storage) s->accept_unknown_storage = *d->accept_unknown_storage == TRUTH_YES;
     if (s->associations_max > UL_ASSOCIATIONS_MAX) return err_set(e, ERR_USAGE, "settings", "dicom: associations-max is at most %d", UL_ASSOCIATIONS_MAX);
-    return take_port("dicom: port", d->port, &s->dicom_port, e);
+    if (d->port) s->dicom_port = *d->port;
+    return true;
 }
 
 static bool take_peers(const struct file *f, struct arena *a, struct settings *s, struct err *e) {
     for (unsigned i = 0; i < f->peers_count && s->peer_count < SETTINGS_PEERS_MAX; i++) {
         struct setting_peer *to = &s->peers[s->peer_count++];
         if (!take_text(a, f->peers[i].aet, &to->aet, e) || !take_text(a, f->peers[i].host, &to->host, e)) return false;
-        if (!take_port("peers: port", &f->peers[i].port, &to->port, e)) return false;
+        to->port = f->peers[i].port;
+        if (!settings_aet_valid(str_of(to->aet)) || to->port == 0)
+            return err_set(e, ERR_USAGE, "settings", "peers: entry %u: aet '%s' (1 to 16 characters, no backslash), port %u (1 to 65535)", i + 1, to->aet,
+                           to->port);
     }
     return true;
 }
 
 static bool take(const struct file *f, struct arena *a, struct settings *s, struct err *e) {
     if (!take_text(a, f->data, &s->data_dir, e) || !take_text(a, f->bind, &s->bind, e) || !take_text(a, f->aet, &s->aet, e)) return false;
-    if (f->auth && strcmp(f->auth, "none") != 0 && strcmp(f->auth, "token") != 0)
-        return err_set(e, ERR_USAGE, "settings", "auth: is 'token' or 'none', not '%s'", f->auth);
-    if (f->auth) s->auth = strcmp(f->auth, "none") != 0;
+    if (f->auth) s->auth = *f->auth == AUTH_TOKEN;
     if (f->volume_mib) s->volume_bytes = (uint64_t)*f->volume_mib << 20;
-    if (f->http && !take_port("http: port", f->http->port, &s->http_port, e)) return false;
+    if (f->http && f->http->port) s->http_port = *f->http->port;
     return take_dicom(f->dicom, s, e) && take_peers(f, a, s, e);
 }
 

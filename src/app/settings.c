@@ -37,8 +37,8 @@ bool settings_is_loopback(const char *address) {
     return inet_pton(AF_INET6, address, &v6) == 1 && IN6_IS_ADDR_LOOPBACK(&v6);
 }
 
-static bool aet_valid(struct str aet) {
-    if (aet.n == 0 || aet.n > AET_MAX) return false;
+bool settings_aet_valid(struct str aet) {
+    if (str_trim(aet).n == 0 || aet.n > AET_MAX) return false;
     for (size_t i = 0; i < aet.n; i++)
         if (aet.p[i] < 0x20 || aet.p[i] > 0x7e || aet.p[i] == '\\') return false;
     return true;
@@ -50,7 +50,8 @@ static bool parse_peer(struct arena *a, const char *text, struct setting_peer *o
     size_t colon = all.n;
     while (colon > at && all.p[colon - 1] != ':') colon--;
     uint64_t port = 0;
-    bool fits = at < all.n && colon > at + 2 && aet_valid(str_sub(all, 0, at)) && str_to_u64(str_sub(all, colon, all.n), &port) && port > 0 && port < 65536;
+    bool fits =
+        at < all.n && colon > at + 2 && settings_aet_valid(str_sub(all, 0, at)) && str_to_u64(str_sub(all, colon, all.n), &port) && port > 0 && port < 65536;
     if (!fits) return err_set(e, ERR_USAGE, "settings", "--peer takes AET@HOST:PORT, not '%s'", text);
     out->aet = arena_strz(a, str_sub(all, 0, at), e);
     out->host = arena_strz(a, str_sub(all, at + 1, colon - 1 - (at + 1)), e);
@@ -80,7 +81,7 @@ static bool check(const struct settings *s, struct err *e) {
     struct in6_addr any;
     if (inet_pton(AF_INET, s->bind, &any) != 1 && inet_pton(AF_INET6, s->bind, &any) != 1)
         return err_set(e, ERR_USAGE, "settings", "'%s' is not a numeric address to listen on", s->bind);
-    if (!aet_valid(str_of(s->aet))) return err_set(e, ERR_USAGE, "settings", "'%s' is not an AE title (1 to 16 characters, no backslash)", s->aet);
+    if (!settings_aet_valid(str_of(s->aet))) return err_set(e, ERR_USAGE, "settings", "'%s' is not an AE title (1 to 16 characters, no backslash)", s->aet);
     if (!s->auth && !settings_is_loopback(s->bind))
         return err_set(e, ERR_USAGE, "settings",
                        "--auth none on %s would give every image to whoever reaches this address, in plain text. Leave --auth out (a token is then asked for), "

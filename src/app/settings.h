@@ -36,6 +36,8 @@ extern const struct cli_option SETTINGS_OPTIONS[];
 bool settings_read(struct cli_args *args, struct arena *a, struct settings *out, struct err *e);
 // $XDG_DATA_HOME/gantry, else ~/.local/share/gantry.
 const char *settings_default_data(struct arena *a, struct err *e);
+// 1 to 16 printable characters of ASCII, not all spaces, no backslash (PS3.5 6.2).
+bool settings_aet_valid(struct str aet);
 // 127.0.0.0/8 and ::1.
 bool settings_is_loopback(const char *address);
 

@@ -475,7 +475,9 @@ def configuration(folder):
     file.write_text("data: %s/store\naet: FROMFILE\ndicom:\n  port: 0\nhttp:\n  port: 0\nauth: none\npeers:\n  - aet: PACS\n    host: 127.0.0.1\n    port: 104\n" % folder)
     with gantry.Server(f"{folder}/store", "--config", str(file)) as server:
         check("the file's AE title is used", server.aet == "FROMFILE", server.ready)
-    for text, word in [("aet: X\nnonsense: 1\n", "nonsense"), ("dicom:\n  port: many\n", "line"), ("aet: [\n", "line"), ("http:\n  port: 70000\n", "70000")]:
+    for text, word in [("aet: X\nnonsense: 1\n", "nonsense"), ("dicom:\n  port: many\n", "line"), ("aet: [\n", "line"), ("http:\n  port: 70000\n", "line: 2"),
+                       ("auth: some\n", "line: 1"), ("dicom:\n  known-callers-only: maybe\n", "line: 2"),
+                       ("peers:\n  - aet: PACS\n    host: h\n    port: 0\n", "entry 1"), ('peers:\n  - aet: "A\\\\B"\n    host: h\n    port: 1\n', "entry 1")]:
         file.write_text(text)
         result = gantry.run(gantry.GANTRY, "serve", "--data", f"{folder}/store", "--config", str(file), check=False, timeout=20)
         check(f"a file with {text!r} is refused by name", result.returncode != 0 and word in result.stderr, result.stderr)
