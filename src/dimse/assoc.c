@@ -532,8 +532,9 @@ bool ul_release(struct ul_assoc *a, struct err *e) {
     int64_t deadline_ms = clock_mono_ms() + a->timers.artim;
     while (a->state != UL_STA1 && a->state != UL_STA13) {
         enum ul_got got = ul_next(a, deadline_ms, false, &pdv, e ? e : &ignored);
-        if (got == UL_RELEASE && !step(a, UL_EVT14, e)) return false; // collision: Sta9 or Sta12
-        if (got == UL_IDLE) return ul_abort(a), err_set(e, ERR_TIMEOUT, "dimse", "%s did not answer the release", a->conn.address);
+        if (got == UL_RELEASE && !step(a, UL_EVT14, e)) return false;                   // collision: Sta9 or Sta12
+        bool late = got == UL_IDLE || (got == UL_PDV && clock_mono_ms() > deadline_ms); // it may go on sending data for ever
+        if (late) return ul_abort(a), err_set(e, ERR_TIMEOUT, "dimse", "%s did not answer the release", a->conn.address);
         if (got == UL_OVER) return a->state == UL_STA1 || a->state == UL_STA13;
     }
     return true;
@@ -543,11 +544,24 @@ void ul_abort(struct ul_assoc *a) {
     if (ul_fsm_action(a->state, UL_EVT15) != UL_NO_ACTION) step(a, UL_EVT15, NULL);
 }
 
+// ARTIM counts for a peer that never stops sending too.
+static bool lingers(const struct ul_assoc *a, enum net_status s) {
+    return s == NET_OK && a->state == UL_STA13 && clock_mono_ms() < a->artim_ms;
+}
+
+static enum net_status pass_over(struct ul_assoc *a, uint32_t n) {
+    enum net_status s = NET_OK;
+    for (uint32_t k; n && lingers(a, s); n -= k) {
+        k = n < NET_IOBUF_BYTES ? n : NET_IOBUF_BYTES;
+        s = take(a, k, NULL, a->artim_ms, NULL);
+    }
+    return s;
+}
+
 // Sta13: reads on until the peer has closed or ARTIM has run out, so that what was sent last is not lost to a reset.
 static void linger(struct ul_assoc *a) {
-    enum net_status s = NET_OK;
-    if (a->pdu_left) s = take(a, a->pdu_left, NULL, a->artim_ms, NULL);
-    while (s == NET_OK && a->state == UL_STA13) {
+    enum net_status s = pass_over(a, a->pdu_left);
+    while (lingers(a, s)) {
         struct header h = {0};
         if (!a->deaf) {
             s = need(a, PDU_HEADER_BYTES, a->artim_ms, NULL);
@@ -564,10 +578,10 @@ static void linger(struct ul_assoc *a) {
             s = need(a, 1, a->artim_ms, NULL);
         } else {
             if (h.type == PDU_ASSOCIATE_RQ) step(a, UL_EVT6, NULL);
-            s = take(a, h.length, NULL, a->artim_ms, NULL);
+            s = pass_over(a, h.length);
         }
     }
-    if (a->state == UL_STA13) step(a, s == NET_TIMEOUT ? UL_EVT18 : UL_EVT17, NULL);
+    if (a->state == UL_STA13) step(a, s == NET_OK || s == NET_TIMEOUT ? UL_EVT18 : UL_EVT17, NULL);
 }
 
 void ul_deinit(struct ul_assoc *a, bool hurry) {

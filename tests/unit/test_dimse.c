@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "dimse/message.h"
 #include "tests/unit/fake_conn.h"
 
@@ -259,6 +260,46 @@ static void messages_are_read_however_they_are_cut(void **state) {
     }
 }
 
+// A peer that sends what it has and then the same PDU for ever.
+static ssize_t read_for_ever(struct net_conn *c, void *p, size_t n) {
+    static const uint8_t data[] = {PDU_DATA_TF, 0, 0, 0, 0, 8, 0, 0, 0, 4, 1, 0, 'x', 'y'};
+    struct fake_conn *f = c->layer;
+    uint8_t *to = p;
+    if (f->in_at < f->in_n) return fake_read(c, p, n);
+    for (size_t i = 0; i < n; i++) to[i] = data[(f->in_at++ - f->in_n) % sizeof data];
+    return (ssize_t)n;
+}
+
+static void a_flood_holds_up_neither_release_nor_the_end_after_an_abort(void **state) {
+    (void)state;
+    static const struct net_ops FLOOD = {.read = read_for_ever, .writev = fake_writev, .wait = fake_wait, .close = fake_close};
+    const struct ul_timers timers = {.artim = 50, .pdu = 50, .idle = 50};
+    const struct ul_acceptor how = {.choose = accept_all, .async_max = 4};
+    for (int aborting = 0; aborting < 2; aborting++) {
+        struct buf in;
+        struct fake_conn f;
+        struct ul_assoc a;
+        struct arena scratch;
+        struct pdu_associate rq;
+        struct err e = {0};
+        buf_init(&in, 1 << 20);
+        put_request(&in, 0);
+        fake_conn_init(&f, in.p, in.n, 4096);
+        f.conn.ops = &FLOOD;
+        arena_init(&scratch, 4 << 20);
+        int64_t begin = clock_mono_ms();
+        ul_init_acceptor(&a, &f.conn, &timers);
+        assert_true(ul_receive_request(&a, &scratch, &rq, &e) && ul_accept(&a, &rq, &how, &e));
+        if (!aborting) assert_false(ul_release(&a, &e));
+        if (!aborting) assert_int_equal(e.kind, ERR_TIMEOUT);
+        ul_deinit(&a, false); // aborts, and waits for the peer to close
+        assert_true(clock_mono_ms() - begin < 5000);
+        buf_deinit(&f.out);
+        buf_deinit(&in);
+        arena_deinit(&scratch);
+    }
+}
+
 // What the acceptor sends last, and what its error says, for bytes given after an (optional) good request.
 static void expect_end(bool associated, const void *bytes, size_t n, uint8_t last_type, uint8_t reason, const char *says) {
     struct buf in;
@@ -322,6 +363,7 @@ int main(void) {
         cmocka_unit_test(every_cut_of_a_request_is_refused_without_harm),
         cmocka_unit_test(a_command_set_comes_back_as_it_was),
         cmocka_unit_test(messages_are_read_however_they_are_cut),
+        cmocka_unit_test(a_flood_holds_up_neither_release_nor_the_end_after_an_abort),
         cmocka_unit_test(what_is_not_dicom_is_named),
         cmocka_unit_test(broken_fragments_end_the_association_with_the_reason),
         cmocka_unit_test(a_peer_that_takes_no_pdv_is_rejected),
