@@ -77,8 +77,9 @@ static iconv_t descriptor(enum text_set set, bool encode, struct buf *out) {
         return (iconv_t)-1;
     }
     iconv_t *cached = &descriptors->cd[encode][set];
-    if (*cached) return *cached;
-    iconv_t cd = encode ? iconv_open(encode_name(set), "UTF-8") : iconv_open("UTF-8", DECODE_NAME[set]);
+    iconv_t cd = *cached;
+    if (cd) return cd;
+    cd = encode ? iconv_open(encode_name(set), "UTF-8") : iconv_open("UTF-8", DECODE_NAME[set]);
     if (cd != (iconv_t)-1 || errno == EINVAL)
         *cached = cd;
     else

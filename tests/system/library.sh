@@ -29,6 +29,6 @@ int main(void) {
 }
 C
 # shellcheck disable=SC2046
-cc -std=gnu17 -Wall -Werror -o "$folder/name" "$folder/name.c" $(pkg-config --cflags gantry-dicom) $(pkg-config --libs --static gantry-dicom)
+cc -std=gnu17 -Wall -Werror -o "$folder/name" "$folder/name.c" $(pkg-config --cflags gantry-dicom) $(pkg-config --libs gantry-dicom)
 [ "$("$folder/name")" = "Doe^John" ]
 echo "a program of its own reads a data set with libgantry-dicom"

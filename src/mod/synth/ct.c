@@ -139,7 +139,7 @@ static bool chest_study(struct synth_case *c, unsigned study, const char *date, 
 
 bool synth_chest_ct(struct arena *a, const struct synth_options *o, struct err *e) {
     struct synth_case c;
-    struct nodule nodules[SYNTH_NODULES_MAX];
+    struct nodule nodules[SYNTH_NODULES_MAX] = {0};
     if (!synth_case_begin(&c, a, o, "chest-ct", e)) return false;
     place_nodules(&c, nodules);
     bool ok = chest_study(&c, 1, "20250310", nodules, 1, e) && chest_study(&c, 2, "20250915", nodules, o->growth, e) && synth_case_end(&c, e);

@@ -100,12 +100,12 @@ static bool write_radiograph(struct synth_series *s, bool (*put)(struct dcm_data
            dcm_put_double(ds, DCM_WindowWidth, 3300, e) && put(ds, spacing_mm, e) && synth_put_pixels(ds, &p, e) && synth_store(s, ds, e);
 }
 
-static bool make(struct arena *a, const struct synth_options *o, struct synth_series *s, bool (*put)(struct dcm_dataset *, double, struct err *),
+static bool make(struct arena *a, const struct synth_options *o, struct synth_series s, bool (*put)(struct dcm_dataset *, double, struct err *),
                  const char *kind, struct err *e) {
     struct synth_case c;
     if (!synth_case_begin(&c, a, o, kind, e)) return false;
-    s->c = &c;
-    bool ok = write_radiograph(s, put, e) && synth_case_end(&c, e);
+    s.c = &c;
+    bool ok = write_radiograph(&s, put, e) && synth_case_end(&c, e);
     if (!ok) synth_case_drop(&c);
     return ok;
 }
@@ -121,7 +121,7 @@ bool synth_cr_chest(struct arena *a, const struct synth_options *o, struct err *
                              .protocol = "Chest bedside",
                              .date = "20250418",
                              .time = "071500"};
-    return make(a, o, &s, put_cr, "cr", e);
+    return make(a, o, s, put_cr, "cr", e);
 }
 
 bool synth_dx_chest(struct arena *a, const struct synth_options *o, struct err *e) {
@@ -135,5 +135,5 @@ bool synth_dx_chest(struct arena *a, const struct synth_options *o, struct err *
                              .protocol = "Chest",
                              .date = "20250421",
                              .time = "101500"};
-    return make(a, o, &s, put_dx, "dx", e);
+    return make(a, o, s, put_dx, "dx", e);
 }
