@@ -210,9 +210,7 @@ static enum import_outcome ae_put(void *worker, const struct import_item *item, 
     struct send_object o = {.length = item->size, .fd = -1};
     enum import_outcome outcome = IMPORT_FAILED;
     arena_init(&a, HEADER_ARENA_BYTES);
-    if (!describe(&a, item, &k, instance, &o.dataset_offset, why)) {
-        outcome = IMPORT_NOT_DICOM;
-    } else if (strcmp(k.sop_class_uid, MEDIA_DIRECTORY) == 0) {
+    if (!describe(&a, item, &k, instance, &o.dataset_offset, why) || strcmp(k.sop_class_uid, MEDIA_DIRECTORY) == 0) {
         outcome = IMPORT_NOT_DICOM;
     } else if (ready_for(s, &k, why) && descriptor_of(item, &o.fd, why)) {
         o.sop_class_uid = k.sop_class_uid;

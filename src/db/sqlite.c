@@ -267,9 +267,10 @@ static struct db_stmt *prepare_in(struct db *d, struct db_stmt *slot, const char
         return NULL;
     }
     if (slot == d->statements + d->statement_count) d->statement_count++;
-    sqlite3_finalize(slot->s);
-    free(slot->sql);
+    struct db_stmt old = *slot;
     *slot = (struct db_stmt){.db = d, .s = s, .sql = copy};
+    sqlite3_finalize(old.s);
+    free(old.sql);
     return slot;
 }
 

@@ -108,8 +108,9 @@ static int by_tag_then_place(const void *pa, const void *pb) {
 
 // Tag order, each tag once. Of duplicates the first stays (as DCMTK and GDCM do): what was acted on when it came cannot be replaced by later bytes.
 static uint32_t sort_elements(struct dcm_element *elements, uint32_t n) {
+    if (n == 0) return 0;
     qsort(elements, n, sizeof *elements, by_tag_then_place);
-    uint32_t kept = n ? 1 : 0;
+    uint32_t kept = 1;
     for (uint32_t i = 1; i < n; i++) {
         if (elements[i].tag != elements[kept - 1].tag) elements[kept++] = elements[i];
     }
