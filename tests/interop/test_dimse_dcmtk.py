@@ -287,18 +287,40 @@ class Acceptor(gantry.Association):
         self.socket.close()
 
 
+def ask_and_leave(server, calling, transaction, item):
+    """Releases at once, as many modalities do: the result must come on a new association."""
+    a = gantry.Association(server.dicom_port, server.aet, [COMMITMENT], calling=calling)
+    body = action_information(transaction, [item])
+    a.send(1, a.command([(0x0003, COMMITMENT), (0x0100, 0x0130), (0x0110, 1), (0x0800, 0), (0x1001, COMMITMENT_INSTANCE), (0x1008, 1)]), body)
+    a.socket.sendall(struct.pack(">BBII", 5, 0, 4, 0))
+    while a.receive()[0] != 6:
+        pass
+    a.socket.close()
+
+
 def commitment_is_reported_on_a_new_association_when_the_first_is_gone(server, files, listener):
     good = ("1.2.840.10008.5.1.4.1.1.2", uid_of(files[0], "0008,0018"))
-    a = gantry.Association(server.dicom_port, server.aet, [COMMITMENT], calling="COMMITTER")
-    body = action_information("1.2.3.3", [good])
-    a.send(1, a.command([(0x0003, COMMITMENT), (0x0100, 0x0130), (0x0110, 1), (0x0800, 0), (0x1001, COMMITMENT_INSTANCE), (0x1008, 1)]), body)
-    a.socket.sendall(struct.pack(">BBII", 5, 0, 4, 0))  # released at once, as many modalities do
+    ask_and_leave(server, "COMMITTER", "1.2.3.3", good)
     listener.settimeout(20)
     peer = Acceptor(listener)
     assert COMMITMENT.encode() + b"\0\1" in peer.request, "the SCP role is proposed"
     take_report(peer, "1.2.3.3", [good[1]], {})
     peer.finish()
-    a.socket.close()
+
+
+def a_peer_that_does_not_answer_holds_up_no_other_peers_commitment(server, files, listener, silent):
+    good = ("1.2.840.10008.5.1.4.1.1.2", uid_of(files[0], "0008,0018"))
+    for i in range(8):
+        ask_and_leave(server, "SILENT", f"1.2.3.4.{i}", good)
+    silent.settimeout(20)
+    held, _ = silent.accept()  # its association is being asked for, and never will be answered
+    ask_and_leave(server, "COMMITTER", "1.2.3.5", good)
+    listener.settimeout(10)
+    peer = Acceptor(listener)
+    take_report(peer, "1.2.3.5", [good[1]], {})
+    peer.finish()
+    silent.close()
+    held.close()
 
 
 # ---- as SCU ----
@@ -398,13 +420,13 @@ def every_transfer_syntax_comes_back_as_it_lay(server, folder):
 
 def main():
     gantry.need_tools("storescu", "dcmsend", "findscu", "movescu", "getscu", "storescp", "dcmqrscp", "dcmcjpeg", "dcmdump")
-    with tempfile.TemporaryDirectory() as folder, socket.create_server(("127.0.0.1", 0)) as committer:
+    with tempfile.TemporaryDirectory() as folder, socket.create_server(("127.0.0.1", 0)) as committer, socket.create_server(("127.0.0.1", 0)) as silent:
         base = Path(folder)
         files = make(base / "a", "--kind", "chest-ct", "--slices", "6", "--size", "128", "--patient-id", "DIMSE1", "--name", NAME, "--charset", "GB18030", "--seed", "11")
         others = make(base / "b", "--kind", "cr", "--patient-id", "DIMSE2", "--name", "Smith^John", "--seed", "12")
         gdcm_port = gantry.free_port()
         with storescp(base / "mover", "MOVER", "+xa") as mover, storescp(base / "plain", "PLAIN", "+xi") as plain:
-            listed = [("MOVER", mover.port), ("PLAIN", plain.port), ("COMMITTER", committer.getsockname()[1]), ("GDCM", gdcm_port)]
+            listed = [("MOVER", mover.port), ("PLAIN", plain.port), ("COMMITTER", committer.getsockname()[1]), ("SILENT", silent.getsockname()[1]), ("GDCM", gdcm_port)]
             with gantry.Server(base / "data", *[o for aet, port in listed for o in ("--peer", f"{aet}@127.0.0.1:{port}")]) as server:
                 a_wrong_title_is_refused_with_its_reason(server)
                 dcmtk_stores(server, files)
@@ -416,6 +438,7 @@ def main():
                 compressed_objects_that_a_peer_does_not_take_are_failed_suboperations(server, folder, plain, others)
                 commitment_is_reported_on_the_same_association(server, files)
                 commitment_is_reported_on_a_new_association_when_the_first_is_gone(server, files, committer)
+                a_peer_that_does_not_answer_holds_up_no_other_peers_commitment(server, files, committer, silent)
                 our_commands_against_ourselves(server, files, folder)
                 every_transfer_syntax_comes_back_as_it_lay(server, folder)
                 if gantry.shutil.which("gdcmscu"):

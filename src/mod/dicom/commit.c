@@ -17,6 +17,7 @@ enum {
     JOB_ARENA_BYTES = 16 * 1024 * 1024,
     ITEMS_MAX = 100 * 1000,
     QUEUE_MAX = 4096, // jobs that wait for their peers
+    WORKERS = 4,      // each with another peer: one that does not answer holds up its own results only
     ANSWER_MS = 30 * 1000,
     ACTION_REQUEST_COMMITMENT = 1, // PS3.4 J.3.2.1
     EVENT_ALL_COMMITTED = 1,
@@ -47,9 +48,16 @@ struct job {
     struct job *next;
 };
 
+struct worker {
+    struct commit_queue *q;
+    pthread_t thread;
+    char peer[PDU_AE_MAX + 1]; // whose job is under way; empty: nobody's. Under the queue's lock
+};
+
 struct commit_queue {
     struct dicom_module *m;
-    pthread_t thread;
+    struct worker workers[WORKERS];
+    unsigned worker_count;
     pthread_mutex_t lock; // everything below
     pthread_cond_t changed;
     struct job *jobs;
@@ -193,7 +201,7 @@ static void enqueue(struct commit_queue *q, struct job *j, int64_t due_ms) {
         j->next = *at;
         *at = j;
         q->count++;
-        pthread_cond_signal(&q->changed);
+        pthread_cond_broadcast(&q->changed);
     }
     pthread_mutex_unlock(&q->lock);
     if (room) return;
@@ -202,22 +210,48 @@ static void enqueue(struct commit_queue *q, struct job *j, int64_t due_ms) {
     free_job(j);
 }
 
-// The next job that is due, or NULL when stopping.
-static struct job *dequeue(struct commit_queue *q) {
-    pthread_mutex_lock(&q->lock);
-    while (!q->stopping) {
-        if (!q->jobs) {
-            pthread_cond_wait(&q->changed, &q->lock);
-            continue;
+static bool is_served(const struct commit_queue *q, const char *peer) {
+    for (unsigned i = 0; i < WORKERS; i++)
+        if (strcmp(q->workers[i].peer, peer) == 0) return true;
+    return false;
+}
+
+// The first job that is due and whose peer nobody serves; else NULL, and when to look again.
+static struct job **find_due(struct commit_queue *q, int64_t *again_ms) {
+    int64_t now_ms = clock_mono_ms();
+    *again_ms = INT64_MAX;
+    for (struct job **at = &q->jobs; *at; at = &(*at)->next) {
+        if ((*at)->due_ms > now_ms) {
+            *again_ms = (*at)->due_ms;
+            return NULL;
         }
-        if (q->jobs->due_ms <= clock_mono_ms()) break;
-        struct timespec t = {.tv_sec = q->jobs->due_ms / 1000, .tv_nsec = q->jobs->due_ms % 1000 * 1000000};
-        pthread_cond_timedwait(&q->changed, &q->lock, &t);
+        if (!is_served(q, (*at)->peer)) return at;
     }
-    struct job *j = q->stopping ? NULL : q->jobs;
-    if (j) {
-        q->jobs = j->next;
+    return NULL;
+}
+
+static void wait_until(struct commit_queue *q, int64_t ms) {
+    struct timespec t = {.tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000};
+    if (ms == INT64_MAX)
+        pthread_cond_wait(&q->changed, &q->lock);
+    else
+        pthread_cond_timedwait(&q->changed, &q->lock, &t);
+}
+
+// The worker's next job, its last one being done; NULL when stopping.
+static struct job *dequeue(struct worker *w) {
+    struct commit_queue *q = w->q;
+    struct job **at = NULL, *j = NULL;
+    int64_t again_ms;
+    pthread_mutex_lock(&q->lock);
+    w->peer[0] = '\0';
+    pthread_cond_broadcast(&q->changed);
+    while (!q->stopping && !(at = find_due(q, &again_ms))) wait_until(q, again_ms);
+    if (at && !q->stopping) {
+        j = *at;
+        *at = j->next;
         q->count--;
+        memcpy(w->peer, j->peer, sizeof w->peer);
     }
     pthread_mutex_unlock(&q->lock);
     return j;
@@ -245,9 +279,9 @@ static void work_on(struct commit_queue *q, struct job *j) {
         free_job(j);
 }
 
-static void *queue_main(void *arg) {
-    struct commit_queue *q = arg;
-    for (struct job *j; (j = dequeue(q));) work_on(q, j);
+static void *worker_main(void *arg) {
+    struct worker *w = arg;
+    for (struct job *j; (j = dequeue(w));) work_on(w->q, j);
     return NULL;
 }
 
@@ -261,20 +295,25 @@ bool commit_queue_start(struct dicom_module *m, struct commit_queue **out, struc
     pthread_mutex_init(&q->lock, NULL);
     pthread_cond_init(&q->changed, &attr);
     pthread_condattr_destroy(&attr);
-    if (!thread_start(&q->thread, "commitment", queue_main, q, e)) {
-        free(q);
-        return false;
+    bool ok = true;
+    for (unsigned i = 0; ok && i < WORKERS; i++) {
+        q->workers[i].q = q;
+        ok = thread_start(&q->workers[i].thread, "commitment", worker_main, &q->workers[i], e);
+        q->worker_count += ok;
     }
-    *out = q;
-    return true;
+    if (ok)
+        *out = q;
+    else
+        commit_queue_stop(q);
+    return ok;
 }
 
 void commit_queue_stop(struct commit_queue *q) {
     pthread_mutex_lock(&q->lock);
     q->stopping = true;
-    pthread_cond_signal(&q->changed);
+    pthread_cond_broadcast(&q->changed);
     pthread_mutex_unlock(&q->lock);
-    pthread_join(q->thread, NULL);
+    for (unsigned i = 0; i < q->worker_count; i++) pthread_join(q->workers[i].thread, NULL);
     if (q->count) log_line(LOG_WARN, "dicom", "%u storage commitment results were not delivered before the stop", q->count);
     while (q->jobs) {
         struct job *j = q->jobs;
