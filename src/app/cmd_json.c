@@ -5,9 +5,9 @@
 
 enum { BUFFER_BYTES = 1024 * 1024 };
 
-static bool print_object(struct cli_args *args, struct input *in, struct buf *b, struct err *e) {
+static bool print_object(struct cli_args *args, struct input *in, const struct err *why, struct buf *b, struct err *e) {
     struct dcm_json_options o = {.repair = cli_flag(args, "repair"), .pretty = cli_flag(args, "pretty"), .source = &in->source, .drain = output_drain};
-    if (!in->object.dataset) {
+    if (!in->object.dataset || (why && in->object.dataset->count == 0)) {
         buf_addz(b, "null");
         return true;
     }
@@ -16,9 +16,9 @@ static bool print_object(struct cli_args *args, struct input *in, struct buf *b,
 
 static bool print_one(struct cli_args *args, struct input *in, const struct err *why, void *ctx, struct err *e) {
     struct buf b;
-    (void)why, (void)ctx;
+    (void)ctx;
     buf_init(&b, BUFFER_BYTES);
-    bool ok = print_object(args, in, &b, e);
+    bool ok = print_object(args, in, why, &b, e);
     buf_addc(&b, '\n');
     ok = output_drain(NULL, &b, ok ? e : NULL) && ok;
     buf_deinit(&b);

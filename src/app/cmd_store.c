@@ -129,7 +129,7 @@ static int run(struct cli_args *args) {
     bool ok = true;
     while (ok && next) ok = send_some(&s, &c, &next, &e);
     if (!ok) s.failed += s.count - s.done;
-    printf(cli_flag(args, "json") ? "{\"stored\":%llu,\"warnings\":%llu,\"failed\":%llu,\"notDicom\":%llu}\n"
+    printf(cli_flag(args, "json") ? "{\"stored\":%llu,\"warnings\":%llu,\"failed\":%llu,\"not_dicom\":%llu}\n"
                                   : "%llu stored, %llu with a warning, %llu failed, %llu not DICOM\n",
            (unsigned long long)s.stored, (unsigned long long)s.warned, (unsigned long long)s.failed, (unsigned long long)s.skipped);
     if (!ok) return cli_fail(args, &e);

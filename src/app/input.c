@@ -127,7 +127,7 @@ int input_each(struct cli_args *args, bool (*one)(struct cli_args *args, struct 
         bool read = input_open(&in, args->positional[i], &why);
         bool shown = one(args, &in, read ? NULL : &why, ctx, &e);
         input_close(&in);
-        if (!read) err_wrap(&why, "%s", in.name);
+        if (!read && !strstr(why.message, in.name)) err_wrap(&why, "%s", in.name);
         if (!shown) err_wrap(&e, "%s", in.name);
         int now = !read ? cli_fail(args, &why) : 0;
         if (!shown) now = cli_fail(args, &e);

@@ -255,12 +255,20 @@ def test_standard_input(root):
     assert piped.returncode == 0 and piped.stdout == direct.stdout
 
 
+def test_what_is_no_object():
+    """Each FILE has its line, whatever it is."""
+    result = subprocess.run([gantry.GANTRY, "json", __file__, "/nowhere"], capture_output=True, text=True)
+    assert result.stdout == "null\nnull\n" and result.returncode != 0, (result.stdout, result.returncode)
+    assert all(line.count("/nowhere") <= 1 for line in result.stderr.splitlines()), result.stderr
+
+
 def main():
     warnings.filterwarnings("ignore")
     logging.disable(logging.CRITICAL)
     root = gantry.need_data("dicom")
     test_names(root)
     test_standard_input(root)
+    test_what_is_no_object()
     test_elements(root)
 
 
