@@ -146,14 +146,23 @@ static bool same_put(const struct vol_put *a, const struct vol_put *b) {
 }
 
 // Among those before it in the same group: *taken when its SOP Instance UID is there, *same when these very bytes are.
-static void find_earlier(const struct vol_put *put, struct vol_put *const *earlier, size_t n, const struct vol_put **taken, const struct vol_put **same) {
+static bool find_earlier(struct index *ix, struct vol_put *put, struct vol_put *const *earlier, size_t n, const struct vol_put **taken,
+                         const struct vol_put **same, struct err *e) {
     *taken = *same = NULL;
     for (size_t i = n; i > 0; i--) {
-        const struct vol_put *o = earlier[i - 1];
+        struct vol_put *o = earlier[i - 1];
         if (o->outcome == VOL_KNOWN || o->entry.kind > VOL_CONFLICT || !str_eq(o->entry.sop, put->entry.sop)) continue;
         *taken = o;
+        if (!vol_await_digest(ix->ar->volumes, put, e) || !vol_await_digest(ix->ar->volumes, o, e)) return false;
         if (same_put(o, put)) *same = o;
     }
+    return true;
+}
+
+static bool find_uid(struct db *d, struct str sop_uid, bool *found, struct err *e) {
+    int64_t one;
+    return sql_one(d, "SELECT 1 FROM instances WHERE sop_instance_uid = ?1 UNION ALL SELECT 1 FROM conflicts WHERE sop_instance_uid = ?1",
+                   SQL_VALUES(SQL_T(sop_uid)), &one, 1, found, e);
 }
 
 static void be_known(struct vol_put *put, struct index_put *p, bool conflict) {
@@ -167,11 +176,14 @@ static void be_known(struct vol_put *put, struct index_put *p, bool conflict) {
 static bool classify_object(struct index *ix, struct db *d, struct vol_put *put, struct vol_put *const *earlier, size_t n, struct err *e) {
     struct index_put *p = put->user;
     const struct vol_put *taken, *twin;
+    bool found;
     put->outcome = VOL_STORED;
-    find_earlier(put, earlier, n, &taken, &twin);
+    if (!find_earlier(ix, put, earlier, n, &taken, &twin, e)) return false;
     if (twin) return be_known(put, p, twin->outcome == VOL_STORED_CONFLICT), true;
+    if (!find_uid(d, p->facts.sop_uid, &found, e)) return false;
+    if (!found && !taken) return true; // a new object, as nearly all are: its digest is not asked for
     enum index_kept kept = INDEX_NEW;
-    if (!index_compare(ix, d, &put->entry, p, &kept, e)) return false;
+    if (!vol_await_digest(ix->ar->volumes, put, e) || !index_compare(ix, d, &put->entry, p, &kept, e)) return false;
     if (kept == INDEX_SAME || kept == INDEX_SAME_CONFLICT) return be_known(put, p, kept == INDEX_SAME_CONFLICT), true;
     p->heals = kept == INDEX_SAME_DAMAGED;
     if (!taken && kept != INDEX_OTHER) return true;

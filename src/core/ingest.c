@@ -13,6 +13,7 @@ enum {
     INGEST_OPEN_MAX = 2048,         // at once
     INGEST_MEMORY_BYTES = 24 << 20, // buffers of all together; beyond it objects wait in staging files
     INGEST_SMALL_BYTES = 32 * 1024, // what each may take whatever the others have
+    INGEST_EAGER_BYTES = 64 * 1024, // digested as they come; the rest of what is in memory while the disk begins with it
     INGEST_KEPT_BYTES = 1 << 20,    // a buffer kept for the next object
     INGEST_ARENA_BYTES = 3 * DCM_HEADER_BYTES_MAX,
     BAD_DATA_SET = 0xC000,      // PS3.4 B.2.3: Cannot understand
@@ -32,6 +33,7 @@ struct ingest {
     struct digest digest;
     struct buf meta; // our preamble and meta header, of a bare data set
     struct buf body; // the stream, while in memory
+    size_t digested; // of body
     size_t accounted;
     struct vol_spool *spool; // else the whole file, meta included
     struct vol_spool *lent;  // the same, once the writer has it: readable until vol_append returns
@@ -145,10 +147,16 @@ void ingest_abort(struct ingest *in) {
 
 // ---- bytes ----
 
+static void digest_body(struct ingest *in) {
+    digest_add(&in->digest, in->body.p + in->digested, in->body.n - in->digested);
+    in->digested = in->body.n;
+}
+
 static bool to_spool(struct ingest *in, struct err *e) {
     if (!vol_spool_open(in->ar->volumes, &in->spool, e)) return false;
     bool ok = (in->meta.n == 0 || vol_spool_write(in->spool, in->meta.p, in->meta.n, e)) &&
               (in->body.n == 0 || vol_spool_write(in->spool, in->body.p, in->body.n, e));
+    digest_body(in);
     give_buffer(&in->ar->memory, in);
     return ok;
 }
@@ -165,12 +173,15 @@ bool ingest_write(struct ingest *in, const void *p, size_t n, struct err *e) {
     if (n == 0) return true;
     in->total += n;
     if (in->total > (uint64_t)STORE_OBJECT_BYTES_MAX) return err_set(e, ERR_TOO_LARGE, "ingest", "object above %lld bytes", STORE_OBJECT_BYTES_MAX);
-    digest_add(&in->digest, p, n);
     read_header(in, p, n);
     if (!in->spool && !fits_memory(in, n) && !to_spool(in, e)) return false;
-    if (in->spool) return vol_spool_write(in->spool, p, n, e);
+    if (in->spool) {
+        digest_add(&in->digest, p, n);
+        return vol_spool_write(in->spool, p, n, e);
+    }
     buf_add(&in->body, p, n);
     account(in);
+    if (in->body.n <= INGEST_EAGER_BYTES) digest_body(in);
     return buf_ok(&in->body, e);
 }
 
@@ -251,6 +262,12 @@ static bool append(struct ingest *in, struct vol_put *put, struct err *e) {
     return vol_append(in->ar->volumes, put, e);
 }
 
+static bool end_digest(void *ctx, uint8_t out[VOL_DIGEST_BYTES], struct err *e) {
+    struct ingest *in = ctx;
+    if (!in->spool && !in->lent) digest_body(in);
+    return digest_final(&in->digest, out, e);
+}
+
 // What cannot be understood is kept aside with its reason.
 static bool quarantine(struct ingest *in, struct ingest_result *out, struct err *e) {
     struct index_put p = {.what = INDEX_ADD};
@@ -258,7 +275,7 @@ static bool quarantine(struct ingest *in, struct ingest_result *out, struct err 
     struct err why = *e;
     snprintf(out->reason, sizeof out->reason, "%.255s", why.message);
     put.entry.note = str_of(out->reason);
-    if (!digest_final(&in->digest, put.entry.digest, e) || !append(in, &put, e)) return false;
+    if (!end_digest(in, put.entry.digest, e) || !append(in, &put, e)) return false;
     out->outcome = INGEST_QUARANTINED;
     if (out->dimse_status == 0 || out->dimse_status == COERCED_CLASS) out->dimse_status = BAD_DATA_SET;
     in->ar->quarantined++;
@@ -291,7 +308,10 @@ static bool compare_large(struct ingest *in, const struct vol_entry *en, struct 
 static bool store(struct ingest *in, struct index_put *p, struct ingest_result *out, struct err *e) {
     const struct facts *f = &p->facts;
     struct vol_put put = {.entry = {.kind = VOL_OBJECT, .study = f->study_uid, .series = f->series_uid, .sop = f->sop_uid, .ts = f->ts_uid}, .user = p};
-    if (!digest_final(&in->digest, put.entry.digest, e) || !compare_large(in, &put.entry, p, e) || !append(in, &put, e)) return false;
+    bool later = in->digested < in->body.n;
+    if (later) put.digest = end_digest, put.digest_ctx = in;
+    if (!later && !end_digest(in, put.entry.digest, e)) return false;
+    if (!compare_large(in, &put.entry, p, e) || !append(in, &put, e)) return false;
     conclude(in, &put, p, out);
     return true;
 }

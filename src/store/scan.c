@@ -115,6 +115,11 @@ static bool scan_step(struct scan *s, uint32_t volume, uint64_t *at, uint64_t *l
     return visit_gap(volume, from, next, visit, ctx, e);
 }
 
+static void limit_to(struct scan *s, const struct retired *list, uint32_t volume) {
+    for (const struct retired *r = list; r; r = r->next)
+        if (r->segment.number == volume) s->limit = r->segment.end;
+}
+
 // The volume that grows is looked at up to its last flushed entry; in one that may have been growing when the process ended, what lies far behind
 // the end is zeros.
 static bool scan_limits(struct scan *s, uint32_t volume, struct err *e) {
@@ -124,9 +129,8 @@ static bool scan_limits(struct scan *s, uint32_t volume, struct err *e) {
     s->gap_limit = st.writable ? STORE_TORN_BYTES : UINT64_MAX;
     pthread_mutex_lock(&s->vs->lock);
     if (s->vs->open.fd >= 0 && s->vs->open.number == volume) s->limit = s->vs->open.end;
-    for (struct retired *r = s->vs->retired; r; r = r->next) {
-        if (r->segment.number == volume) s->limit = r->segment.end;
-    }
+    limit_to(s, s->vs->retired, volume);
+    limit_to(s, s->vs->abandoned, volume);
     pthread_mutex_unlock(&s->vs->lock);
     return true;
 }

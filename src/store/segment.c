@@ -79,12 +79,21 @@ void segment_failed(struct vol_set *vs, const struct err *why) {
     set_alarm(vs, &e);
 }
 
+static void remember_end(struct vol_set *vs, struct segment s) {
+    struct retired *r = malloc(sizeof *r);
+    if (!r) return;
+    pthread_mutex_lock(&vs->lock);
+    *r = (struct retired){.segment = s, .next = vs->abandoned};
+    vs->abandoned = r;
+    pthread_mutex_unlock(&vs->lock);
+}
+
 void segment_abandon(struct vol_set *vs, const struct err *why) {
     struct err e = *why;
     struct segment s = vs->open;
     publish(vs, (struct segment){.fd = -1});
     // When this fails too the volume is looked at again at the next start.
-    segment_seal(vs, &s, NULL);
+    if (!segment_seal(vs, &s, NULL)) remember_end(vs, s);
     pthread_mutex_lock(&vs->lock);
     vs->stats.sealed++;
     pthread_mutex_unlock(&vs->lock);

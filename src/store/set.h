@@ -50,6 +50,12 @@ struct cached_fd {
 
 enum { FD_BUCKETS = 256 };
 
+// How many senders are likely to come together, and whether it paid to wait for them.
+struct crowd {
+    unsigned expected, vain;
+    int64_t flush_us;
+};
+
 struct vol_set {
     char volumes[STORE_PATH_MAX], staging[STORE_PATH_MAX], lost[STORE_PATH_MAX];
     const struct sys_file_ops *files;
@@ -66,9 +72,11 @@ struct vol_set {
     bool writer_runs, preparer_runs, closing;
     struct vol_put *first, *last; // waiting puts
     unsigned waiting;             // how many
-    struct segment open;          // changed by the writer only
+    struct crowd crowd;
+    struct segment open; // changed by the writer only
     uint32_t next_number;
-    struct retired *retired;
+    struct retired *retired;   // to be cut to their entries
+    struct retired *abandoned; // could not be: what lies behind their ends means nothing
     struct spare spare;
     struct vol_stats stats;
     uint64_t busy_us;  // the writer's time in writes and flushes

@@ -97,6 +97,10 @@ void vol_close(struct vol_set *vs) {
     writer_stop(vs);
     spare_stop(vs);
     sys_close(vs->files, vs->open.fd); // all its entries are flushed
+    for (struct retired *r = vs->abandoned, *next; r; r = next) {
+        next = r->next;
+        free(r);
+    }
     fds_deinit(vs);
     pthread_cond_destroy(&vs->work);
     pthread_cond_destroy(&vs->chore);

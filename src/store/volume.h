@@ -56,6 +56,9 @@ enum vol_outcome { VOL_STORED, VOL_KNOWN, VOL_STORED_CONFLICT, VOL_STORED_QUARAN
 
 // One entry to be appended. The caller fills entry (all but loc and end) and the bytes; everything borrowed must live until vol_append returns.
 struct vol_put {
+    // Makes entry.digest, on the thread of vol_append, while the disk begins with the bytes; NULL when it is there already.
+    bool (*digest)(void *ctx, uint8_t out[VOL_DIGEST_BYTES], struct err *e);
+    void *digest_ctx;
     struct vol_entry entry;
     const void *head; // first bytes (a meta header, or the whole object)
     size_t head_n;
@@ -108,6 +111,9 @@ void vol_close(struct vol_set *vs);
 // Blocks until the entry is durable and indexed, or failed. Any thread. ERR_FULL: no room (recovers by itself); ERR_IO: a flush failed, the volume was
 // sealed at its last good entry and a new one is begun for later puts.
 bool vol_append(struct vol_set *vs, struct vol_put *put, struct err *e);
+
+// For classify: waits until put->entry.digest is there.
+bool vol_await_digest(struct vol_set *vs, struct vol_put *put, struct err *e);
 
 // Bytes of an object that will not fit in memory. Write the meta header here too (put.head empty): then a large object is written once and only
 // renamed into its place.

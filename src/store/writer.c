@@ -15,15 +15,12 @@ enum {
     CROWD_VAIN = 32,       // groups without a wait after one that was in vain
 };
 
-// How many are likely to come together, and whether it paid to wait for them.
-struct crowd {
-    unsigned expected, vain;
-    int64_t flush_us;
-};
-
 struct vol_waiter {
     pthread_cond_t wake;
     bool done;
+    bool digested; // or failed to
+    bool digest_failed;
+    struct err digest_err;
 };
 
 // The puts of one round; big enough that it is the writer's own memory, not its stack's.
@@ -36,6 +33,7 @@ struct group {
     size_t stored;         // of them, with something to write
     uint32_t volume;
     uint64_t at, end;
+    size_t heads_bytes;
 };
 
 static uint64_t put_length(const struct vol_put *p) {
@@ -87,27 +85,36 @@ static bool ensure_room(struct vol_set *vs, const struct group *g, struct err *e
     return segment_roll(vs, need, e);
 }
 
-// Where each put's bytes will lie, and its headers. The last entry's headers are long enough for the group to end with a page.
-static bool encode(struct vol_set *vs, struct group *g, struct err *e) {
+// Where each put's headers and bytes will lie. The last entry's headers are long enough for the group to end with a page.
+static void place(struct vol_set *vs, struct group *g) {
     size_t left = g->stored;
-    buf_clear(&vs->heads);
-    g->end = g->at;
+    g->volume = vs->open.number;
+    g->at = g->end = vs->open.end;
+    g->heads_bytes = 0;
     for (size_t i = 0; i < g->n; i++) {
         struct vol_put *p = g->puts[i];
         if (p->outcome == VOL_KNOWN) continue;
         uint64_t data = tar_round(p->entry.loc.length);
         p->entry_at = g->end;
-        p->head_at = vs->heads.n;
+        p->head_at = g->heads_bytes;
         p->head_bytes = tar_head_min(&p->entry);
         if (--left == 0) p->head_bytes += (STORE_PAGE - (g->end + p->head_bytes + data) % STORE_PAGE) % STORE_PAGE;
-        char *out = buf_reserve(&vs->heads, p->head_bytes);
-        if (!out) return buf_ok(&vs->heads, e);
-        if (!tar_encode(&p->entry, p->entry_at, g->at, p->head_bytes, out, e)) return false;
-        vs->heads.n += p->head_bytes;
+        g->heads_bytes += p->head_bytes;
         p->entry.loc.volume = g->volume;
         p->entry.loc.offset = p->entry_at + p->head_bytes;
         p->entry.end = g->end = p->entry.loc.offset + data;
     }
+}
+
+static bool encode(struct vol_set *vs, struct group *g, struct err *e) {
+    buf_clear(&vs->heads);
+    char *out = buf_reserve(&vs->heads, g->heads_bytes);
+    if (!out) return buf_ok(&vs->heads, e);
+    for (size_t i = 0; i < g->n; i++) {
+        const struct vol_put *p = g->puts[i];
+        if (p->outcome != VOL_KNOWN && !tar_encode(&p->entry, p->entry_at, g->at, p->head_bytes, out + p->head_at, e)) return false;
+    }
+    vs->heads.n = g->heads_bytes;
     return true;
 }
 
@@ -117,17 +124,65 @@ static int add_iov(struct iovec *iov, int n, const void *p, size_t bytes) {
     return n + 1;
 }
 
-static int gather(struct vol_set *vs, struct group *g) {
+static int add_bytes(const struct vol_set *vs, const struct vol_put *p, struct iovec *iov, int n) {
+    n = add_iov(iov, n, p->head, p->head_n);
+    n = add_iov(iov, n, p->body, p->body_n);
+    return add_iov(iov, n, vs->zeros, (size_t)(tar_round(p->entry.loc.length) - p->entry.loc.length));
+}
+
+static bool write_all(struct vol_set *vs, struct group *g, struct err *e) {
     int n = 0;
     for (size_t i = 0; i < g->n; i++) {
         const struct vol_put *p = g->puts[i];
         if (p->outcome == VOL_KNOWN) continue;
         n = add_iov(g->iov, n, vs->heads.p + p->head_at, p->head_bytes);
-        n = add_iov(g->iov, n, p->head, p->head_n);
-        n = add_iov(g->iov, n, p->body, p->body_n);
-        n = add_iov(g->iov, n, vs->zeros, (size_t)(tar_round(p->entry.loc.length) - p->entry.loc.length));
+        n = add_bytes(vs, p, g->iov, n);
     }
-    return n;
+    return sys_writev_at(vs->files, vs->open.fd, g->iov, n, g->at, e);
+}
+
+// The bytes without their headers; the disk begins with them.
+static bool write_ahead(struct vol_set *vs, struct group *g, struct err *e) {
+    for (size_t i = 0; i < g->n; i++) {
+        const struct vol_put *p = g->puts[i];
+        if (p->outcome == VOL_KNOWN) continue;
+        if (!sys_writev_at(vs->files, vs->open.fd, g->iov, add_bytes(vs, p, g->iov, 0), p->entry.loc.offset, e)) return false;
+        sys_start_writeback(vs->open.fd, p->entry.loc.offset, p->entry.end - p->entry.loc.offset);
+    }
+    return true;
+}
+
+static bool write_heads(struct vol_set *vs, struct group *g, struct err *e) {
+    for (size_t i = 0; i < g->n; i++) {
+        const struct vol_put *p = g->puts[i];
+        if (p->outcome == VOL_KNOWN) continue;
+        if (!sys_write_at(vs->files, vs->open.fd, vs->heads.p + p->head_at, p->head_bytes, p->entry_at, e)) return false;
+    }
+    return true;
+}
+
+bool vol_await_digest(struct vol_set *vs, struct vol_put *put, struct err *e) {
+    struct vol_waiter *w = put->waiter;
+    if (!put->digest) return true;
+    pthread_mutex_lock(&vs->lock);
+    while (!w->digested) pthread_cond_wait(&vs->work, &vs->lock);
+    pthread_mutex_unlock(&vs->lock);
+    if (w->digest_failed && e) *e = w->digest_err;
+    return !w->digest_failed;
+}
+
+static bool await_digests(struct vol_set *vs, struct group *g, struct err *e) {
+    for (size_t i = 0; i < g->n; i++)
+        if (!vol_await_digest(vs, g->puts[i], e)) return false;
+    return true;
+}
+
+static bool all_digested(struct vol_set *vs, const struct group *g) {
+    bool all = true;
+    pthread_mutex_lock(&vs->lock);
+    for (size_t i = 0; i < g->n; i++) all &= !g->puts[i]->digest || g->puts[i]->waiter->digested;
+    pthread_mutex_unlock(&vs->lock);
+    return all;
 }
 
 static void count(struct vol_set *vs, const struct group *g, int64_t busy_us) {
@@ -152,21 +207,28 @@ static void not_begun(struct vol_set *vs, const struct err *e) {
     if (!err_class_of(e->kind)->retry) segment_failed(vs, e);
 }
 
+// What was written behind the volume's end must not stay there.
+static bool written(struct vol_set *vs, const struct group *g, bool ok, struct err *e) {
+    if (ok) return true;
+    segment_abandon(vs, e);
+    return err_wrap(e, "volume %u", g->volume);
+}
+
 static bool write_group(struct vol_set *vs, struct group *g, struct err *e) {
     if (!ensure_room(vs, g, e)) {
         not_begun(vs, e);
         return false;
     }
-    g->volume = vs->open.number;
-    g->at = vs->open.end;
-    if (!encode(vs, g, e)) return false;
+    place(vs, g);
+    bool ahead = !all_digested(vs, g);
     int64_t began = clock_mono_us();
-    bool ok = sys_writev_at(vs->files, vs->open.fd, g->iov, gather(vs, g), g->at, e) && sys_flush(vs->files, vs->open.fd, e);
-    if (!ok) {
-        segment_abandon(vs, e);
-        return err_wrap(e, "volume %u", g->volume);
-    }
-    count(vs, g, clock_mono_us() - began);
+    if (ahead && !written(vs, g, write_ahead(vs, g, e), e)) return false;
+    int64_t busy_us = clock_mono_us() - began;
+    if (!await_digests(vs, g, e) || !encode(vs, g, e)) return ahead ? written(vs, g, false, e) : false;
+    began = clock_mono_us();
+    bool ok = (ahead ? write_heads(vs, g, e) : write_all(vs, g, e)) && sys_flush(vs->files, vs->open.fd, e);
+    if (!written(vs, g, ok, e)) return false;
+    count(vs, g, busy_us + clock_mono_us() - began);
     return true;
 }
 
@@ -283,7 +345,6 @@ static void note_flush(struct vol_set *vs, struct crowd *c, const struct group *
 static void *writer_run(void *arg) {
     struct vol_set *vs = arg;
     struct group *g = malloc(sizeof *g);
-    struct crowd crowd = {.expected = 1};
     struct err nomem = {0};
     err_nomem(&nomem, "store");
     pthread_mutex_lock(&vs->lock);
@@ -293,13 +354,13 @@ static void *writer_run(void *arg) {
         if (!g) g = malloc(sizeof *g); // memory may be there again
         struct vol_put *first = vs->first;
         if (g) {
-            gather_crowd(vs, &crowd);
+            gather_crowd(vs, &vs->crowd);
             first = take_group(vs, g);
             pthread_mutex_unlock(&vs->lock);
             int64_t began = clock_mono_us();
             run_group(vs, g);
             pthread_mutex_lock(&vs->lock);
-            note_flush(vs, &crowd, g, began);
+            note_flush(vs, &vs->crowd, g, began);
         } else {
             for (struct vol_put *p = first; p; p = p->next) fail(p, &nomem);
             vs->first = vs->last = NULL;
@@ -360,10 +421,24 @@ static bool prepare(struct vol_set *vs, struct vol_put *put, struct vol_spool **
     return !*spool || prepare_spool(vs, put, spool, e);
 }
 
+// False when there is none to be made.
+static bool make_digest(struct vol_set *vs, struct vol_put *put) {
+    struct vol_waiter *w = put->waiter;
+    if (!put->digest || w->digested) return false;
+    pthread_mutex_unlock(&vs->lock);
+    bool ok = put->digest(put->digest_ctx, put->entry.digest, &w->digest_err);
+    pthread_mutex_lock(&vs->lock);
+    w->digest_failed = !ok;
+    w->digested = true;
+    return true;
+}
+
 static bool enqueue_and_wait(struct vol_set *vs, struct vol_put *put, struct err *e) {
     struct vol_waiter waiter = {.wake = PTHREAD_COND_INITIALIZER};
     put->waiter = &waiter;
     pthread_mutex_lock(&vs->lock);
+    // Among others the processors have enough to do, and no flush is to wait for a digest. Alone, it is made while the writer is at the bytes.
+    if (vs->crowd.expected > 1) make_digest(vs, put);
     bool open = !vs->closing;
     if (open) {
         if (vs->last)
@@ -373,6 +448,7 @@ static bool enqueue_and_wait(struct vol_set *vs, struct vol_put *put, struct err
         vs->last = put;
         vs->waiting++;
         pthread_cond_signal(&vs->work);
+        if (make_digest(vs, put)) pthread_cond_signal(&vs->work);
         while (!waiter.done) pthread_cond_wait(&waiter.wake, &vs->lock);
     }
     pthread_mutex_unlock(&vs->lock);

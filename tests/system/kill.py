@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Never lost: kill -9 at random moments under four senders; every acknowledged object is there after restart, identical to the byte.
+"""Never lost: kill -9 at random moments under four senders, or one of larger objects; every acknowledged object is there after restart,
+identical to the byte.
 
 Usage: kill.py [ROUNDS]. Each round starts the server on the same data, checks what the round before was acknowledged, loads it and kills it.
 """
@@ -16,13 +17,15 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "support"))
 import gantry
 
-SENDERS, OBJECTS, PIXEL_BYTES = 4, 100000, 40 * 1024
+CROWD, LONE = (4, 40 * 1024), (1, 300 * 1024)  # senders, pixel bytes; every sixth round is a lone one's
+OBJECTS = 100000
 ROUNDS_PER_ARCHIVE = 100  # then a new one, so that a thousand rounds fit on a small disk
 
 
 def load_round(server, number, acked):
-    """Four senders at full speed; the server is killed under them. The load generator appends 'UID crc32' of what was acknowledged."""
-    load = subprocess.Popen([gantry.LOAD, "127.0.0.1", str(server.dicom_port), server.aet, str(SENDERS), str(OBJECTS), str(PIXEL_BYTES), str(number)],
+    """Senders at full speed; the server is killed under them. The load generator appends 'UID crc32' of what was acknowledged."""
+    senders, pixel_bytes = LONE if number % 6 == 5 else CROWD
+    load = subprocess.Popen([gantry.LOAD, "127.0.0.1", str(server.dicom_port), server.aet, str(senders), str(OBJECTS), str(pixel_bytes), str(number)],
                             env={**os.environ, "LOAD_ACKED": str(acked)}, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     time.sleep(random.uniform(0.02, 0.5))
     server.process.send_signal(signal.SIGKILL)
@@ -80,7 +83,7 @@ def live(folder, rounds):
 
 
 def main():
-    rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 50
+    rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 60
     seed = int(os.environ.get("SEED", time.time_ns() & 0xFFFFFF))
     random.seed(seed)
     print(f"seed {seed}, {rounds} rounds", flush=True)

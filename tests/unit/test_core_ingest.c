@@ -169,6 +169,25 @@ static void a_large_object_goes_through_a_staging_file(void **state) {
     assert_int_equal(r.outcome, INGEST_KNOWN);
 }
 
+static void an_object_that_is_digested_while_it_is_written_is_judged_like_any_other(void **state) {
+    struct fixture *f = *state;
+    size_t count;
+    store_sample(f, &(struct sample){.pixel_bytes = 400000, .fill = 7}, INGEST_STORED);
+    struct str sent = {arena_strz(&f->arena, buf_str(&f->object), NULL), f->object.n};
+    assert_true(str_eq(fetch(f, "1.2.3.4.1", &count), sent));
+    store_sample(f, &(struct sample){.pixel_bytes = 400000, .fill = 7}, INGEST_KNOWN);
+    store_sample(f, &(struct sample){.pixel_bytes = 400000, .fill = 8}, INGEST_CONFLICT);
+    store_sample(f, &(struct sample){.pixel_bytes = 400000, .fill = 8}, INGEST_CONFLICT);
+    assert_true(str_eq(fetch(f, "1.2.3.4.1", &count), sent));
+    assert_int_equal(count, 1);
+    assert_int_equal(count_rows(f, "SELECT count(*) FROM conflicts"), 1);
+    make_object(f, &(struct sample){.pixel_bytes = 400000, .no_study = true});
+    struct ingest_result r;
+    struct err e = {0};
+    assert_false(ingest_object(f, &r, &e));
+    assert_int_equal(r.outcome, INGEST_QUARANTINED);
+}
+
 static struct str metadata(struct fixture *f, bool want_gzip) {
     struct err e = {0};
     struct buf b;
@@ -264,6 +283,7 @@ struct sender {
     struct fixture *f;
     struct buf object;
     int first, stored, known;
+    unsigned pixel_bytes;
 };
 
 static void *send_many(void *arg) {
@@ -279,7 +299,7 @@ static void *send_many(void *arg) {
         snprintf(series, sizeof series, "1.2.%d.1", s->first + i % 3);
         snprintf(sop, sizeof sop, "%.31s.%d", series, i % 40); // ten of them twice
         snprintf(study, sizeof study, "1.2.%d", s->first + i % 3);
-        make_object(&local, &(struct sample){.study = study, .series = series, .sop = sop});
+        make_object(&local, &(struct sample){.study = study, .series = series, .sop = sop, .pixel_bytes = s->pixel_bytes});
         bool ok = ingest_object(&local, &r, &e);
         s->stored += ok && r.outcome == INGEST_STORED;
         s->known += ok && r.outcome == INGEST_KNOWN;
@@ -289,12 +309,11 @@ static void *send_many(void *arg) {
     return NULL;
 }
 
-static void many_senders_at_once_are_counted_right(void **state) {
-    struct fixture *f = *state;
+static void send_at_once(struct fixture *f, unsigned pixel_bytes) {
     struct sender senders[4];
     pthread_t threads[4];
     for (int i = 0; i < 4; i++) {
-        senders[i] = (struct sender){.f = f, .first = i / 2 * 100}; // two pairs that send the same
+        senders[i] = (struct sender){.f = f, .first = i / 2 * 100, .pixel_bytes = pixel_bytes}; // two pairs that send the same
         pthread_create(&threads[i], NULL, send_many, &senders[i]);
     }
     int stored = 0, known = 0;
@@ -313,6 +332,14 @@ static void many_senders_at_once_are_counted_right(void **state) {
     assert_int_equal(checked, stored);
 }
 
+static void many_senders_at_once_are_counted_right(void **state) {
+    send_at_once(*state, 0);
+}
+
+static void so_are_senders_of_objects_that_are_digested_while_they_are_written(void **state) {
+    send_at_once(*state, 200000);
+}
+
 int main(void) {
 #define TEST(t) cmocka_unit_test_setup_teardown(t, fixture_setup, fixture_teardown)
     const struct CMUnitTest tests[] = {
@@ -326,10 +353,12 @@ int main(void) {
         TEST(an_object_cut_short_is_not_served),
         TEST(an_aborted_object_leaves_nothing),
         TEST(a_large_object_goes_through_a_staging_file),
+        TEST(an_object_that_is_digested_while_it_is_written_is_judged_like_any_other),
         TEST(series_metadata_is_made_once_and_again_when_the_series_changes),
         TEST(counts_and_lists_of_a_study_are_kept_in_its_row),
         TEST(events_chain_and_wake_their_waiters),
         TEST(many_senders_at_once_are_counted_right),
+        TEST(so_are_senders_of_objects_that_are_digested_while_they_are_written),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -246,6 +246,63 @@ struct crowd {
     unsigned failures;
 };
 
+static bool digest_late(void *ctx, uint8_t out[VOL_DIGEST_BYTES], struct err *e) {
+    struct object *o = ctx;
+    usleep(20000); // the writer is past the bytes
+    return digest_of(o->p, o->n, out, e);
+}
+
+static bool digest_fails(void *ctx, uint8_t out[VOL_DIGEST_BYTES], struct err *e) {
+    (void)ctx, (void)out;
+    usleep(20000);
+    return err_set(e, ERR_INTERNAL, "test", "no digest today");
+}
+
+static void make_late(struct object *o, bool (*digest)(void *ctx, uint8_t out[VOL_DIGEST_BYTES], struct err *e)) {
+    memset(o->put.entry.digest, 0, sizeof o->put.entry.digest);
+    o->put.digest = digest;
+    o->put.digest_ctx = o;
+}
+
+static void a_digest_may_come_while_the_bytes_are_being_written(void **state) {
+    struct fixture *f = *state;
+    const size_t sizes[] = {0, 513, 526000, 3000, 1 << 20};
+    enum { N = sizeof sizes / sizeof *sizes };
+    struct object *o[N];
+    open_set(f, (struct vol_options){0});
+    for (unsigned i = 0; i < N; i++) {
+        o[i] = object_new(i + 1, sizes[i]);
+        if (i % 2 == 0) make_late(o[i], digest_late);
+        put(f, o[i]);
+    }
+    for (int round = 0; round < 2; round++) {
+        for (unsigned i = 0; i < N; i++) assert_stored(f, o[i]);
+        struct seen s = scan_all(f, true);
+        assert_int_equal(s.n, N);
+        assert_int_equal(s.damaged, 0);
+        reopen(f);
+    }
+    for (unsigned i = 0; i < N; i++) object_free(o[i]);
+}
+
+static void a_digest_that_fails_fails_its_object_and_leaves_nothing_of_it(void **state) {
+    struct fixture *f = *state;
+    struct object *bad = object_new(1, 300000), *good = object_new(2, 5000);
+    open_set(f, (struct vol_options){0});
+    make_late(bad, digest_fails);
+    assert_false(vol_append(f->vs, &bad->put, &f->e));
+    assert_non_null(strstr(f->e.message, "no digest today"));
+    put(f, good);
+    assert_stored(f, good);
+    reopen(f);
+    struct seen s = scan_all(f, true);
+    assert_int_equal(s.n, 1);
+    assert_int_equal(s.damaged, 0);
+    assert_string_equal(s.last, good->sop);
+    object_free(bad);
+    object_free(good);
+}
+
 static void *crowd_run(void *arg) {
     struct crowd *c = arg;
     struct err e = {0};
@@ -591,6 +648,8 @@ int main(void) {
         IN_DIR(objects_of_every_size_come_back_identical_also_after_reopening),
         IN_DIR(the_same_bytes_are_kept_once_and_other_bytes_beside),
         IN_DIR(a_put_that_the_index_cannot_commit_fails_and_the_next_one_goes_on),
+        IN_DIR(a_digest_may_come_while_the_bytes_are_being_written),
+        IN_DIR(a_digest_that_fails_fails_its_object_and_leaves_nothing_of_it),
         IN_DIR(many_senders_share_flushes_and_each_gets_its_own_bytes),
         IN_DIR(staged_objects_are_stored_whole_and_large_ones_become_volumes),
         IN_DIR(an_object_too_long_for_a_group_is_taken_from_memory_too),
