@@ -7,7 +7,7 @@ enum { BUFFER_BYTES = 1024 * 1024 };
 
 static bool print_object(struct cli_args *args, struct input *in, const struct err *why, struct buf *b, struct err *e) {
     struct dcm_json_options o = {.repair = cli_flag(args, "repair"), .pretty = cli_flag(args, "pretty"), .source = &in->source, .drain = output_drain};
-    if (!in->object.dataset || (why && in->object.dataset->count == 0)) {
+    if (!in->object.dataset || (why && in->object.dataset->count == 0 && !in->object.truncated)) {
         buf_addz(b, "null");
         return true;
     }
