@@ -24,10 +24,10 @@ struct query {
     unsigned key_count;
     bool fuzzy;             // fuzzy semantic matching of person names
     bool combined_datetime; // StudyDate and StudyTime ranges are one range (PS3.4 C.2.2.2.5.1)
+    bool asked_only;        // answers hold what the keys ask for and nothing else (PS3.4 C.4.1.1.3.2)
     bool include_all;       // QIDO includefield=all: every attribute of the stored header at this level
     uint32_t limit;         // 0: no limit
     uint32_t offset;
-    bool missing_patient_root; // reserved for Study Root: patient attributes are study attributes
     // Asked every few milliseconds of a long search; true ends it with ERR_CANCELLED. May be NULL.
     bool (*cancelled)(void *ctx);
     void *cancel_ctx;
@@ -52,7 +52,7 @@ enum { QUERY_PAGE = 128 };
 bool query_open(struct archive *ar, const struct actor *who, struct arena *a, const struct query *q, struct query_cursor **out, struct err *e);
 enum query_step { QUERY_ROW, QUERY_END, QUERY_FAIL };
 // *match: UTF-8 (ISO_IR 192), in scratch until the caller resets it: the requested attributes that are known (those unknown empty), the unique keys of
-// the level and above, and the level's required ones; QIDO and C-FIND add their own extras. Repaired text.
+// the level and above, and the level's required ones (not when asked_only); QIDO and C-FIND add their own extras. Repaired text.
 enum query_step query_next(struct query_cursor *c, struct arena *scratch, struct dcm_dataset **match, struct err *e);
 void query_close(struct query_cursor *c);
 

@@ -5,7 +5,7 @@
 
 enum { ANSWER_VALUE_BYTES_MAX = 256 * 1024 }; // of one value taken from a header
 
-// Required and unique keys (PS3.4 C.6.1.1, C.6.2.1), given whether asked for or not.
+// Required and unique keys (PS3.4 C.6.1.1, C.6.2.1), given to who did not say that they are not wanted.
 static const uint32_t patient_keys[] = {DCM_PatientName, DCM_PatientID, 0};
 static const uint32_t study_keys[] = {DCM_StudyDate, DCM_StudyTime, DCM_AccessionNumber, DCM_PatientName, DCM_PatientID, DCM_StudyID, DCM_StudyInstanceUID, 0};
 static const uint32_t series_keys[] = {DCM_PatientID, DCM_StudyInstanceUID, DCM_Modality, DCM_SeriesNumber, DCM_SeriesInstanceUID, 0};
@@ -131,7 +131,7 @@ bool qanswer_make(struct arena *a, const struct qplan *p, const struct qmatch_ro
     if (!ds || (p->q->include_all && !put_all(ds, p, m, e))) return false;
     for (unsigned i = 0; i < p->term_count; i++)
         if (!put_term(ds, p, m, &p->terms[i], e)) return false;
-    for (const uint32_t *tag = keys_of[p->q->level]; *tag; tag++) {
+    for (const uint32_t *tag = keys_of[p->q->level]; *tag && !p->q->asked_only; tag++) {
         const struct qcolumn *c = qrow_column(*tag);
         if (!dcm_find(ds, *tag) && !put_value(ds, *tag, column_text(m, c), e)) return false;
     }

@@ -107,6 +107,7 @@ def findscu_finds(server, files):
     assert not find(server, "PatientID=NOBODY", "StudyInstanceUID")
     plain = find(server, f"StudyInstanceUID={study}", "PatientName")[0]
     assert plain["0008,0005"] == "ISO_IR 192", "an answer that does not fit the default repertoire says what it is in"
+    assert set(plain) == {"0008,0005", "0008,0052", "0008,0054", "0008,0056", "0010,0010", "0020,000d"}, f"nothing that was not asked for: {plain}"
     gb = find(server, f"StudyInstanceUID={study}", "SpecificCharacterSet=GB18030", "PatientName")[0]
     assert gb["0008,0005"] == "GB18030", gb
 

@@ -82,6 +82,7 @@ static bool find(const struct dicom_module *m, struct scp_request *rq, struct ar
     if (!dicom_identifier(rq, a, &identifier, &ok, e)) return ok;
     if (!dicom_level_of(identifier, dicom_model_of(rq->context->abstract_syntax), &level, &why) || !query_from_identifier(a, identifier, &query, &why))
         return scp_finish(rq, status_of(&why), why.message, e);
+    query.asked_only = true;
     query.fuzzy = dicom_extended(rq->context, EXT_FUZZY);
     query.combined_datetime = dicom_extended(rq->context, EXT_COMBINED_DATETIME);
     if (!query_open(m->archive, &who, a, &query, &cursor, &why)) return scp_finish(rq, status_of(&why), why.message, e);
