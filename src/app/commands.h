@@ -4,20 +4,21 @@
 
 #include "app/cli.h"
 
+extern const struct cli_command CMD_COMPACT;
+extern const struct cli_command CMD_DUMP;
 extern const struct cli_command CMD_ECHO;
 extern const struct cli_command CMD_EXPORT;
 extern const struct cli_command CMD_FIND;
 extern const struct cli_command CMD_FSCK;
-extern const struct cli_command CMD_IMPORT;
-extern const struct cli_command CMD_REINDEX;
 extern const struct cli_command CMD_GET;
-extern const struct cli_command CMD_MOVE;
-extern const struct cli_command CMD_STORE;
-extern const struct cli_command CMD_DUMP;
+extern const struct cli_command CMD_IMPORT;
 extern const struct cli_command CMD_INDEX_ATTRIBUTE;
 extern const struct cli_command CMD_JSON;
+extern const struct cli_command CMD_MOVE;
+extern const struct cli_command CMD_REINDEX;
 extern const struct cli_command CMD_RENDER;
 extern const struct cli_command CMD_SERVE;
+extern const struct cli_command CMD_STORE;
 extern const struct cli_command CMD_SYNTH;
 extern const struct cli_command CMD_VALIDATE;
 

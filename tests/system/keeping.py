@@ -15,6 +15,7 @@ from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian, generate_uid
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "support"))
+import gantry  # noqa: E402
 from gantry import DATA, GANTRY, Server  # noqa: E402
 
 
@@ -170,6 +171,32 @@ def a_running_server_takes_the_same(top, objects):
     assert digests(top / "from-server") == digests(objects)
 
 
+def deleted_space_comes_back(top):
+    objects = top / "larger"
+    run("synth", "--out", objects, "--kind", "chest-ct", "--kind", "cr", "--size", "256", "--slices", "12")
+    (top / "small.yaml").write_text("volume-mib: 1\n")
+    with Server(top / "lean", "--config", str(top / "small.yaml")) as server:
+        assert counts("--to", f"GANTRY@127.0.0.1:{server.dicom_port}", objects)["failed"] == 0
+        study = next(s for s in server.get_json("/dicom-web/studies") if s["00080061"]["Value"] == ["CT"])["0020000D"]["Value"][0]
+        status, _, answer = server.http("DELETE", f"/dicom-web/studies/{study}?reason=sent%20twice")
+        assert status in (200, 204), f"{status} {answer[:300]}"
+    volumes = top / "lean" / "volumes"
+    before = sum(f.stat().st_size for f in volumes.glob("*.tar"))
+    freed = int(run("compact", "--data", top / "lean").split()[0])
+    assert freed > 0 and sum(f.stat().st_size for f in volumes.glob("*.tar")) < before, "the space of deleted objects"
+
+    def living(path):
+        return pydicom.dcmread(path, stop_before_pixels=True).StudyInstanceUID != study
+
+    expected = sorted(hashlib.sha256(gantry.data_set_of(p.read_bytes())).hexdigest() for p in objects.rglob("*.dcm") if living(p))
+    for out in ("lean-out", "lean-again"):  # and again from an index that the volumes alone gave
+        run("export", "--data", top / "lean", top / out)
+        got = sorted(hashlib.sha256(gantry.data_set_of(p.read_bytes())).hexdigest() for p in (top / out).rglob("*.dcm"))
+        assert got == expected, "what lives is there, what was deleted is not"
+        assert "all is well" in run("fsck", "--data", top / "lean")
+        run("reindex", "--data", top / "lean")
+
+
 def bombs_and_traversal_do_no_harm(top):
     folder = DATA / "dicom" / "hostile" / "http"
     if not folder.exists():
@@ -206,6 +233,7 @@ def main():
         a_second_run_adds_nothing(top, objects)
         a_lost_index_is_rebuilt(top, objects)
         a_flipped_bit_is_told_and_not_exported(top, objects)
+        deleted_space_comes_back(top)
         archives_give_the_same_as_folders(top, objects)
         a_running_server_takes_the_same(top, objects)
         a_broken_archive_is_a_failure(top, objects)
