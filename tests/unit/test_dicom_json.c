@@ -5,6 +5,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <cmocka.h>
+#include <stdio.h>
 
 #include "dicom/json.h"
 #include "dicom/write.h"
@@ -278,13 +279,62 @@ static void errors_say_what_and_where(void **state) {
         {"{\"00081140\":{\"vr\":\"SQ\",\"Value\":[1]}}", "an item that is no object"},
         {"{\"FFFEE000\":{\"vr\":\"LO\"}}", "cannot stand"},
         {"{\"00204000\":{\"vr\":\"LT\",\"Value\":[\"a\",\"b\"]}}", "takes one"},
+        {"{\"00100020\":{\"vr\":\"LOX\"}}", "that DICOM has not"},
+        {"{\"00100020\":{\"vr\":7}}", "that DICOM has not"},
+        {"{\"FFFF0010\":{\"vr\":\"LO\"}}", "cannot stand"},
+        {"{\"7FE00010\":{\"vr\":\"OW\",\"BulkDataURI\":7}}", "no string"},
+        {"{\"7FE00010\":{\"vr\":\"OW\",\"InlineBinary\":7}}", "no string"},
+        {"{\"00081140\":{\"vr\":\"SQ\",\"InlineBinary\":\"AA==\"}}", "does not take"},
+        {"{\"00280010\":{\"vr\":\"US\",\"InlineBinary\":\"AA==\"}}", "does not take"},
+        {"{\"00280030\":{\"vr\":\"DS\",\"Value\":[123456789012345678e999]}}", "its vr cannot hold"},
+        {"{\"00189219\":{\"vr\":\"FD\",\"Value\":[\"x\"]}}", "no number"},
+        {"{\"00280009\":{\"vr\":\"AT\",\"Value\":[\"0018106\"]}}", "its vr's range"},
+        {"{\"00280009\":{\"vr\":\"AT\",\"Value\":[5]}}", "its vr's range"},
     };
     for (unsigned i = 0; i < sizeof CASES / sizeof *CASES; i++) {
         struct dcm_dataset *in;
-        assert_false(dcm_json_read(&arena, str_of(CASES[i][0]), NULL, NULL, &in, &err));
+        if (dcm_json_read(&arena, str_of(CASES[i][0]), NULL, NULL, &in, &err)) fail_msg("%s is taken", CASES[i][0]);
         assert_int_equal(err.kind, ERR_BAD_INPUT);
         if (!strstr(err.message, CASES[i][1])) fail_msg("'%s' does not say '%s'", err.message, CASES[i][1]);
     }
+}
+
+// PS3.5 6.2: what each VR of whole numbers holds, and one beyond at either end.
+static void whole_numbers_keep_to_the_range_of_their_vr(void **state) {
+    (void)state;
+    static const struct {
+        const char *vr, *least, *most, *under, *over;
+    } RANGES[] = {
+        {"US", "0", "65535", "-1", "65536"},
+        {"SS", "-32768", "32767", "-32769", "32768"},
+        {"UL", "0", "4294967295", "-1", "4294967296"},
+        {"SL", "-2147483648", "2147483647", "-2147483649", "2147483648"},
+        {"UV", "0", "\"18446744073709551615\"", "-1", "\"18446744073709551616\""},
+        {"SV", "\"-9223372036854775808\"", "\"9223372036854775807\"", "\"-9223372036854775809\"", "\"9223372036854775808\""},
+        {"UV", "1", "2", "true", "null"},
+    };
+    for (size_t i = 0; i < sizeof RANGES / sizeof *RANGES; i++) {
+        const char *const values[] = {RANGES[i].least, RANGES[i].most, RANGES[i].under, RANGES[i].over};
+        for (unsigned k = 0; k < 4; k++) {
+            struct dcm_dataset *in;
+            char text[128];
+            snprintf(text, sizeof text, "{\"00091001\":{\"vr\":\"%s\",\"Value\":[%s]}}", RANGES[i].vr, values[k]);
+            bool taken = dcm_json_read(&arena, str_of(text), NULL, NULL, &in, &err);
+            if (taken != (k < 2)) fail_msg("%s: %s", text, taken ? "is taken" : err.message);
+        }
+    }
+}
+
+static void infinities_and_empty_values_read_back(void **state) {
+    (void)state;
+    const struct dcm_dataset *in =
+        read_json("{\"00189219\":{\"vr\":\"FD\",\"Value\":[\"Infinity\",\"-Infinity\"]},\"00091001\":{\"vr\":\"OB\",\"InlineBinary\":\"\"},"
+                  "\"00100020\":{\"vr\":\"LO\",\"Value\":[]}}");
+    double d;
+    assert_true(dcm_f64(in, 0x00189219, 0, &d) && d > 1e308);
+    assert_true(dcm_f64(in, 0x00189219, 1, &d) && d < -1e308);
+    assert_int_equal(dcm_find(in, 0x00091001)->length, 0);
+    assert_int_equal(dcm_find(in, DCM_PatientID)->length, 0);
 }
 
 static void deep_nesting_is_refused(void **state) {
@@ -322,6 +372,8 @@ int main(void) {
         T(text_beyond_ascii_is_declared),
         T(bulk_data_is_reported_and_left_empty),
         T(errors_say_what_and_where),
+        T(whole_numbers_keep_to_the_range_of_their_vr),
+        T(infinities_and_empty_values_read_back),
         T(deep_nesting_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -183,6 +183,63 @@ static void a_command_set_comes_back_as_it_was(void **state) {
     buf_deinit(&b);
 }
 
+// PS3.7 9.3, 10.3: N-GET, N-SET, N-ACTION and N-DELETE name what they ask for as requested, the others as affected; C- operations but echo have a priority.
+static void each_operation_names_its_sop_class_where_the_standard_says(void **state) {
+    (void)state;
+    static const struct {
+        enum dimse_field field;
+        const char *name;
+        bool requested, priority;
+    } ALL[] = {{DIMSE_C_STORE, "C-STORE", false, true},    {DIMSE_C_GET, "C-GET", false, true},      {DIMSE_C_FIND, "C-FIND", false, true},
+               {DIMSE_C_MOVE, "C-MOVE", false, true},      {DIMSE_C_ECHO, "C-ECHO", false, false},   {DIMSE_N_EVENT_REPORT, "N-EVENT-REPORT", false, false},
+               {DIMSE_N_GET, "N-GET", true, false},        {DIMSE_N_SET, "N-SET", true, false},      {DIMSE_N_ACTION, "N-ACTION", true, false},
+               {DIMSE_N_CREATE, "N-CREATE", false, false}, {DIMSE_N_DELETE, "N-DELETE", true, false}};
+    for (size_t i = 0; i < sizeof ALL / sizeof *ALL; i++) {
+        struct dimse_command c = dimse_request(ALL[i].field, 3, CT);
+        assert_string_equal(ALL[i].requested ? c.requested_class : c.affected_class, CT);
+        assert_int_equal(!!(c.has & DIMSE_HAS_REQUESTED_CLASS), ALL[i].requested);
+        assert_int_equal(!!(c.has & DIMSE_HAS_AFFECTED_CLASS), !ALL[i].requested);
+        assert_int_equal(!!(c.has & DIMSE_HAS_PRIORITY), ALL[i].priority);
+        struct dimse_command rsp = dimse_response(&c, DIMSE_SUCCESS);
+        assert_string_equal(rsp.affected_class, CT);
+        assert_string_equal(dimse_field_name(c.field), ALL[i].name);
+        assert_string_equal(dimse_field_name(rsp.field), ALL[i].name);
+    }
+    assert_string_equal(dimse_field_name(0x7777), "unknown operation");
+}
+
+static void every_status_has_words(void **state) {
+    (void)state;
+    for (unsigned status = 0; status <= 0xFFFF; status++) assert_true(strlen(dimse_status_text((uint16_t)status)) > 0);
+    assert_string_equal(dimse_status_text(0xA7FF), "out of resources");
+    assert_string_equal(dimse_status_text(0xFF01), "pending");
+    assert_string_equal(dimse_status_text(0xC123), "cannot understand or unable to process");
+}
+
+// Error Comment is LO: 64 characters, no backslash, nothing beyond the default repertoire.
+static void a_comment_fits_its_vr(void **state) {
+    (void)state;
+    struct dimse_command c = dimse_request(DIMSE_C_ECHO, 1, VERIFICATION), out;
+    struct buf b;
+    struct err e = {0};
+    char longest[100];
+    memset(longest, 'y', sizeof longest - 1);
+    longest[sizeof longest - 1] = '\0';
+    memcpy(longest, "a\\b\n\xE4", 5);
+    dimse_comment(&c, longest);
+    assert_int_equal(strlen(c.error_comment), 64);
+    assert_memory_equal(c.error_comment, "a?b??y", 6);
+    buf_init(&b, 4096);
+    dimse_command_encode(&c, &b);
+    assert_true(dimse_command_decode(buf_str(&b), &out, &e));
+    assert_string_equal(out.error_comment, c.error_comment);
+    buf_deinit(&b);
+    buf_init(&b, 10);
+    dimse_command_encode(&c, &b); // too long for where it goes: the buffer remembers
+    assert_false(buf_ok(&b, &e));
+    buf_deinit(&b);
+}
+
 // ---- an association over two ends of a socket pair is in test_scp; here the acceptor alone reads bytes ----
 
 static void accept_all(void *ctx, const struct pdu_associate *rq, const struct pdu_context *proposed, const struct pdu_role *role, struct str extended,
@@ -362,6 +419,9 @@ int main(void) {
         cmocka_unit_test(what_is_wrong_with_a_request_is_said),
         cmocka_unit_test(every_cut_of_a_request_is_refused_without_harm),
         cmocka_unit_test(a_command_set_comes_back_as_it_was),
+        cmocka_unit_test(each_operation_names_its_sop_class_where_the_standard_says),
+        cmocka_unit_test(every_status_has_words),
+        cmocka_unit_test(a_comment_fits_its_vr),
         cmocka_unit_test(messages_are_read_however_they_are_cut),
         cmocka_unit_test(a_flood_holds_up_neither_release_nor_the_end_after_an_abort),
         cmocka_unit_test(what_is_not_dicom_is_named),

@@ -144,6 +144,22 @@ static void a_media_type_gives_its_parameters_quoted_or_not(void **state) {
     assert_false(http_media_parse(&arena, STR_LIT("a/b; c=\"no end"), &m, NULL));
 }
 
+static void what_is_no_media_type_is_refused(void **state) {
+    (void)state;
+    static const char *const BAD[] = {
+        "",         "/",       "a/",       "/b",        "a b",        "a/b c",    "a/b; c",
+        "a/b; c d", "a/b; =x", "a/b; q=x", "a/b; q=-1", "a/b; q=1.1", "a/b, c/d", "a/b; 1=1; 2=2; 3=3; 4=4; 5=5; 6=6; 7=7; 8=8; 9=9"};
+    static const char *const BAD_LISTS[] = {"a/b c/d", "a/b;x=1 c/d", "a", "a/b, c", "a/b;q=\"x"};
+    struct http_media m, *list;
+    unsigned n;
+    for (size_t i = 0; i < sizeof BAD / sizeof *BAD; i++)
+        if (http_media_parse(&arena, str_of(BAD[i]), &m, NULL)) fail_msg("'%s' is taken", BAD[i]);
+    for (size_t i = 0; i < sizeof BAD_LISTS / sizeof *BAD_LISTS; i++)
+        if (http_media_parse_list(&arena, str_of(BAD_LISTS[i]), &list, &n, NULL)) fail_msg("'%s' is taken", BAD_LISTS[i]);
+    assert_true(http_media_parse(&arena, STR_LIT("\t a/b ;; c=d\t; q=0.3; "), &m, NULL));
+    assert_true(m.q > 0.29 && m.q < 0.31 && m.param_count == 1);
+}
+
 static void a_comma_inside_quotes_does_not_split_a_list(void **state) {
     (void)state;
     struct http_media *list;
@@ -314,6 +330,7 @@ int main(void) {
         cmocka_unit_test(a_known_path_with_another_method_tells_which_there_are),
         cmocka_unit_test(accept_prefers_weight_then_the_more_specific),
         cmocka_unit_test(a_media_type_gives_its_parameters_quoted_or_not),
+        cmocka_unit_test(what_is_no_media_type_is_refused),
         cmocka_unit_test(a_comma_inside_quotes_does_not_split_a_list),
         cmocka_unit_test(parts_come_out_the_same_however_the_body_is_cut),
         cmocka_unit_test(a_body_that_begins_with_its_boundary_and_ends_without_a_line_end_is_whole),

@@ -618,6 +618,73 @@ static void facts_of_an_entry_come_back_and_long_notes_end_with_a_whole_characte
     object_free(o);
 }
 
+static void what_is_not_ours_in_the_folder_is_left_alone(void **state) {
+    struct fixture *f = *state;
+    static const char *const FOREIGN[] = {"x00000009.tar", "v00000009.tgz", "v0000000x.tar", "v00000000.tar", "v000000009.tar", "v4294967295.tar", "v9.tar"};
+    char path[128];
+    uint32_t *numbers;
+    size_t n;
+    open_set(f, (struct vol_options){0});
+    struct object *o = object_new(1, 4000);
+    put(f, o);
+    for (size_t i = 0; i < sizeof FOREIGN / sizeof *FOREIGN; i++) {
+        snprintf(path, sizeof path, "%s/volumes/%s", f->dir, FOREIGN[i]);
+        int fd = open(path, O_CREAT | O_WRONLY, 0600);
+        assert_true(fd >= 0 && write(fd, "mine", 4) == 4);
+        close(fd);
+    }
+    reopen(f);
+    assert_stored(f, o);
+    assert_true(vol_list(f->vs, &numbers, &n, &f->e));
+    for (size_t i = 0; i < n; i++) assert_true(numbers[i] < 9);
+    free(numbers);
+    for (size_t i = 0; i < sizeof FOREIGN / sizeof *FOREIGN; i++) {
+        struct stat st;
+        snprintf(path, sizeof path, "%s/volumes/%s", f->dir, FOREIGN[i]);
+        assert_true(stat(path, &st) == 0 && st.st_size == 4);
+    }
+    object_free(o);
+}
+
+static void reads_beyond_an_object_and_of_volumes_that_are_not_there_are_refused(void **state) {
+    struct fixture *f = *state;
+    char byte[8];
+    open_set(f, (struct vol_options){0});
+    struct object *o = object_new(1, 4000);
+    put(f, o);
+    struct vol_loc loc = o->put.entry.loc;
+    assert_true(vol_read_at(f->vs, loc, 3999, byte, 1, &f->e));
+    assert_false(vol_read_at(f->vs, loc, 4000, byte, 1, &f->e));
+    assert_int_equal(f->e.kind, ERR_BAD_INPUT);
+    assert_false(vol_read_at(f->vs, loc, UINT64_MAX, byte, 8, &f->e));
+    assert_false(vol_remove(f->vs, loc.volume, &f->e));
+    assert_int_equal(f->e.kind, ERR_BUSY);
+    loc.volume = 77;
+    assert_false(vol_read_at(f->vs, loc, 0, byte, 1, &f->e));
+    assert_false(vol_remove(f->vs, 77, &f->e));
+    struct vol_entry en = o->put.entry;
+    en.loc.length = (uint64_t)STORE_OBJECT_BYTES_MAX + 1; // an index that lies
+    assert_false(vol_verify(f->vs, &en, &f->e));
+    assert_int_equal(f->e.kind, ERR_CORRUPT);
+    en.loc.length = 4000;
+    en.loc.offset = UINT64_MAX - 100;
+    assert_false(vol_verify(f->vs, &en, &f->e));
+    assert_false(vol_scan(f->vs, o->put.entry.loc.volume, 100, false, see, &(struct seen){0}, NULL, &f->e));
+    object_free(o);
+}
+
+static void a_folder_that_cannot_be_is_refused_with_its_name(void **state) {
+    struct fixture *f = *state;
+    char long_path[3100];
+    memset(long_path, 'x', sizeof long_path - 1);
+    long_path[sizeof long_path - 1] = '\0';
+    assert_false(vol_open(&(struct vol_options){.dir = long_path}, &f->vs, &f->e));
+    assert_int_equal(f->e.kind, ERR_USAGE);
+    assert_false(vol_open(&(struct vol_options){.dir = "/proc/no/such"}, &f->vs, &f->e));
+    assert_non_null(strstr(f->e.message, "/proc/no/such"));
+    f->vs = NULL;
+}
+
 static void descriptors_stay_few_however_many_volumes_are_read(void **state) {
     struct fixture *f = *state;
     open_set(f, (struct vol_options){.volume_bytes = 8 << 10});
@@ -660,6 +727,9 @@ int main(void) {
         IN_DIR(a_volume_that_is_removed_leaves_its_readers_alone_and_its_number_is_not_given_again),
         IN_DIR(reading_only_changes_nothing),
         IN_DIR(facts_of_an_entry_come_back_and_long_notes_end_with_a_whole_character),
+        IN_DIR(what_is_not_ours_in_the_folder_is_left_alone),
+        IN_DIR(reads_beyond_an_object_and_of_volumes_that_are_not_there_are_refused),
+        IN_DIR(a_folder_that_cannot_be_is_refused_with_its_name),
         IN_DIR(descriptors_stay_few_however_many_volumes_are_read),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
