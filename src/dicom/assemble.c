@@ -147,7 +147,7 @@ static bool close_level(struct dcm_assembler *a, struct err *e) {
         ds->capacity = a->capacity;
         a->elements = NULL;
         a->capacity = 0;
-    } else if (n) {
+    } else if (from) {
         ds->elements = arena_alloc(a->arena, n * sizeof *from, e);
         if (!ds->elements) return false;
         memcpy(ds->elements, from, n * sizeof *from);
