@@ -16,7 +16,7 @@ cat > "$folder/name.c" <<'C'
 #include "dicom/read.h"
 
 int main(void) {
-    static const unsigned char BYTES[] = "\x10\x00\x10\x00PN\x08\x00Doe^John";
+    static const unsigned char BYTES[] = "\x10\x00\x10\x00PN\x08\x00" "Doe^John";
     struct arena a;
     struct dcm_object o;
     struct err e = {0};

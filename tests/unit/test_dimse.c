@@ -317,6 +317,68 @@ static void messages_are_read_however_they_are_cut(void **state) {
     }
 }
 
+// A peer that takes so many writes and is gone then.
+static int writes_left;
+static ssize_t write_until_gone(struct net_conn *c, const struct iovec *iov, int count, bool more) {
+    if (writes_left-- > 0) return fake_writev(c, iov, count, more);
+    errno = EPIPE;
+    return -1;
+}
+
+// An echo, a data set of many fragments, and one in pieces from memory and a file.
+static bool send_all_kinds(struct dimse *d, int fd, struct err *e) {
+    static char data[300 * 1024];
+    struct dimse_command c = dimse_request(DIMSE_C_ECHO, 1, VERIFICATION);
+    if (!dimse_send(d, 1, &c, NULL, 0, e)) return false;
+    c = dimse_request(DIMSE_C_STORE, 2, CT);
+    if (!dimse_send(d, 1, &c, data, sizeof data, e)) return false;
+    if (!dimse_stream_begin(d, 1, &c, e) || !dimse_stream_write(d, data, sizeof data, e) || !dimse_stream_write(d, data, 1000, e)) return false;
+    if (!dimse_stream_file(d, fd, 0, 50000, false, e) || !dimse_stream_write(d, data, 10, e)) return false;
+    return dimse_stream_end(d, e);
+}
+
+static bool send_to_a_peer_that_takes(int writes, int fd, size_t *sent, struct err *e) {
+    static const struct net_ops GONE = {.read = fake_read, .writev = write_until_gone, .wait = fake_wait, .close = fake_close};
+    const struct ul_timers timers = {.artim = 50, .pdu = 50, .idle = 50};
+    const struct ul_acceptor how = {.choose = accept_all, .async_max = 4};
+    struct buf in;
+    struct fake_conn f;
+    struct dimse d;
+    struct arena scratch;
+    struct pdu_associate rq;
+    buf_init(&in, 1 << 20);
+    put_request(&in, 4096);
+    fake_conn_init(&f, in.p, in.n, 4096);
+    f.conn.ops = &GONE;
+    writes_left = writes;
+    arena_init(&scratch, 4 << 20);
+    dimse_init(&d);
+    ul_init_acceptor(&d.ul, &f.conn, &timers);
+    bool ok = ul_receive_request(&d.ul, &scratch, &rq, e) && ul_accept(&d.ul, &rq, &how, e) && send_all_kinds(&d, fd, e);
+    *sent = f.out.n;
+    dimse_deinit(&d, false);
+    arena_deinit(&scratch);
+    buf_deinit(&f.out);
+    buf_deinit(&in);
+    return ok;
+}
+
+static void a_peer_that_goes_at_any_write_is_an_error_and_nothing_else(void **state) {
+    (void)state;
+    size_t sent = 0;
+    struct err e = {0};
+    FILE *file = tmpfile();
+    assert_true(file && ftruncate(fileno(file), 50000) == 0);
+    int writes = 0;
+    while (!send_to_a_peer_that_takes(writes, fileno(file), &sent, &e)) {
+        assert_true(e.kind != ERR_NONE && e.message[0]);
+        e = (struct err){0};
+        assert_true(++writes < 1000);
+    }
+    assert_true(writes > 5 && sent > 650 * 1024);
+    fclose(file);
+}
+
 // A peer that sends what it has and then the same PDU for ever.
 static ssize_t read_for_ever(struct net_conn *c, void *p, size_t n) {
     static const uint8_t data[] = {PDU_DATA_TF, 0, 0, 0, 0, 8, 0, 0, 0, 4, 1, 0, 'x', 'y'};
@@ -422,6 +484,7 @@ int main(void) {
         cmocka_unit_test(each_operation_names_its_sop_class_where_the_standard_says),
         cmocka_unit_test(every_status_has_words),
         cmocka_unit_test(a_comment_fits_its_vr),
+        cmocka_unit_test(a_peer_that_goes_at_any_write_is_an_error_and_nothing_else),
         cmocka_unit_test(messages_are_read_however_they_are_cut),
         cmocka_unit_test(a_flood_holds_up_neither_release_nor_the_end_after_an_abort),
         cmocka_unit_test(what_is_not_dicom_is_named),

@@ -262,6 +262,50 @@ static void nothing_acknowledged_is_lost_by_500_cuts_of_the_power(void **state) 
     for (unsigned i = 0; i < count; i++) one_cut(first + i);
 }
 
+// After a cut the next start meets a disk that fails at its n-th call: it starts or says why not, and a start on a sound disk still finds everything.
+static bool one_failing_recovery(unsigned seed, unsigned n, unsigned kinds, int code) {
+    struct life *l = life_new(seed);
+    struct vol_options o = options(l, l->dir, disk_ops(l->disk));
+    assert_true(vol_open(&o, &l->vs, &l->e));
+    disk_cut(l->disk, 20 + mix(seed, 7) % 50);
+    send_all(l);
+    vol_close(l->vs);
+    make_dirs(l->after);
+    assert_true(disk_image(l->disk, l->dir, l->after));
+    struct disk *second = disk_new(seed);
+    disk_fail(second, n, kinds, code, false);
+    o = options(l, l->after, disk_ops(second));
+    if (!vol_open(&o, &l->vs, &l->e)) {
+        assert_true(l->e.kind != ERR_NONE && l->e.message[0]);
+        l->vs = NULL;
+    }
+    bool happened = disk_failed(second);
+    vol_close(l->vs);
+    disk_free(second);
+    open_after(l, l->after);
+    assert_promises(l);
+    life_free(l);
+    return happened;
+}
+
+static void a_start_after_a_cut_may_fail_at_any_call_and_loses_nothing(void **state) {
+    (void)state;
+    static const struct {
+        unsigned kinds;
+        int code;
+    } FAILURES[] = {{DISK_READ, EIO},
+                    {DISK_WRITE, EIO},
+                    {DISK_FLUSH, EIO},
+                    {DISK_OPEN, EMFILE},
+                    {DISK_RESERVE | DISK_RESIZE, ENOSPC},
+                    {DISK_RENAME | DISK_UNLINK | DISK_FLUSH_DIR, EIO}};
+    for (size_t i = 0; i < sizeof FAILURES / sizeof *FAILURES; i++) {
+        unsigned met = 0;
+        for (unsigned n = 1; n <= 16; n++) met += one_failing_recovery(2000 + n, n, FAILURES[i].kinds, FAILURES[i].code);
+        assert_true(met > 0);
+    }
+}
+
 // *happened: the failure was met before the script ended.
 static void one_failure(unsigned n, unsigned kinds, int code, bool sticky, bool *happened) {
     struct life *l = life_new(n);
@@ -570,6 +614,7 @@ int main(void) {
     log_set_level(LOG_ERROR + 1); // the failures are asked for
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(nothing_acknowledged_is_lost_by_500_cuts_of_the_power),
+        cmocka_unit_test(a_start_after_a_cut_may_fail_at_any_call_and_loses_nothing),
         cmocka_unit_test(the_nth_write_may_fail),
         cmocka_unit_test(the_nth_flush_may_fail),
         cmocka_unit_test(any_other_nth_call_may_fail),
