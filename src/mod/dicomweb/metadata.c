@@ -54,10 +54,13 @@ static struct place *series_of(struct arena *a, const struct instance_list *list
     return all;
 }
 
-static bool add_series(const struct dw_target *t, struct arena *a, const struct instance_list *list, struct buf *to, struct err *e) {
+// A study of one series is that series, as it lies.
+static bool add_study(const struct dw_target *t, struct arena *a, const struct instance_list *list, bool want_gzip, struct buf *to, bool *packed,
+                      struct err *e) {
     size_t n = 0;
     const struct place *series = series_of(a, list, &n, e);
     if (!series) return false;
+    if (n == 1) return retrieve_series_metadata(t->archive, t->study, series[0].uid, want_gzip, to, packed, e);
     buf_addc(to, '[');
     for (size_t i = 0; i < n; i++) {
         struct buf one;
@@ -101,7 +104,7 @@ bool dw_metadata(struct http_request *rq, struct http_response *rs, struct err *
     else if (t.series.p)
         ok = retrieve_series_metadata(t.archive, t.study, t.series, http_takes_gzip(rq), &b, &gzip, e);
     else
-        ok = dw_list(&t, rq->arena, &list, e) && add_series(&t, rq->arena, &list, &b, e);
+        ok = dw_list(&t, rq->arena, &list, e) && add_study(&t, rq->arena, &list, http_takes_gzip(rq), &b, &gzip, e);
     ok = ok && reply(rq, rs, type, &b, gzip, e);
     buf_deinit(&b);
     return ok;
