@@ -2,7 +2,7 @@
 BUILD ?= build
 SAN := $(BUILD)-san
 
-.PHONY: all run test bench fuzz soak races format lint clean deps deps-test
+.PHONY: all san run test bench fuzz soak races format lint clean deps deps-test
 
 all: $(BUILD)/build.ninja
 	ninja -C $(BUILD) gantry
@@ -47,4 +47,4 @@ lint:
 	scripts/lint.sh
 
 clean:
-	rm -rf $(BUILD) $(SAN) $(BUILD)-fuzz $(BUILD)-tsan
+	rm -rf $(BUILD) $(SAN) $(BUILD)-bench $(BUILD)-fuzz $(BUILD)-tsan
