@@ -19,7 +19,7 @@
 #include "text/gzip.h"
 
 enum {
-    REQUEST_ARENA_BYTES = 512 * 1024 * 1024,
+    REQUEST_ARENA_BYTES = 192 * 1024 * 1024,
     CONNECTION_BYTES = 128 * 1024, // buffer of a connection: the header must fit; pages count only when touched
     STREAM_BLOCK_BYTES = 256 * 1024,
     COMPRESS_BYTES_MIN = 1024,
