@@ -11,6 +11,7 @@
 #include "dicom/charset.h"
 #include "dicom/uids.h"
 #include "dicom/write.h"
+#include "text/json.h"
 
 enum { PATH_BYTES = 4096, TRUTH_BYTES_MAX = 1 << 20 };
 #define OBJECT_BYTES_MAX (256UL << 20)
@@ -22,16 +23,9 @@ static const char *const NAMES[] = {
 
 // What a person typed may hold quotes and controls.
 static void add_json_text(struct buf *b, struct str s) {
-    buf_addc(b, '"');
-    for (size_t i = 0; i < s.n; i++) {
-        unsigned char ch = (unsigned char)s.p[i];
-        if (ch == '"' || ch == '\\') buf_addc(b, '\\');
-        if (ch < 0x20)
-            buf_addf(b, "\\u%04x", ch);
-        else
-            buf_addc(b, (char)ch);
-    }
-    buf_addc(b, '"');
+    struct json_writer w;
+    json_init(&w, b, false);
+    json_str(&w, s);
 }
 
 bool synth_case_begin(struct synth_case *c, struct arena *a, const struct synth_options *o, const char *kind, struct err *e) {
