@@ -4,6 +4,7 @@
 
 #include "base/arena.h"
 #include "base/buf.h"
+#include "codec/frames.h"
 #include "core/archive.h"
 #include "dicom/dataset.h"
 #include "store/volume.h"
@@ -43,6 +44,26 @@ bool retrieve_check(struct archive *ar, const struct instance_ref *ref, struct e
 bool retrieve_read(struct archive *ar, const struct instance_ref *ref, uint64_t from, void *p, size_t n, struct err *e);
 // Whole object re-read from the disk against its digest (storage commitment, fsck).
 bool retrieve_verify(struct archive *ar, const struct instance_ref *ref, struct err *e);
+
+// An object opened for its pixels, whatever its transfer syntax. Offsets of header, source and frames are those of the data set; that of a deflated object
+// is inflated (in memory, or in an unlinked file when it is large), and ts is then Explicit VR Little Endian.
+struct retrieve_object {
+    const struct instance_ref *ref;
+    const struct dcm_ts *ts;
+    struct dcm_dataset *header; // up to the pixel data, which is by reference
+    struct dcm_source source;   // reads are checked as retrieve_read's
+    struct codec_frames frames; // of encapsulated pixel data; count 0 when they cannot be told (frames_err says why)
+    struct err frames_err;
+    // private
+    struct archive *archive;
+    int inflated_fd;
+    struct str inflated;
+};
+// Everything is in a; *ref must outlive it. ERR_NOT_FOUND: no such bytes; ERR_CORRUPT.
+bool retrieve_open(struct archive *ar, struct arena *a, const struct instance_ref *ref, struct retrieve_object *out, struct err *e);
+void retrieve_close(struct retrieve_object *o);
+// The whole data set, large values by reference to o->source: what is converted or edited on the way out.
+bool retrieve_dataset(struct retrieve_object *o, struct arena *a, struct dcm_dataset **out, struct err *e);
 
 // The DICOM JSON metadata of one series (an array of objects, bulk data as path-absolute URIs under /dicom-web, text repaired), prepared once
 // and kept compressed; *gzip says whether *out is gzip (a whole member, to be sent as Content-Encoding: gzip) or identity. want_gzip: what the asker takes.

@@ -30,12 +30,18 @@ static const struct {
     {"RGB", PX_RGB, 3},
     {"YBR_FULL", PX_YBR_FULL, 3},
     {"YBR_FULL_422", PX_YBR_FULL_422, 3},
-    {"YBR_ICT", PX_YBR_OTHER, 3},
-    {"YBR_RCT", PX_YBR_OTHER, 3},
-    {"YBR_PARTIAL_420", PX_YBR_OTHER, 3},
-    {"YBR_PARTIAL_422", PX_YBR_OTHER, 3},
-    {"XYB", PX_YBR_OTHER, 3},
+    {"YBR_ICT", PX_YBR_ICT, 3},
+    {"YBR_RCT", PX_YBR_RCT, 3},
+    {"YBR_PARTIAL_420", PX_YBR_PARTIAL_420, 3},
+    {"YBR_PARTIAL_422", PX_YBR_PARTIAL_422, 3},
+    {"XYB", PX_XYB, 3},
 };
+
+const char *px_photometric_name(enum px_photometric p) {
+    for (size_t i = 0; i < sizeof PHOTOMETRIC / sizeof PHOTOMETRIC[0]; i++)
+        if (PHOTOMETRIC[i].photometric == p) return PHOTOMETRIC[i].name;
+    return "";
+}
 
 static bool read_photometric(const struct dcm_dataset *ds, struct px_image *image, struct err *e) {
     struct str text = dcm_text_at(ds, DCM_PhotometricInterpretation, 0);

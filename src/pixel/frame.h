@@ -7,7 +7,20 @@
 #include "dicom/dataset.h"
 #include "dicom/write.h"
 
-enum px_photometric { PX_MONOCHROME1, PX_MONOCHROME2, PX_PALETTE_COLOR, PX_RGB, PX_YBR_FULL, PX_YBR_FULL_422, PX_YBR_OTHER };
+enum px_photometric {
+    PX_MONOCHROME1,
+    PX_MONOCHROME2,
+    PX_PALETTE_COLOR,
+    PX_RGB,
+    PX_YBR_FULL,
+    PX_YBR_FULL_422,
+    // in compressed pixel data only
+    PX_YBR_PARTIAL_420,
+    PX_YBR_PARTIAL_422,
+    PX_YBR_ICT,
+    PX_YBR_RCT,
+    PX_XYB
+};
 enum px_samples { PX_INTEGER, PX_FLOAT, PX_DOUBLE };
 
 struct px_image {
@@ -23,6 +36,9 @@ struct px_image {
     bool encapsulated;
     bool big_endian; // of the source; frames are handed on in little endian
 };
+
+// The defined term of PS3.3 C.7.6.3.1.2: "YBR_FULL_422".
+const char *px_photometric_name(enum px_photometric p);
 
 // Checks everything that rendering relies on. ERR_NOT_FOUND: no pixel data. ERR_UNDECODABLE: what is declared cannot be; the message names the attribute
 // and its value.

@@ -128,7 +128,11 @@ bool px_rows_init(struct arena *a, const struct dcm_dataset *ds, const struct px
     case PX_PALETTE_COLOR:
         out->channels = 3;
         return px_palette_of(a, ds, &frame->image, &out->palette, e);
-    case PX_YBR_OTHER:
+    case PX_YBR_PARTIAL_420:
+    case PX_YBR_PARTIAL_422:
+    case PX_YBR_ICT:
+    case PX_YBR_RCT:
+    case PX_XYB:
         return err_set(e, ERR_UNSUPPORTED, "pixel", "this Photometric Interpretation exists only in compressed pixel data");
     default:
         return true;

@@ -1,0 +1,32 @@
+// The table of families: which decoder and encoder a transfer syntax has.
+#include "codec/codec.h"
+
+#include <string.h>
+
+#include "dicom/uids.h"
+
+static const struct {
+    const char *uid;
+    const struct codec_family *family;
+} TABLE[] = {
+    {NULL, NULL},
+};
+
+const struct codec_family *codec_of(const struct dcm_ts *ts) {
+    for (size_t i = 0; ts && TABLE[i].uid; i++)
+        if (strcmp(TABLE[i].uid, ts->uid) == 0) return TABLE[i].family;
+    return NULL;
+}
+
+static bool is_native(const struct dcm_ts *ts) {
+    return ts && !ts->encapsulated && !ts->video;
+}
+
+bool codec_can_decode(const struct dcm_ts *ts) {
+    return is_native(ts) || codec_of(ts);
+}
+
+bool codec_can_encode(const struct dcm_ts *ts) {
+    const struct codec_family *f = codec_of(ts);
+    return is_native(ts) || (f && f->encode);
+}

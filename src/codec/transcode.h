@@ -1,0 +1,26 @@
+// Converting an object to another transfer syntax: pixel data frame by frame over the workers, the attributes that say what was done, nothing else changed.
+#ifndef GANTRY_CODEC_TRANSCODE_H
+#define GANTRY_CODEC_TRANSCODE_H
+
+#include "codec/pool.h"
+#include "codec/reader.h"
+
+struct transcode {
+    const struct dcm_dataset *dataset; // read whole; large values by reference, fragments
+    struct codec_object pixels;        // frames may be NULL: found here
+    const struct dcm_ts *to;
+};
+
+// Whether it can be done, without decoding anything: ERR_UNSUPPORTED says why not. dataset may be a header only (up to the pixel data).
+bool transcode_possible(const struct dcm_dataset *dataset, const struct dcm_ts *from, const struct dcm_ts *to, struct err *e);
+
+// Writes the converted data set (no meta header; not deflated unless to is) to the sink. Frames are worked on side by side and at most a few per
+// worker are in memory; compressed ones wait in an unlinked temporary file until the header, which tells of them, is known. A failure of any frame fails the whole
+// before the first byte goes to the sink (ERR_UNDECODABLE, ERR_UNSUPPORTED).
+// Lossy results carry Lossy Image Compression, its ratio and method (PS3.3 C.7.6.1.1.5), appended to what was there.
+bool transcode_write(const struct transcode *t, struct dcm_sink to, struct err *e);
+
+// As a Part 10 file.
+bool transcode_part10(const struct transcode *t, struct dcm_sink to, struct err *e);
+
+#endif
