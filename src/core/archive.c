@@ -132,6 +132,7 @@ bool archive_open_index(const struct archive_options *o, const char *index_name,
     ar->read_only = o->read_only;
     ar->dir = strdup(o->dir);
     pthread_mutex_init(&ar->verified.lock, NULL);
+    part_cache_init(&ar->parts);
     pthread_mutex_init(&ar->alarm_lock, NULL);
     events_init(ar);
     ingest_memory_init(ar);
@@ -155,6 +156,7 @@ void archive_close(struct archive *ar) {
     ingest_memory_deinit(ar);
     events_deinit(ar);
     pthread_mutex_destroy(&ar->verified.lock);
+    part_cache_deinit(&ar->parts);
     pthread_mutex_destroy(&ar->alarm_lock);
     lockfile_drop(ar->lock_fd);
     free(ar->old_ends);

@@ -337,6 +337,7 @@ bool index_open(struct archive *ar, struct err *e) {
     if (!ix) return err_nomem(e, "index");
     ix->ar = ar;
     arena_init(&ix->scratch, SCRATCH_BYTES_MAX);
+    buf_init(&ix->packed, SCRATCH_BYTES_MAX);
     bases_init(&ix->bases);
     ar->index = ix;
     return true;
@@ -347,6 +348,7 @@ void index_close(struct archive *ar) {
     if (!ix) return;
     bases_deinit(&ix->bases);
     arena_deinit(&ix->scratch);
+    buf_deinit(&ix->packed);
     free(ix);
     ar->index = NULL;
 }

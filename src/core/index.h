@@ -5,6 +5,7 @@
 #include "core/bases.h"
 #include "core/events.h"
 #include "core/header.h"
+#include "core/parts.h"
 #include "core/state.h"
 
 enum index_what {
@@ -27,6 +28,7 @@ struct index_put {
     enum header_kind header_kind;
     struct str header_plain; // packed, before compression
     struct buf header;       // compressed, against base when there is one
+    struct part_facts parts; // sums are there once the digest is
     struct base *base;
     struct str tombstone; // its JSON
     struct vol_loc from;  // INDEX_MOVE
@@ -82,6 +84,7 @@ struct index {
     unsigned dirty[PLACES_MAX], dirty_count;
     int64_t figures[FIGURE_COUNT]; // changes of this transaction
     struct arena scratch;
+    struct buf packed;
     unsigned alarms, alarms_told; // of archive.alarms: in this transaction, and committed
     bool gap;                     // a commit failed: the volumes hold entries that the index has not seen
     bool silent;                  // rebuilding under a log that was carried over: no events

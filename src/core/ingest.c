@@ -8,6 +8,7 @@
 #include "base/limits.h"
 #include "core/index.h"
 #include "sys/digest.h"
+#include "sys/sums.h"
 
 enum {
     INGEST_OPEN_MAX = 2048,         // at once
@@ -31,9 +32,11 @@ struct ingest {
     struct err header_err;
     struct dcm_object object;
     struct digest digest;
-    struct buf meta; // our preamble and meta header, of a bare data set
-    struct buf body; // the stream, while in memory
-    size_t digested; // of body
+    struct sums sums;
+    struct buf meta;     // our preamble and meta header, of a bare data set
+    struct buf body;     // the stream, while in memory
+    size_t digested;     // of body
+    struct str *sums_to; // where the sums go when the digest is made
     size_t accounted;
     struct vol_spool *spool; // else the whole file, meta included
     struct vol_spool *lent;  // the same, once the writer has it: readable until vol_append returns
@@ -90,6 +93,15 @@ static void account(struct ingest *in) {
 
 // ---- begin ----
 
+// Piece by piece, so that what one of them has brought near is near for the other.
+static void digest_bytes(struct ingest *in, const char *p, size_t n) {
+    for (size_t part; n; p += part, n -= part) {
+        part = n < SUMS_BLOCK_BYTES ? n : SUMS_BLOCK_BYTES;
+        digest_add(&in->digest, p, part);
+        sums_add(&in->sums, p, part);
+    }
+}
+
 static void copy_uid(char to[65], struct str uid) {
     struct str trimmed = dcm_uid_trim(uid);
     to[0] = '\0';
@@ -103,7 +115,7 @@ static bool begin_bare(struct ingest *in, const struct actor *who, const struct 
     copy_uid(in->sop_instance_uid, hint->sop_instance_uid);
     copy_uid(in->ts_uid, hint->ts_uid);
     if (!dcm_write_meta(str_of(in->sop_class_uid), str_of(in->sop_instance_uid), str_of(in->ts_uid), who->aet, &in->meta, e)) return false;
-    digest_add(&in->digest, in->meta.p, in->meta.n);
+    digest_bytes(in, in->meta.p, in->meta.n);
     return buf_ok(&in->meta, e);
 }
 
@@ -125,6 +137,7 @@ struct ingest *ingest_begin(struct archive *a, const struct actor *who, const st
     if (!in) return err_nomem(e, "ingest"), NULL;
     in->ar = a;
     a->memory.open++;
+    sums_init(&in->sums);
     arena_init(&in->arena, INGEST_ARENA_BYTES);
     buf_init(&in->meta, 64 * 1024);
     take_buffer(&a->memory, in);
@@ -139,6 +152,7 @@ void ingest_abort(struct ingest *in) {
     if (in->spool) vol_spool_drop(in->spool);
     give_buffer(&in->ar->memory, in);
     digest_deinit(&in->digest);
+    sums_deinit(&in->sums);
     buf_deinit(&in->meta);
     arena_deinit(&in->arena);
     in->ar->memory.open--;
@@ -148,7 +162,7 @@ void ingest_abort(struct ingest *in) {
 // ---- bytes ----
 
 static void digest_body(struct ingest *in) {
-    digest_add(&in->digest, in->body.p + in->digested, in->body.n - in->digested);
+    digest_bytes(in, in->body.p + in->digested, in->body.n - in->digested);
     in->digested = in->body.n;
 }
 
@@ -176,7 +190,7 @@ bool ingest_write(struct ingest *in, const void *p, size_t n, struct err *e) {
     read_header(in, p, n);
     if (!in->spool && !fits_memory(in, n) && !to_spool(in, e)) return false;
     if (in->spool) {
-        digest_add(&in->digest, p, n);
+        digest_bytes(in, p, n);
         return vol_spool_write(in->spool, p, n, e);
     }
     buf_add(&in->body, p, n);
@@ -264,8 +278,9 @@ static bool append(struct ingest *in, struct vol_put *put, struct err *e) {
 
 static bool end_digest(void *ctx, uint8_t out[VOL_DIGEST_BYTES], struct err *e) {
     struct ingest *in = ctx;
+    struct str unused;
     if (!in->spool && !in->lent) digest_body(in);
-    return digest_final(&in->digest, out, e);
+    return digest_final(&in->digest, out, e) && sums_final(&in->sums, in->sums_to ? in->sums_to : &unused, e);
 }
 
 // What cannot be understood is kept aside with its reason.
@@ -309,6 +324,7 @@ static bool store(struct ingest *in, struct index_put *p, struct ingest_result *
     const struct facts *f = &p->facts;
     struct vol_put put = {.entry = {.kind = VOL_OBJECT, .study = f->study_uid, .series = f->series_uid, .sop = f->sop_uid, .ts = f->ts_uid}, .user = p};
     bool later = in->digested < in->body.n;
+    in->sums_to = &p->parts.sums;
     if (later) put.digest = end_digest, put.digest_ctx = in;
     if (!later && !end_digest(in, put.entry.digest, e)) return false;
     if (!compare_large(in, &put.entry, p, e) || !append(in, &put, e)) return false;

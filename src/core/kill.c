@@ -1,6 +1,7 @@
 // What a tombstone or a move does to the rows: objects go, empty series, studies and patients go with them.
 #include "base/limits.h"
 #include "core/index.h"
+#include "core/parts.h"
 #include "core/query_index.h"
 #include "text/json.h"
 
@@ -106,7 +107,9 @@ static bool kill_place(struct index *ix, struct db *w, struct vol_loc loc, struc
                  &found, e))
         return false;
     if (found) {
-        if (!touch(&ix->scratch, t, row[1], e) || !sql_run(w, "DELETE FROM instances WHERE id = ?1", SQL_VALUES(SQL_I(row[0])), e)) return false;
+        if (!touch(&ix->scratch, t, row[1], e) || !sql_run(w, "DELETE FROM instances WHERE id = ?1", SQL_VALUES(SQL_I(row[0])), e) ||
+            !parts_forget(w, row[0], e))
+            return false;
         ix->figures[FIGURE_INSTANCES]--;
         ix->figures[FIGURE_BYTES] -= row[2];
         return rows_dead(w, loc, sop, "deleted", e);

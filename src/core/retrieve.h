@@ -37,10 +37,14 @@ bool retrieve_list(struct archive *ar, const struct actor *who, struct arena *a,
 
 // The header of an object (all before pixel data) from the index, as stored; offsets are those of the Part 10 file's data set.
 bool retrieve_header(struct archive *ar, struct arena *a, const struct instance_ref *ref, struct dcm_dataset **out, struct err *e);
-// Whether the object's bytes are what was stored: read and digested here, unless they were a moment ago. To be called before the first byte goes out
-// of whoever sends from vol_fd; retrieve_read does it itself. ERR_CORRUPT when they are not: nothing of it may be served.
+// Whether the object's bytes are what was stored: read and checked here by the sums of its blocks, unless they were a moment ago. To be called before the
+// first byte goes out of whoever sends from vol_fd; retrieve_read does it itself. ERR_CORRUPT when they are not: nothing of it may be served.
 bool retrieve_check(struct archive *ar, const struct instance_ref *ref, struct err *e);
-// n bytes of the Part 10 file from an offset, checked as retrieve_check does.
+// The same for whoever sends only n bytes from an offset: the blocks that they touch.
+bool retrieve_check_range(struct archive *ar, const struct instance_ref *ref, uint64_t from, uint64_t n, struct err *e);
+// n bytes of the Part 10 file from an offset, each block that they touch checked as it is read. Runs that begin and end at multiples of
+// RETRIEVE_BLOCK_BYTES cost least: of others the blocks at their ends are read whole.
+enum { RETRIEVE_BLOCK_BYTES = 64 * 1024 };
 bool retrieve_read(struct archive *ar, const struct instance_ref *ref, uint64_t from, void *p, size_t n, struct err *e);
 // Whole object re-read from the disk against its digest (storage commitment, fsck).
 bool retrieve_verify(struct archive *ar, const struct instance_ref *ref, struct err *e);

@@ -111,6 +111,12 @@ bool rows_dead(struct db *w, struct vol_loc loc, struct str sop, const char *why
                    SQL_VALUES(SQL_I(loc.volume), SQL_I(loc.offset), SQL_I(loc.length), SQL_T(sop), SQL_T(str_of(why))), e);
 }
 
+// What reading its parts needs. Of an object that comes from a volume nothing is known yet: it is made when it is asked for.
+static bool put_parts(struct index *ix, struct db *w, int64_t instance, const struct vol_entry *en, const struct index_put *p, struct err *e) {
+    if (!p->parts.sums.n) return parts_forget(w, instance, e);
+    return parts_put(w, instance, en->digest, &p->parts, &ix->packed, e);
+}
+
 // A good copy of an object whose first copy is damaged takes its row's place; the damaged bytes are dead.
 static bool heal(struct index *ix, struct db *w, const struct vol_entry *en, const struct index_put *p, bool *healed, struct err *e) {
     int64_t row[5];
@@ -120,7 +126,8 @@ static bool heal(struct index *ix, struct db *w, const struct vol_entry *en, con
         return false;
     if (!*healed) return true;
     struct vol_loc old = {(uint32_t)row[1], (uint64_t)row[2], (uint64_t)row[3]};
-    return sql_run(w,
+    return put_parts(ix, w, row[0], en, p, e) &&
+           sql_run(w,
                    "UPDATE instances SET state = 0, volume = ?2, offset = ?3, length = ?4, dataset_offset = ?5, pixel_offset = ?6, digest = ?7 WHERE id = ?1",
                    SQL_VALUES(SQL_I(row[0]), SQL_I(en->loc.volume), SQL_I(en->loc.offset), SQL_I(en->loc.length), SQL_I(p->facts.dataset_offset),
                               SQL_I(p->facts.pixel_offset), SQL_B(en->digest, VOL_DIGEST_BYTES)),
@@ -136,6 +143,7 @@ bool rows_object(struct index *ix, struct db *w, const struct vol_entry *en, str
     if (healed) return true;
     struct place *at = places_get(ix, w, en, p, e);
     if (!at || !settle_header(at, p, &base, e) || !make_base(ix, w, at, p, e) || !insert_instance(w, en, p, at, base, e)) return false;
+    if (p->parts.sums.n && !parts_put(w, db_last_id(w), en->digest, &p->parts, &ix->packed, e)) return false;
     at->instances++;
     at->bytes += (int64_t)en->loc.length;
     if (en->received_ms > at->changed_ms) at->changed_ms = en->received_ms;

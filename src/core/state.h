@@ -7,6 +7,7 @@
 
 #include "base/buf.h"
 #include "core/archive.h"
+#include "core/parts.h"
 #include "db/db.h"
 #include "store/volume.h"
 
@@ -22,7 +23,7 @@ struct event_tail {
     int64_t committed; // last seq that is committed
 };
 
-// Objects lately read whole and found good (core/verify.c).
+// Objects lately checked whole and found good (core/verify.c).
 enum { VERIFIED_MAX = 1024 };
 struct verified {
     pthread_mutex_t lock;
@@ -59,6 +60,7 @@ struct archive {
     struct index *index;
     struct event_tail tail;
     struct verified verified;
+    struct part_cache parts;
     struct ingest_memory memory;
     struct known_end *old_ends; // rebuilding: of the index before, for the volumes that may still grow
     size_t old_end_count;

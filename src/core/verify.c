@@ -1,20 +1,18 @@
-// What is served is what was stored: objects are digested before their first byte goes out.
+// What is served is what was stored: bytes are checked by the sums of their blocks before they go out.
 //
-// An object is digested when a read of it begins, and is then trusted as long as its volume was not written to (by its modification time) and at
-// most for TRUST_MS. The volume that is being filled changes all the time; there only large objects are trusted between the
-// pieces of one retrieval, and for a short time, since digesting them for each piece would cost their whole length.
+// Bytes that are read here are checked as they are read, each time. For those who send from the file itself, an object is checked when the sending
+// begins, and is then trusted as long as its volume was not written to (by its modification time) and at most for TRUST_MS.
 #include "base/clock.h"
+#include "core/parts.h"
 #include "core/retrieve.h"
 #include "core/state.h"
-#include "sys/digest.h"
 #include "sys/file.h"
+#include "sys/sums.h"
 
 enum {
     TRUST_MS = 60 * 60 * 1000,
-    LARGE_BYTES = 8 << 20,
-    LARGE_TRUST_MS = 60 * 1000, // of an object in a growing volume
-    SETTLED_NS = 50 * 1000000,  // a volume written to within this may change again under the same time stamp
-    CHUNK_BYTES = 128 * 1024,
+    SETTLED_NS = 50 * 1000000, // a volume written to within this may change again under the same time stamp
+    CHUNK_BYTES = 2 * SUMS_BLOCK_BYTES,
 };
 
 static struct verified_entry *slot(struct archive *ar, struct vol_loc loc) {
@@ -32,15 +30,13 @@ static bool volume_mtime(struct archive *ar, uint32_t volume, int64_t *mtime_ns,
     return ok;
 }
 
-static bool is_trusted(struct archive *ar, struct vol_loc loc, int64_t mtime_ns, bool begins) {
+static bool is_trusted(struct archive *ar, struct vol_loc loc, int64_t mtime_ns) {
     struct verified_entry *v = slot(ar, loc);
     pthread_mutex_lock(&ar->verified.lock);
     bool mine = v->volume == loc.volume && v->offset == loc.offset && v->at_ms;
-    int64_t age_ms = clock_mono_ms() - v->at_ms;
-    bool unchanged = v->mtime_ns == mtime_ns && age_ms < TRUST_MS;
-    bool continues = !begins && loc.length > LARGE_BYTES && age_ms < LARGE_TRUST_MS;
+    bool unchanged = v->mtime_ns == mtime_ns && clock_mono_ms() - v->at_ms < TRUST_MS;
     pthread_mutex_unlock(&ar->verified.lock);
-    return mine && (unchanged || continues);
+    return mine && unchanged;
 }
 
 static void distrust(struct archive *ar, struct vol_loc loc) {
@@ -52,53 +48,56 @@ static void distrust(struct archive *ar, struct vol_loc loc) {
 
 static void trust(struct archive *ar, struct vol_loc loc, int64_t mtime_ns) {
     struct verified_entry *v = slot(ar, loc);
-    if (clock_wall_ms() * 1000000 - mtime_ns < SETTLED_NS) mtime_ns = -1; // never equal: only the pieces of this retrieval
+    if (clock_wall_ms() * 1000000 - mtime_ns < SETTLED_NS) return;
     pthread_mutex_lock(&ar->verified.lock);
     *v = (struct verified_entry){loc.volume, loc.offset, mtime_ns, clock_mono_ms()};
     pthread_mutex_unlock(&ar->verified.lock);
 }
 
-static bool digest_object(struct archive *ar, struct vol_loc loc, char *chunk, uint8_t out[VOL_DIGEST_BYTES], struct err *e) {
-    struct digest d = {0};
-    bool ok = digest_init(&d, e);
-    for (uint64_t at = 0, n; ok && at < loc.length; at += n) {
-        n = loc.length - at < CHUNK_BYTES ? loc.length - at : CHUNK_BYTES;
-        ok = vol_read_at(ar->volumes, loc, at, chunk, n, e);
-        if (ok) digest_add(&d, chunk, n);
+static bool check_blocks(struct archive *ar, const struct instance_ref *ref, const struct part_sums *s, uint64_t from, uint64_t n, struct err *e) {
+    char chunk[CHUNK_BYTES]; // of THREAD_STACK_BYTES
+    uint64_t end = from + n;
+    end += (SUMS_BLOCK_BYTES - end % SUMS_BLOCK_BYTES) % SUMS_BLOCK_BYTES;
+    if (end > ref->loc.length) end = ref->loc.length;
+    for (uint64_t at = from - from % SUMS_BLOCK_BYTES, part; at < end; at += part) {
+        part = end - at < sizeof chunk ? end - at : sizeof chunk;
+        if (!parts_read(ar, ref, s, at, chunk, part, e)) return false;
     }
-    ok = ok && digest_final(&d, out, e);
-    digest_deinit(&d);
+    return true;
+}
+
+static bool check(struct archive *ar, const struct instance_ref *ref, uint64_t from, uint64_t n, struct err *e) {
+    struct part_sums *s;
+    if (!parts_sums(ar, ref, &s, e)) return false;
+    bool ok = check_blocks(ar, ref, s, from, n, e);
+    parts_release(s);
+    if (!ok) distrust(ar, ref->loc);
     return ok;
 }
 
-static bool check(struct archive *ar, const struct instance_ref *ref, bool begins, struct err *e) {
+bool retrieve_check(struct archive *ar, const struct instance_ref *ref, struct err *e) {
     int64_t mtime_ns;
-    uint8_t digest[VOL_DIGEST_BYTES];
     if (!volume_mtime(ar, ref->loc.volume, &mtime_ns, e)) return false;
-    if (is_trusted(ar, ref->loc, mtime_ns, begins)) return true;
-    char chunk[CHUNK_BYTES]; // of THREAD_STACK_BYTES
-    if (!digest_object(ar, ref->loc, chunk, digest, e)) return false;
-    if (memcmp(digest, ref->digest, VOL_DIGEST_BYTES) != 0)
-        return err_set(
-            e, ERR_CORRUPT, "retrieve",
-            "object %.*s is damaged in volume %u at byte %llu: its bytes are not those that were stored. Run 'gantry fsck'; sending it again heals it",
-            STR_FMT(ref->sop_instance_uid), ref->loc.volume, (unsigned long long)ref->loc.offset);
+    if (is_trusted(ar, ref->loc, mtime_ns)) return true;
+    if (!check(ar, ref, 0, ref->loc.length, e)) return false;
     trust(ar, ref->loc, mtime_ns);
     return true;
 }
 
-bool retrieve_check(struct archive *ar, const struct instance_ref *ref, struct err *e) {
-    return check(ar, ref, true, e);
+bool retrieve_check_range(struct archive *ar, const struct instance_ref *ref, uint64_t from, uint64_t n, struct err *e) {
+    int64_t mtime_ns;
+    if (from > ref->loc.length || n > ref->loc.length - from) return err_set(e, ERR_BAD_INPUT, "retrieve", "range past the end of an object");
+    if (!volume_mtime(ar, ref->loc.volume, &mtime_ns, e)) return false;
+    return is_trusted(ar, ref->loc, mtime_ns) || check(ar, ref, from, n, e);
 }
 
 bool retrieve_read(struct archive *ar, const struct instance_ref *ref, uint64_t from, void *p, size_t n, struct err *e) {
-    if (from == 0 && n == ref->loc.length) { // the very bytes that go out are digested
-        uint8_t digest[VOL_DIGEST_BYTES];
-        if (!vol_read_at(ar->volumes, ref->loc, 0, p, n, e) || !digest_of(p, n, digest, e)) return false;
-        if (memcmp(digest, ref->digest, VOL_DIGEST_BYTES) == 0) return true;
-        distrust(ar, ref->loc); // however good they were a moment ago
-    }
-    return check(ar, ref, from == 0, e) && vol_read_at(ar->volumes, ref->loc, from, p, n, e);
+    struct part_sums *s;
+    if (!parts_sums(ar, ref, &s, e)) return false;
+    bool ok = parts_read(ar, ref, s, from, p, n, e);
+    parts_release(s);
+    if (!ok) distrust(ar, ref->loc); // however good it was a moment ago
+    return ok;
 }
 
 bool retrieve_verify(struct archive *ar, const struct instance_ref *ref, struct err *e) {
