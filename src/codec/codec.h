@@ -13,11 +13,11 @@
 
 struct codec_options {
     int quality;      // lossy JPEG and JPEG 2000: 1..100; 0: CODEC_QUALITY_DEFAULT
-    unsigned near;    // JPEG-LS near-lossless: largest difference of a sample, 1..255; 0: 2
+    unsigned near;    // JPEG-LS near-lossless: largest difference of a sample, 1..255; 0: CODEC_NEAR_DEFAULT
     unsigned threads; // that one frame may be worked on by; 0 and 1: the caller's alone
 };
 
-enum { CODEC_QUALITY_DEFAULT = 90 };
+enum { CODEC_QUALITY_DEFAULT = 90, CODEC_NEAR_DEFAULT = 2 };
 
 struct codec_family {
     const char *name; // "JPEG 2000"

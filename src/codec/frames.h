@@ -18,7 +18,7 @@ struct codec_run {
 
 // Frame i (from 0) is runs[first[i]] to runs[first[i + 1] - 1], one after the other.
 struct codec_frames {
-    uint32_t count;
+    uint32_t count;        // less than declared when the data has fewer frames
     const uint32_t *first; // count + 1 of them
     const struct codec_run *runs;
 };
@@ -31,7 +31,7 @@ bool codec_frames_of(struct arena *a, const struct dcm_dataset *ds, const struct
 
 struct codec_scan;
 // header: the data set up to the pixel data (frames, extended offset table); offset: of the first byte that will be fed (the first item tag) in the source.
-// NULL on ERR_NOMEM. Memory is 16 bytes per fragment, at most DCM_FRAGMENTS_MAX of them.
+// The header is not needed any more afterwards. NULL on ERR_NOMEM. Memory is 16 bytes per fragment, at most DCM_FRAGMENTS_MAX of them.
 struct codec_scan *codec_scan_new(const struct dcm_dataset *header, const struct dcm_ts *ts, uint64_t offset, struct err *e);
 // Takes bytes as they come, any sizes. Never fails: what is wrong shows at the end.
 void codec_scan_feed(struct codec_scan *s, const void *p, size_t n);

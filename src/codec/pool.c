@@ -1,0 +1,17 @@
+// Jobs on the caller's thread.
+#include "codec/perform.h"
+
+bool codec_job_begin(struct codec_job *job, struct err *e) {
+    (void)e;
+    job->slot = NULL;
+    return true;
+}
+
+bool codec_job_wait(struct codec_job *job, struct arena *a, struct err *e) {
+    job->ok = codec_perform(job, a, e);
+    return job->ok;
+}
+
+bool codec_job_run(struct codec_job *job, struct arena *a, struct err *e) {
+    return codec_job_begin(job, e) && codec_job_wait(job, a, e);
+}
