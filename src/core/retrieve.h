@@ -58,10 +58,7 @@ struct retrieve_object {
     struct dcm_source source;   // reads are checked as retrieve_read's
     struct codec_frames frames; // of encapsulated pixel data; count 0 when they cannot be told (frames_err says why)
     struct err frames_err;
-    // private
-    struct archive *archive;
-    int inflated_fd;
-    struct str inflated;
+    struct retrieve_bytes *bytes; // private
 };
 // Everything is in a; *ref must outlive it. ERR_NOT_FOUND: no such bytes; ERR_CORRUPT.
 bool retrieve_open(struct archive *ar, struct arena *a, const struct instance_ref *ref, struct retrieve_object *out, struct err *e);

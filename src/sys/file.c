@@ -107,6 +107,18 @@ bool sys_open(const struct sys_file_ops *f, const char *path, int flags, mode_t 
     return err_errno(e, errno == ENOENT ? ERR_NOT_FOUND : errno == EEXIST ? ERR_CONFLICT : ERR_IO, "file", "open %s", path);
 }
 
+bool sys_open_unnamed(const char *dir, int *fd, struct err *e) {
+    char path[4096];
+    *fd = open(dir, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+    if (*fd >= 0) return true;
+    // not every file system knows files without a name
+    snprintf(path, sizeof path, "%.4000s/XXXXXX", dir);
+    *fd = mkostemp(path, O_CLOEXEC);
+    if (*fd < 0) return err_errno(e, errno == ENOSPC ? ERR_FULL : ERR_IO, "file", "make a file in %s", dir);
+    unlink(path);
+    return true;
+}
+
 void sys_close(const struct sys_file_ops *f, int fd) {
     if (fd >= 0) ops(f)->close(ops(f)->ctx, fd);
 }
