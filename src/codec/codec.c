@@ -3,12 +3,19 @@
 
 #include <string.h>
 
+#include "codec/jpeg.h"
 #include "dicom/uids.h"
 
 static const struct {
     const char *uid;
     const struct codec_family *family;
 } TABLE[] = {
+    {DCM_UID_JPEGBaseline8Bit, &codec_jpeg},
+    {DCM_UID_JPEGExtended12Bit, &codec_jpeg},
+    {DCM_UID_JPEGSpectralSelectionNonHierarchical68, &codec_jpeg},
+    {DCM_UID_JPEGFullProgressionNonHierarchical1012, &codec_jpeg},
+    {DCM_UID_JPEGLossless, &codec_jpeg},
+    {DCM_UID_JPEGLosslessSV1, &codec_jpeg},
     {NULL, NULL},
 };
 

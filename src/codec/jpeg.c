@@ -1,0 +1,119 @@
+// The JPEG family (PS3.5 8.2.1, ITU-T T.81): which decoder and encoder a codestream and an image get.
+#include "codec/jpeg.h"
+
+#include <string.h>
+
+#include "base/limits.h"
+#include "codec/jpeg_lossless.h"
+#include "codec/jpeg_stream.h"
+#include "pixel/jpeg.h"
+
+// What is known before the first sample is decoded.
+struct plan {
+    struct jpeg_stream stream;
+    bool lossless;
+    enum px_jpeg_colour colour;
+    unsigned bytes; // of a decoded sample: 1 or 2
+};
+
+static bool same_shape(const struct jpeg_frame *f, const struct px_image *declared, struct err *e) {
+    if (f->rows != declared->rows || f->columns != declared->columns)
+        return err_set(e, ERR_UNDECODABLE, "codec", "the JPEG codestream has %u rows and %u columns, the data set says %u and %u", f->rows, f->columns,
+                       declared->rows, declared->columns);
+    if (f->components != declared->samples)
+        return err_set(e, ERR_UNDECODABLE, "codec", "the JPEG codestream has %u components, the data set says %u samples per pixel", f->components,
+                       declared->samples);
+    return true;
+}
+
+// DNL (T.81 B.2.5): a frame header with 0 rows leaves their number to the marker behind the first scan. Inside of entropy coded bytes FF DC cannot be.
+static bool rows_of(struct arena *a, struct plan *plan, struct err *e) {
+    struct jpeg_stream *s = &plan->stream;
+    if (s->frame.rows) return true;
+    const uint8_t *dnl = memmem(s->p, (size_t)(s->end - s->p), "\xFF\xDC\x00\x04", 4);
+    if (!dnl || s->end - dnl < 6) return err_set(e, ERR_UNDECODABLE, "codec", "the JPEG codestream does not say how many rows it has");
+    size_t n = (size_t)(s->end - s->begin), at = (size_t)(s->p - s->begin);
+    uint8_t *copy = arena_alloc(a, n, e);
+    if (!copy) return false;
+    memcpy(copy, s->begin, n);
+    memcpy(copy + s->rows_at, dnl + 4, 2);
+    s->frame.rows = (uint16_t)(dnl[4] << 8 | dnl[5]);
+    s->begin = copy;
+    s->p = copy + at;
+    s->end = copy + n;
+    return true;
+}
+
+// Whether three components of a DCT process are YCbCr. The codestream knows better than the data set, in which writers forget to say that they changed it: an
+// Adobe marker tells, JFIF allows YCbCr only (ITU-T T.871), and nobody subsamples RGB. Without any of these the data set's word counts.
+static enum px_jpeg_colour colour_of(const struct jpeg_stream *s, const struct px_image *declared) {
+    const struct jpeg_frame *f = &s->frame;
+    if (f->components != 3) return PX_JPEG_KEEP;
+    if (s->adobe >= 0) return s->adobe == 0 ? PX_JPEG_KEEP : PX_JPEG_YCC;
+    if (s->jfif || f->component[0].h != f->component[1].h || f->component[0].v != f->component[1].v) return PX_JPEG_YCC;
+    return declared->photometric == PX_RGB ? PX_JPEG_KEEP : PX_JPEG_YCC;
+}
+
+static bool read_plan(struct arena *a, const struct px_image *declared, const uint8_t *p, size_t n, struct plan *plan, struct err *e) {
+    struct jpeg_stream *s = &plan->stream;
+    if (!jpeg_open(s, p, n, e)) return false;
+    enum jpeg_event event = jpeg_next(s, e);
+    if (event == JPEG_FAILED) return false;
+    if (event != JPEG_FRAME) return err_set(e, ERR_UNDECODABLE, "codec", "the JPEG codestream has no frame header");
+    if (!rows_of(a, plan, e) || !same_shape(&s->frame, declared, e)) return false;
+    plan->lossless = s->frame.process == JPEG_SOF_LOSSLESS;
+    plan->bytes = s->frame.precision > 8 ? 2 : 1;
+    plan->colour = plan->lossless ? PX_JPEG_KEEP : colour_of(s, declared);
+    return true;
+}
+
+static bool decode_samples(struct arena *a, struct plan *plan, uint8_t *out, struct err *e) {
+    struct jpeg_stream *s = &plan->stream;
+    const struct jpeg_frame *f = &s->frame;
+    if (plan->lossless) return jpeg_lossless_decode(a, s, out, plan->bytes, e);
+    if (f->process > JPEG_SOF_PROGRESSIVE || f->precision != 8)
+        return err_set(e, ERR_UNDECODABLE, "codec", "JPEG process SOF%u with %u bits is not decoded", f->process, f->precision);
+    const struct px_jpeg shape = {.width = f->columns, .height = f->rows, .components = f->components, .colour = plan->colour};
+    return px_decode_jpeg(s->begin, (size_t)(s->end - s->begin), &shape, out, e);
+}
+
+// From samples of from bytes to samples of to bytes, in place: from the last to the first.
+static void widen(uint8_t *p, uint64_t samples, unsigned from, unsigned to) {
+    for (uint64_t i = samples; from != to && i-- > 0;) {
+        uint8_t sample[2] = {p[i * from], from == 2 ? p[i * from + 1] : 0};
+        memset(p + i * to, 0, to);
+        memcpy(p + i * to, sample, from);
+    }
+}
+
+static struct px_image image_of(const struct plan *plan, const struct px_image *declared) {
+    struct px_image image = *declared;
+    unsigned bits = plan->bytes * 8;
+    image.planar = image.big_endian = image.encapsulated = false;
+    if (image.samples == 3 && plan->lossless)
+        image.photometric = declared->photometric == PX_YBR_FULL || declared->photometric == PX_YBR_FULL_422 ? PX_YBR_FULL : PX_RGB;
+    else if (image.samples == 3)
+        image.photometric = PX_RGB;
+    if (image.bits_allocated >= bits) return image;
+    image.bits_allocated = bits;
+    image.bits_stored = plan->stream.frame.precision;
+    image.high_bit = image.bits_stored - 1;
+    return image;
+}
+
+static bool decode(struct arena *a, const struct dcm_ts *ts, const struct px_image *declared, const uint8_t *p, size_t n, const struct codec_options *o,
+                   struct px_frame *out, struct err *e) {
+    (void)ts, (void)o; // the codestream says which process it is: transfer syntaxes are often wrong
+    struct plan plan;
+    if (!read_plan(a, declared, p, n, &plan, e)) return false;
+    struct px_image image = image_of(&plan, declared);
+    uint64_t samples = (uint64_t)image.rows * image.columns * image.samples, bytes = px_frame_bits(&image) / 8;
+    if (bytes > PX_FRAME_BYTES_MAX) return err_set(e, ERR_UNDECODABLE, "codec", "a frame of %llu bytes is more than is allowed", (unsigned long long)bytes);
+    uint8_t *to = arena_alloc(a, bytes, e);
+    if (!to || !decode_samples(a, &plan, to, e)) return false;
+    widen(to, samples, plan.bytes, image.bits_allocated / 8);
+    *out = (struct px_frame){.image = image, .bytes = to, .n = bytes};
+    return true;
+}
+
+const struct codec_family codec_jpeg = {.name = "JPEG", .decode = decode};
