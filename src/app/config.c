@@ -28,6 +28,14 @@ struct file_dicom {
 
 struct file_http {
     uint16_t *port;
+    char *base_url;
+    char **trusted_proxies;
+    unsigned trusted_proxies_count;
+};
+
+struct file_cors {
+    char **origins;
+    unsigned origins_count;
 };
 
 struct file {
@@ -35,6 +43,7 @@ struct file {
     enum auth *auth;
     struct file_dicom *dicom;
     struct file_http *http;
+    struct file_cors *cors;
     struct file_peer *peers;
     unsigned peers_count;
     unsigned *volume_mib;
@@ -60,8 +69,17 @@ static const cyaml_schema_field_t DICOM_FIELDS[] = {
     CYAML_FIELD_END,
 };
 
+static const cyaml_schema_value_t WORD = {CYAML_VALUE_STRING(CYAML_FLAG_POINTER, char, 1, 512)};
+
 static const cyaml_schema_field_t HTTP_FIELDS[] = {
     CYAML_FIELD_UINT_PTR("port", OPTIONAL_PTR, struct file_http, port),
+    CYAML_FIELD_STRING_PTR("base-url", OPTIONAL_PTR, struct file_http, base_url, 1, 512),
+    CYAML_FIELD_SEQUENCE("trusted-proxies", OPTIONAL_PTR, struct file_http, trusted_proxies, &WORD, 0, SETTINGS_LIST_MAX),
+    CYAML_FIELD_END,
+};
+
+static const cyaml_schema_field_t CORS_FIELDS[] = {
+    CYAML_FIELD_SEQUENCE("origins", OPTIONAL_PTR, struct file_cors, origins, &WORD, 0, SETTINGS_LIST_MAX),
     CYAML_FIELD_END,
 };
 
@@ -72,6 +90,7 @@ static const cyaml_schema_field_t FIELDS[] = {
     CYAML_FIELD_ENUM_PTR("auth", OPTIONAL_WORD, struct file, auth, AUTHS, CYAML_ARRAY_LEN(AUTHS)),
     CYAML_FIELD_MAPPING_PTR("dicom", OPTIONAL_PTR, struct file, dicom, DICOM_FIELDS),
     CYAML_FIELD_MAPPING_PTR("http", OPTIONAL_PTR, struct file, http, HTTP_FIELDS),
+    CYAML_FIELD_MAPPING_PTR("cors", OPTIONAL_PTR, struct file, cors, CORS_FIELDS),
     CYAML_FIELD_SEQUENCE("peers", OPTIONAL_PTR, struct file, peers, &PEER, 0, SETTINGS_PEERS_MAX),
     CYAML_FIELD_UINT_PTR("volume-mib", OPTIONAL_PTR, struct file, volume_mib),
     CYAML_FIELD_END,
@@ -112,6 +131,20 @@ static bool take_dicom(const struct file_dicom *d, struct settings *s, struct er
     return true;
 }
 
+static bool take_list(struct arena *a, char *const *from, unsigned count, struct setting_list *to, struct err *e) {
+    for (unsigned i = 0; i < count && to->count < SETTINGS_LIST_MAX; i++)
+        if (!take_text(a, from[i], &to->all[to->count++], e)) return false;
+    return true;
+}
+
+static bool take_http(const struct file *f, struct arena *a, struct settings *s, struct err *e) {
+    const struct file_http *h = f->http;
+    if (h && h->port) s->http_port = *h->port;
+    if (h && !take_text(a, h->base_url, &s->base_url, e)) return false;
+    if (h && !take_list(a, h->trusted_proxies, h->trusted_proxies_count, &s->trusted_proxies, e)) return false;
+    return !f->cors || take_list(a, f->cors->origins, f->cors->origins_count, &s->cors_origins, e);
+}
+
 static bool take_peers(const struct file *f, struct arena *a, struct settings *s, struct err *e) {
     for (unsigned i = 0; i < f->peers_count && s->peer_count < SETTINGS_PEERS_MAX; i++) {
         struct setting_peer *to = &s->peers[s->peer_count++];
@@ -128,8 +161,7 @@ static bool take(const struct file *f, struct arena *a, struct settings *s, stru
     if (!take_text(a, f->data, &s->data_dir, e) || !take_text(a, f->bind, &s->bind, e) || !take_text(a, f->aet, &s->aet, e)) return false;
     if (f->auth) s->auth = *f->auth == AUTH_TOKEN;
     if (f->volume_mib) s->volume_bytes = (uint64_t)*f->volume_mib << 20;
-    if (f->http && f->http->port) s->http_port = *f->http->port;
-    return take_dicom(f->dicom, s, e) && take_peers(f, a, s, e);
+    return take_http(f, a, s, e) && take_dicom(f->dicom, s, e) && take_peers(f, a, s, e);
 }
 
 bool config_read(const char *path, struct arena *a, struct settings *s, struct err *e) {

@@ -28,7 +28,12 @@ static bool start(struct server *s, struct serve_http *h, struct err *e) {
                              .mounts = h->mounts,
                              .authorise = sessions_authorise,
                              .authorise_context = h->web.sessions,
-                             .loopback_host_only = !s->settings->auth};
+                             .loopback_host_only = !s->settings->auth,
+                             .base_url = s->settings->base_url,
+                             .trusted_proxies = s->settings->trusted_proxies.all,
+                             .trusted_proxy_count = s->settings->trusted_proxies.count,
+                             .cors_origins = s->settings->cors_origins.all,
+                             .cors_origin_count = s->settings->cors_origins.count};
     if (!http_server_start(&o, &h->http, e)) return false;
     s->http_port = http_server_port(h->http);
     return true;

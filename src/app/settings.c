@@ -6,6 +6,8 @@
 #include <string.h>
 
 #include "app/config.h"
+#include "http/base_url.h"
+#include "http/cors.h"
 
 const struct cli_option SETTINGS_OPTIONS[] = {
     {"config", "FILE", "YAML file with the same settings and more"},
@@ -15,6 +17,9 @@ const struct cli_option SETTINGS_OPTIONS[] = {
     {"http-port", "N", "HTTP port, 0 for any free one (default: 8080)"},
     {"aet", "NAME", "AE title (default: GANTRY)"},
     {"peer", "AET@HOST:PORT", "a known peer", true},
+    {"base-url", "URL", "where HTTP is seen from outside, behind a proxy"},
+    {"trusted-proxy", "ADDRESS", "address or network whose X-Forwarded-* count (default: loopback)", true},
+    {"cors-origin", "ORIGIN", "a site whose pages may use the server, * for any", true},
     {"auth", "none", "ask for no token; on a loopback address only"},
     {0},
 };
@@ -77,6 +82,37 @@ static bool read_port(struct cli_args *args, const char *name, uint16_t *port, s
     return true;
 }
 
+static bool read_list(struct cli_args *args, const char *name, struct setting_list *out, struct err *e) {
+    const char *text;
+    for (unsigned i = 0; (text = cli_text_at(args, name, i)); i++) {
+        if (i == 0) out->count = 0; // the command line goes before the file
+        if (out->count == SETTINGS_LIST_MAX) return err_set(e, ERR_USAGE, "settings", "more than %d of --%s", SETTINGS_LIST_MAX, name);
+        out->all[out->count++] = text;
+    }
+    return true;
+}
+
+static bool read_http(struct cli_args *args, struct settings *out, struct err *e) {
+    static const char *const LOOPBACK[] = {"127.0.0.0/8", "::1"};
+    out->base_url = cli_text(args, "base-url", out->base_url);
+    if (!read_list(args, "trusted-proxy", &out->trusted_proxies, e) || !read_list(args, "cors-origin", &out->cors_origins, e)) return false;
+    if (out->trusted_proxies.count > 0) return true;
+    for (unsigned i = 0; i < sizeof LOOPBACK / sizeof LOOPBACK[0]; i++) out->trusted_proxies.all[out->trusted_proxies.count++] = LOOPBACK[i];
+    return true;
+}
+
+static bool check_http(const struct settings *s, struct err *e) {
+    struct http_place place;
+    if (s->base_url && !http_base_parse(str_of(s->base_url), &place, e)) return err_wrap(e, "base-url");
+    for (unsigned i = 0; i < s->trusted_proxies.count; i++)
+        if (!http_network_valid(s->trusted_proxies.all[i]))
+            return err_set(e, ERR_USAGE, "settings", "trusted-proxies: '%s' is neither an address nor a network such as 10.0.0.0/8", s->trusted_proxies.all[i]);
+    for (unsigned i = 0; i < s->cors_origins.count; i++)
+        if (!http_cors_origin_valid(s->cors_origins.all[i]))
+            return err_set(e, ERR_USAGE, "settings", "cors: '%s' is neither * nor an origin such as https://viewer.example.org", s->cors_origins.all[i]);
+    return true;
+}
+
 static bool check(const struct settings *s, struct err *e) {
     struct in6_addr any;
     if (inet_pton(AF_INET, s->bind, &any) != 1 && inet_pton(AF_INET6, s->bind, &any) != 1)
@@ -101,7 +137,7 @@ bool settings_read(struct cli_args *args, struct arena *a, struct settings *out,
     if (auth && strcmp(auth, "none") != 0) return err_set(e, ERR_USAGE, "settings", "--auth takes 'none', not '%s'", auth);
     if (auth) out->auth = false;
     if (!read_port(args, "dicom-port", &out->dicom_port, e) || !read_port(args, "http-port", &out->http_port, e)) return false;
-    if (!read_peers(args, a, out, e)) return false;
+    if (!read_peers(args, a, out, e) || !read_http(args, out, e)) return false;
     if (!out->data_dir) out->data_dir = settings_default_data(a, e);
-    return out->data_dir && check(out, e);
+    return out->data_dir && check(out, e) && check_http(out, e);
 }

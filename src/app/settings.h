@@ -9,11 +9,16 @@
 #include "base/arena.h"
 #include "base/err.h"
 
-enum { SETTINGS_PEERS_MAX = 256 };
+enum { SETTINGS_PEERS_MAX = 256, SETTINGS_LIST_MAX = 64 };
 
 struct setting_peer {
     const char *aet, *host;
     uint16_t port;
+};
+
+struct setting_list {
+    const char *all[SETTINGS_LIST_MAX];
+    unsigned count;
 };
 
 struct settings {
@@ -27,6 +32,9 @@ struct settings {
     uint64_t volume_bytes;                   // of a new volume; 0: default
     struct setting_peer peers[SETTINGS_PEERS_MAX];
     unsigned peer_count;
+    const char *base_url;                // where HTTP is seen from outside; NULL: by each request
+    struct setting_list trusted_proxies; // addresses and networks whose X-Forwarded-* count
+    struct setting_list cors_origins;    // pages of other sites that may use the server; "*" is any
 };
 
 // The options of `gantry serve`.

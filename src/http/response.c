@@ -1,4 +1,5 @@
 // Building responses: status, headers, bodies and problems.
+#include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -6,6 +7,8 @@
 #include "http/server.h"
 #include "http/status.h"
 #include "text/json.h"
+
+enum { PROBLEM_PATH_MAX = 2048 };
 
 void http_set(struct http_response *rs, const char *name, struct str value) {
     for (unsigned i = 0; i < rs->header_count; i++) {
@@ -18,6 +21,19 @@ void http_set(struct http_response *rs, const char *name, struct str value) {
 
 void http_setz(struct http_response *rs, const char *name, const char *value) {
     http_set(rs, name, str_of(value));
+}
+
+void http_add_vary(const struct http_request *rq, struct http_response *rs, const char *name) {
+    for (unsigned i = 0; i < rs->header_count; i++) {
+        if (!str_eq_nocase(rs->headers[i].name, STR_LIT("Vary"))) continue;
+        struct str rest = rs->headers[i].value;
+        while (rest.p)
+            if (str_eq_nocase(str_trim(str_split(&rest, ',')), str_of(name))) return;
+        char *both = arena_printf(rq->arena, NULL, "%.*s, %s", STR_FMT(rs->headers[i].value), name);
+        if (both) rs->headers[i].value = str_of(both);
+        return;
+    }
+    http_setz(rs, "Vary", name);
 }
 
 void http_response_deinit(struct http_response *rs) {
@@ -68,20 +84,40 @@ void http_reply_status(struct http_response *rs, unsigned status) {
     begin(rs, status, NULL);
 }
 
+// Names of problems that the kind of error does not tell.
+static const struct {
+    unsigned status;
+    const char *name;
+} PROBLEMS[] = {
+    {405, "method-not-allowed"},
+    {414, "target-too-long"},
+    {431, "header-too-large"},
+    {501, "not-implemented"},
+};
+
+static const char *problem_name(unsigned status, const struct err *e) {
+    for (size_t i = 0; i < sizeof PROBLEMS / sizeof PROBLEMS[0]; i++)
+        if (PROBLEMS[i].status == status) return PROBLEMS[i].name;
+    return err_class_of(e->kind)->name;
+}
+
 void http_reply_problem(const struct http_request *rq, struct http_response *rs, unsigned status, const struct err *e) {
     struct buf b;
     struct json_writer w;
+    const char *name = problem_name(status, e);
+    char type[80];
+    snprintf(type, sizeof type, "/problems/%s", name);
     buf_init(&b, HTTP_JSON_BYTES_MAX);
     json_init(&w, &b, false);
     json_begin_object(&w);
-    json_put_strz(&w, "type", "about:blank");
+    json_put_strz(&w, "type", type);
     json_put_strz(&w, "title", http_status_text(status));
     json_put_uint(&w, "status", status);
     json_put_strz(&w, "detail", e->message);
-    json_put_str(&w, "instance", rq->uri.raw_path);
-    json_put_strz(&w, "kind", err_class_of(e->kind)->name);
+    json_put_str(&w, "instance", str_sub(rq->uri.raw_path, 0, PROBLEM_PATH_MAX));
+    json_put_strz(&w, "kind", name);
     json_end_object(&w);
     http_reply_buf(rs, status, "application/problem+json", &b);
-    if (err_class_of(e->kind)->retry) http_setz(rs, "Retry-After", "5");
+    if (status >= 400 && err_class_of(e->kind)->retry) http_setz(rs, "Retry-After", "5");
     if (status == 401) http_setz(rs, "WWW-Authenticate", "Bearer realm=\"gantry\"");
 }

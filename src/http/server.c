@@ -15,7 +15,11 @@
 #include "base/clock.h"
 #include "base/limits.h"
 #include "base/log.h"
+#include "http/base_url.h"
+#include "http/condition.h"
+#include "http/cors.h"
 #include "http/watch.h"
+#include "sys/zstd.h"
 #include "text/gzip.h"
 
 enum {
@@ -25,6 +29,7 @@ enum {
     COMPRESS_BYTES_MIN = 1024,
     FORM_BYTES_MAX = 1024 * 1024,
     DRAIN_STEP_MS = 10,
+    ZSTD_SLACK_BYTES = 1024, // what a compressor wants to have beyond its input
 };
 
 struct http_server {
@@ -33,6 +38,11 @@ struct http_server {
     bool (*authorise)(void *context, struct http_request *rq, enum http_permission permission, struct err *e);
     void *authorise_context;
     bool loopback_host_only;
+    struct str base_url;
+    const char *const *trusted_proxies;
+    unsigned trusted_proxy_count;
+    const char *const *cors_origins;
+    unsigned cors_origin_count;
     _Atomic uint16_t port;
     struct http_watch *watch;
     _Atomic bool stopping;
@@ -51,10 +61,13 @@ struct exchange {
     struct http_response rs;
     struct buf form;
     struct err err;
+    struct http_place place; // once asked for
     int64_t start_ms;
-    bool started; // its header was whole: counted in in_flight
-    bool began;   // the route's begin succeeded: end is owed
-    bool failed;  // err is to be answered once the body is through
+    unsigned refusal; // status of err where it is not that of its kind; 0
+    bool started;     // its header was whole: counted in in_flight
+    bool began;       // the route's begin succeeded: end is owed
+    bool failed;      // err is to be answered once the body is through
+    bool unclear;     // what follows the header may not be what it seems: the connection ends with the answer
 };
 
 // ---- what handlers see ----
@@ -85,6 +98,43 @@ bool http_stopping(const struct http_request *rq) {
     return rq->server->stopping;
 }
 
+static const struct http_place *place_of(const struct http_request *rq) {
+    struct exchange *x = rq->adapter;
+    const struct http_server *s = rq->server;
+    if (x->place.base.p) return &x->place;
+    struct http_forwarded f = {http_header(rq, "Host"),
+                               http_header(rq, "Forwarded"),
+                               http_header(rq, "X-Forwarded-Proto"),
+                               http_header(rq, "X-Forwarded-Host"),
+                               http_header(rq, "X-Forwarded-Port"),
+                               http_header(rq, "X-Forwarded-Prefix")};
+    bool trusted = http_address_in(rq->address, s->trusted_proxies, s->trusted_proxy_count);
+    if (!http_base_make(&x->arena, s->base_url, trusted, &f, &x->place, NULL)) x->place = (struct http_place){STR_LIT(""), STR_LIT("")};
+    return &x->place;
+}
+
+struct str http_base(const struct http_request *rq) {
+    return place_of(rq)->base;
+}
+
+struct str http_prefix(const struct http_request *rq) {
+    return place_of(rq)->prefix;
+}
+
+bool http_not_modified(const struct http_request *rq, struct http_response *rs, struct str etag, int64_t modified_s) {
+    struct str known = http_header(rq, "If-None-Match"), since = http_header(rq, "If-Modified-Since");
+    char *date = modified_s > 0 ? arena_alloc(rq->arena, HTTP_DATE_BYTES, NULL) : NULL;
+    int64_t since_s;
+    if (date) {
+        http_date_format(modified_s, date);
+        http_setz(rs, "Last-Modified", date);
+    }
+    if (etag.n) http_set(rs, "ETag", etag);
+    bool same = known.p ? etag.n && http_etag_listed(known, etag, true) : date && http_date_parse(since, &since_s) && modified_s <= since_s;
+    if (same) http_reply_status(rs, 304);
+    return same;
+}
+
 // ---- answering ----
 
 // Content that must not run or be sniffed in a browser: everything is inert unless it is our own page.
@@ -105,34 +155,48 @@ static void add_security(struct http_response *rs) {
 }
 
 bool http_takes_gzip(const struct http_request *rq) {
-    struct str rest = http_header(rq, "Accept-Encoding");
-    while (rest.p) {
-        struct str part = str_split(&rest, ',');
-        struct str name = str_trim(str_split(&part, ';'));
-        if (!str_eq_nocase(name, STR_LIT("gzip")) && !str_eqz(name, "*")) continue;
-        struct str q = str_trim(part);
-        double weight = 1;
-        if (str_starts(q, STR_LIT("q="))) str_to_f64(str_sub(q, 2, q.n), &weight);
-        return weight > 0;
-    }
-    return false;
+    static const char *const GZIP[] = {"gzip", NULL};
+    return http_coding_choose(http_header(rq, "Accept-Encoding"), GZIP) != NULL;
 }
 
 static void compress(struct exchange *x) {
+    static const char *const CODINGS[] = {"zstd", "gzip", NULL};
     struct http_response *rs = &x->rs;
     struct str plain = rs->kind == HTTP_BODY_BUF ? buf_str(&rs->buf) : rs->text;
-    http_setz(rs, "Vary", "Accept-Encoding");
-    if (plain.n < COMPRESS_BYTES_MIN || !http_takes_gzip(&x->rq)) return;
+    const char *coding = http_coding_choose(http_header(&x->rq, "Accept-Encoding"), CODINGS);
+    http_add_vary(&x->rq, rs, "Accept-Encoding");
+    if (plain.n < COMPRESS_BYTES_MIN || !coding) return;
+    bool zstd = coding == CODINGS[0];
     struct buf packed;
-    buf_init(&packed, plain.n);
-    if (!gzip_pack(plain, GZIP_FAST, &packed, NULL)) {
+    buf_init(&packed, plain.n + plain.n / 100 + ZSTD_SLACK_BYTES);
+    bool ok = zstd ? zstd_compress(plain, (struct str){NULL, 0}, &packed, NULL) : gzip_pack(plain, GZIP_FAST, &packed, NULL);
+    if (!ok || packed.n >= plain.n) {
         buf_deinit(&packed); // it does not get smaller, or there is no memory: send it as it is
         return;
     }
     if (rs->kind == HTTP_BODY_BUF) buf_deinit(&rs->buf);
     rs->kind = HTTP_BODY_BUF;
     rs->buf = packed;
-    http_setz(rs, "Content-Encoding", "gzip");
+    http_setz(rs, "Content-Encoding", coding);
+}
+
+// Who may read the answer from another site's page.
+static enum http_cors cors_of(const struct exchange *x) {
+    const struct http_server *s = x->server;
+    return http_cors_decide(s->cors_origins, s->cors_origin_count, http_header(&x->rq, "Origin"));
+}
+
+static void add_cors(struct exchange *x) {
+    struct http_response *rs = &x->rs;
+    if (x->server->cors_origin_count == 0) return;
+    enum http_cors cors = cors_of(x);
+    http_add_vary(&x->rq, rs, "Origin");
+    if (cors == HTTP_CORS_NONE) return;
+    bool exact = cors == HTTP_CORS_EXACT;
+    http_set(rs, "Access-Control-Allow-Origin", exact ? http_header(&x->rq, "Origin") : STR_LIT("*"));
+    if (exact) http_setz(rs, "Access-Control-Allow-Credentials", "true");
+    http_setz(rs, "Access-Control-Expose-Headers", HTTP_CORS_EXPOSED_HEADERS);
+    http_setz(rs, "Cross-Origin-Resource-Policy", "cross-origin");
 }
 
 static ssize_t generate(void *cls, uint64_t position, char *p, size_t n) {
@@ -175,6 +239,7 @@ static bool add_headers(struct exchange *x, struct MHD_Response *to) {
 static enum MHD_Result answer(struct exchange *x) {
     http_watch_set(x->watched, HTTP_WATCH_ANSWER);
     if (x->rs.compress && (x->rs.kind == HTTP_BODY_BUF || x->rs.kind == HTTP_BODY_TEXT)) compress(x);
+    add_cors(x);
     add_security(&x->rs);
     struct MHD_Response *made = make_body(x);
     if (!made) return MHD_NO;
@@ -188,8 +253,8 @@ static enum MHD_Result answer(struct exchange *x) {
 }
 
 static enum MHD_Result answer_error(struct exchange *x, const struct err *e) {
-    unsigned status = err_class_of(e->kind)->http;
-    if (status >= 500) log_err(e, "%s", x->rq.match.route ? x->rq.match.route->pattern : "request");
+    unsigned status = x->refusal ? x->refusal : err_class_of(e->kind)->http;
+    if (status >= 500 && status != 501) log_err(e, "%s", x->rq.match.route ? x->rq.match.route->pattern : "request");
     http_reply_problem(&x->rq, &x->rs, status, e);
     return answer(x);
 }
@@ -200,33 +265,51 @@ static enum MHD_Result answer_error(struct exchange *x, const struct err *e) {
 static bool origin_fits(const struct http_request *rq) {
     struct str origin = http_header(rq, "Origin");
     if (!origin.p || rq->method == HTTP_GET) return true;
+    enum http_cors cors = cors_of(rq->adapter);
+    // "*" lets pages in that bring a token of their own, never the browser's session.
+    if (cors == HTTP_CORS_EXACT || (cors == HTTP_CORS_ANY && !http_header(rq, "Cookie").p)) return true;
     size_t at = str_find(origin, '/', 0);
     struct str host = str_sub(origin, at + 2, origin.n); // behind "scheme://"
     return str_eq_nocase(host, http_header(rq, "Host"));
 }
 
-struct header_count {
-    const char *name;
-    unsigned n;
+struct header_tally {
+    unsigned lengths, encodings, hosts;
+    size_t bytes;
 };
 
-static enum MHD_Result count_header(void *cls, enum MHD_ValueKind kind, const char *key, const char *value) {
-    struct header_count *c = cls;
-    (void)kind, (void)value;
-    c->n += str_eq_nocase(str_of(key), str_of(c->name));
+static enum MHD_Result tally_header(void *cls, enum MHD_ValueKind kind, const char *key, const char *value) {
+    struct header_tally *c = cls;
+    struct str name = str_of(key);
+    (void)kind;
+    c->lengths += str_eq_nocase(name, STR_LIT("Content-Length"));
+    c->encodings += str_eq_nocase(name, STR_LIT("Transfer-Encoding"));
+    c->hosts += str_eq_nocase(name, STR_LIT("Host"));
+    c->bytes += name.n + (value ? strlen(value) : 0);
     return MHD_YES;
 }
 
-static unsigned headers_named(const struct exchange *x, const char *name) {
-    struct header_count c = {.name = name};
-    MHD_get_connection_values(x->connection, MHD_HEADER_KIND, count_header, &c);
-    return c.n;
+static bool refuse(struct exchange *x, unsigned status, struct err *e, enum err_kind kind, const char *why) {
+    x->refusal = status;
+    return err_set(e, kind, "http", "%s", why);
 }
 
 // Where a body ends must not be open to two readings (RFC 9112 6.3).
-static bool framing_is_clear(const struct exchange *x) {
-    unsigned lengths = headers_named(x, "Content-Length"), encodings = headers_named(x, "Transfer-Encoding");
-    return lengths + encodings <= 1 && headers_named(x, "Host") <= 1;
+static bool header_fits(struct exchange *x, struct err *e) {
+    struct header_tally c = {0};
+    struct str encoding = http_header(&x->rq, "Transfer-Encoding"), length = http_header(&x->rq, "Content-Length");
+    uint64_t n;
+    MHD_get_connection_values(x->connection, MHD_HEADER_KIND, tally_header, &c);
+    x->unclear = true;
+    if (c.bytes > HTTP_FIELDS_BYTES_MAX) return refuse(x, 431, e, ERR_TOO_LARGE, "the header fields of the request are too long");
+    if (c.lengths + c.encodings > 1) return err_set(e, ERR_BAD_INPUT, "http", "the length of the body is given twice (Content-Length, Transfer-Encoding)");
+    if (c.hosts > 1) return err_set(e, ERR_BAD_INPUT, "http", "the request has more than one Host");
+    if (length.p && !(length.n && length.p[0] >= '0' && length.p[0] <= '9' && str_to_u64(length, &n)))
+        return err_set(e, ERR_BAD_INPUT, "http", "Content-Length is no number");
+    if (encoding.p && !str_eq_nocase(str_trim(encoding), STR_LIT("chunked")))
+        return refuse(x, 501, e, ERR_BAD_INPUT, "of transfer codings only 'chunked' is understood");
+    x->unclear = false;
+    return true;
 }
 
 static bool find_route(struct exchange *x, const char *method, struct err *e) {
@@ -244,7 +327,7 @@ static bool admit(struct exchange *x, struct err *e) {
     struct http_request *rq = &x->rq;
     if (x->err.kind) return false; // the target could not be read
     if (s->stopping) return err_set(e, ERR_BUSY, "http", "the server is stopping");
-    if (!framing_is_clear(x)) return err_set(e, ERR_BAD_INPUT, "http", "the length or host of the request is given twice");
+    if (!header_fits(x, e)) return false;
     if (s->loopback_host_only && !http_host_is_loopback(http_header(rq, "Host")))
         return err_set(e, ERR_FORBIDDEN, "http", "this server asks for no credentials and is meant for this machine only: use http://127.0.0.1:%u/", s->port);
     if (!origin_fits(rq)) return err_set(e, ERR_FORBIDDEN, "http", "a page of another site may not change anything here");
@@ -263,14 +346,33 @@ static void set_allow(struct exchange *x) {
     buf_deinit(&b);
 }
 
+// A browser asks whether a page of another site may send what it is about to send.
+static bool add_preflight(struct exchange *x) {
+    if (!http_header(&x->rq, "Access-Control-Request-Method").p || cors_of(x) == HTTP_CORS_NONE) return false;
+    struct http_response *rs = &x->rs;
+    for (unsigned i = 0; i < rs->header_count; i++)
+        if (str_eqz(rs->headers[i].name, "Allow")) http_set(rs, "Access-Control-Allow-Methods", rs->headers[i].value);
+    http_setz(rs, "Access-Control-Allow-Headers", HTTP_CORS_ALLOWED_HEADERS);
+    http_set(rs, "Access-Control-Max-Age", str_of(arena_printf(&x->arena, NULL, "%d", HTTP_CORS_MAX_AGE_S)));
+    return true;
+}
+
 // The path is known but not with this method.
 static enum MHD_Result answer_method(struct exchange *x, const char *method, const struct err *e) {
+    bool known = http_method_of(str_of(method)) >= 0;
     set_allow(x);
-    if (str_eqz(STR_LIT("OPTIONS"), method))
-        http_reply_status(&x->rs, 204);
-    else
-        http_reply_problem(&x->rq, &x->rs, http_method_of(str_of(method)) < 0 ? 501 : 405, e);
+    if (!str_eqz(STR_LIT("OPTIONS"), method)) {
+        http_reply_problem(&x->rq, &x->rs, known ? 405 : 501, e);
+        return answer(x);
+    }
+    add_preflight(x);
+    http_reply_status(&x->rs, 204);
     return answer(x);
+}
+
+// A preflight is answered before anybody is asked who he is; it says nothing but what the configuration says.
+static bool is_preflight(const struct exchange *x) {
+    return x->rq.method == HTTP_OPTIONS && http_header(&x->rq, "Access-Control-Request-Method").p && cors_of(x) != HTTP_CORS_NONE;
 }
 
 static bool decide(struct exchange *x, const char *method, struct err *e) {
@@ -281,6 +383,10 @@ static bool decide(struct exchange *x, const char *method, struct err *e) {
     const struct http_server *s = x->server;
     const struct http_route *route = x->rq.match.route;
     x->rq.context = x->rq.match.mount->context;
+    if (is_preflight(x)) {
+        x->rq.match.route = NULL; // its own answer, also where the resource has one to OPTIONS
+        return err_set(e, ERR_UNSUPPORTED, "http", "a preflight");
+    }
     if (s->authorise && !s->authorise(s->authorise_context, &x->rq, route->permission, e)) return false;
     if (route->begin && !route->begin(&x->rq, e)) return false;
     x->began = true;
@@ -304,7 +410,10 @@ static enum MHD_Result take_header(struct exchange *x, const char *method) {
     http_watch_set(x->watched, HTTP_WATCH_BODY);
     x->failed = !decide(x, method, &x->err);
     // An answer before the body ends the connection: only where there is a body to be refused.
-    if (x->failed && has_body(x)) return answer_refusal(x, method, &x->err);
+    if (x->failed && (x->unclear || has_body(x))) {
+        http_setz(&x->rs, "Connection", "close");
+        return answer_refusal(x, method, &x->err);
+    }
     return MHD_YES;
 }
 
@@ -374,7 +483,11 @@ static void *on_uri(void *cls, const char *uri, struct MHD_Connection *connectio
     x->rs.status = 200;
     set_address(x);
     struct str raw = {0};
-    if (arena_dup(&x->arena, str_of(uri), &raw, &x->err)) uri_parse(&x->arena, raw, &x->rq.uri, &x->err);
+    if (!arena_dup(&x->arena, str_of(uri), &raw, &x->err)) return x;
+    if (raw.n > HTTP_TARGET_BYTES_MAX)
+        refuse(x, 414, &x->err, ERR_TOO_LARGE, "the target of the request is too long");
+    else
+        uri_parse(&x->arena, raw, &x->rq.uri, &x->err);
     return x;
 }
 
@@ -453,6 +566,11 @@ bool http_server_start(const struct http_options *o, struct http_server **out, s
     s->authorise = o->authorise;
     s->authorise_context = o->authorise_context;
     s->loopback_host_only = o->loopback_host_only;
+    s->base_url = str_of(o->base_url);
+    s->trusted_proxies = o->trusted_proxies;
+    s->trusted_proxy_count = o->trusted_proxy_count;
+    s->cors_origins = o->cors_origins;
+    s->cors_origin_count = o->cors_origin_count;
     if (!http_watch_start(&s->watch, e)) {
         free(s);
         return false;

@@ -11,7 +11,7 @@
 #include "http/route.h"
 #include "http/uri.h"
 
-enum { HTTP_HEADERS_MAX = 16 };
+enum { HTTP_HEADERS_MAX = 24 };
 
 struct http_server;
 
@@ -37,8 +37,12 @@ struct str http_query(const struct http_request *rq, const char *name);
 struct str http_header(const struct http_request *rq, const char *name);
 // The value of a cookie.
 struct str http_cookie(const struct http_request *rq, const char *name);
-// Whether the asker takes Content-Encoding: gzip.
+// Whether the asker takes Content-Encoding: gzip, and likes it no less than the plain form.
 bool http_takes_gzip(const struct http_request *rq);
+// Where the asker sees this server: "https://pacs.example.org/gantry", and its path, "" or "/gantry" (http/base_url.h). Whoever writes a URL that leads
+// here puts one of the two before "/dicom-web/...". Never {NULL, 0}.
+struct str http_base(const struct http_request *rq);
+struct str http_prefix(const struct http_request *rq);
 // True once the server is stopping: generators of endless streams must end.
 bool http_stopping(const struct http_request *rq);
 
@@ -52,7 +56,7 @@ struct http_response {
     struct uri_param headers[HTTP_HEADERS_MAX];
     unsigned header_count;
     enum { HTTP_BODY_NONE, HTTP_BODY_TEXT, HTTP_BODY_BUF, HTTP_BODY_FILE, HTTP_BODY_STREAM } kind;
-    bool compress; // gzip it when the asker takes that (TEXT and BUF)
+    bool compress; // gzip or zstd when the asker takes that (TEXT and BUF)
     struct str text;
     struct buf buf;
     int fd;
@@ -67,6 +71,12 @@ struct http_response {
 void http_set(struct http_response *rs, const char *name, struct str value);
 void http_setz(struct http_response *rs, const char *name, const char *value);
 
+// Adds a name to Vary.
+void http_add_vary(const struct http_request *rq, struct http_response *rs, const char *name);
+// Sets ETag (etag with its quotes; absent: none) and Last-Modified (0: none). true when the asker has that already (If-None-Match, else
+// If-Modified-Since): the answer is then 304 and nothing more is to be done. PS3.18 and RFC 9110 13.
+bool http_not_modified(const struct http_request *rq, struct http_response *rs, struct str etag, int64_t modified_s);
+
 // Each sets the status, the type and the body, replacing an earlier one.
 void http_reply_text(struct http_response *rs, unsigned status, const char *type, struct str borrowed);
 void http_reply_buf(struct http_response *rs, unsigned status, const char *type, struct buf *taken); // *taken becomes empty
@@ -75,7 +85,8 @@ void http_reply_file(struct http_response *rs, unsigned status, const char *type
 void http_reply_stream(struct http_response *rs, unsigned status, const char *type, int64_t length, http_generate *generate, void *context,
                        void (*end)(void *context));
 void http_reply_status(struct http_response *rs, unsigned status); // no body
-// application/problem+json (RFC 9457) for an error; what a handler that returns false gets.
+// application/problem+json (RFC 9457) for an error; what a handler that returns false gets. type is "/problems/<kind>", by the kind of *e or, where
+// status is another one than that kind's, by the status; instance is the path.
 void http_reply_problem(const struct http_request *rq, struct http_response *rs, unsigned status, const struct err *e);
 // Releases what was set: what the server does after sending, for those who throw a response away.
 void http_response_deinit(struct http_response *rs);
@@ -87,7 +98,12 @@ struct http_options {
     // Decides on a request before its body is read; sets rq->user. Returns false with ERR_UNAUTHORIZED or ERR_FORBIDDEN.
     bool (*authorise)(void *context, struct http_request *rq, enum http_permission permission, struct err *e);
     void *authorise_context;
-    bool loopback_host_only; // refuse a Host that is not a loopback name or address (DNS rebinding), for servers that ask for no credentials
+    bool loopback_host_only;            // refuse a Host that is not a loopback name or address (DNS rebinding), for servers that ask for no credentials
+    const char *base_url;               // where the server is seen from outside (http/base_url.h); NULL: by each request
+    const char *const *trusted_proxies; // addresses and networks whose X-Forwarded-* and Forwarded count
+    unsigned trusted_proxy_count;
+    const char *const *cors_origins; // http/cors.h
+    unsigned cors_origin_count;
 };
 
 bool http_server_start(const struct http_options *o, struct http_server **out, struct err *e);

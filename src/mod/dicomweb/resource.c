@@ -36,6 +36,20 @@ struct str dw_url(struct arena *a, struct str study, struct str series, struct s
     return str_of(url);
 }
 
+static struct str behind(const struct http_request *rq, struct str base, struct str study, struct str series, struct str instance) {
+    struct str url = dw_url(rq->arena, study, series, instance);
+    if (base.n == 0 || !url.p) return url;
+    return str_of(arena_printf(rq->arena, NULL, "%.*s%.*s", STR_FMT(base), STR_FMT(url)));
+}
+
+struct str dw_link(const struct http_request *rq, struct str study, struct str series, struct str instance) {
+    return behind(rq, http_base(rq), study, series, instance);
+}
+
+struct str dw_path(const struct http_request *rq, struct str study, struct str series, struct str instance) {
+    return behind(rq, http_prefix(rq), study, series, instance);
+}
+
 struct str dw_accept(const struct http_request *rq) {
     struct str query = http_query(rq, "accept");
     return query.n ? query : http_header(rq, "Accept");
@@ -56,15 +70,6 @@ bool dw_not_modified(const struct http_request *rq, struct http_response *rs, co
     hex_encode(digest, 16, tag + 1);
     tag[33] = '"';
     tag[34] = '\0';
-    http_setz(rs, "ETag", tag);
     http_setz(rs, "Cache-Control", "private, no-cache"); // kept, but asked for again: who may see it can change
-    struct str rest = http_header(rq, "If-None-Match");
-    while (rest.p) {
-        struct str one = str_trim(str_split(&rest, ','));
-        if (str_starts(one, STR_LIT("W/"))) one = str_sub(one, 2, one.n);
-        if (!str_eqz(one, "*") && !str_eqz(one, tag)) continue;
-        http_reply_status(rs, 304);
-        return true;
-    }
-    return false;
+    return http_not_modified(rq, rs, str_of(tag), 0);
 }

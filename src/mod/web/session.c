@@ -160,7 +160,7 @@ bool sessions_sign_in(struct sessions *s, struct http_request *rq, struct str to
     memcpy(place->digest, digest, sizeof digest);
     place->until_ms = clock_mono_ms() + SESSION_S * 1000LL;
     pthread_mutex_unlock(&s->lock);
-    bool tls = str_eqz(http_header(rq, "X-Forwarded-Proto"), "https");
+    bool tls = str_starts(http_base(rq), STR_LIT("https://"));
     char *text = arena_printf(rq->arena, e, COOKIE "=%s; Path=/; HttpOnly; SameSite=Strict; Max-Age=%d%s", secret, SESSION_S, tls ? "; Secure" : "");
     *cookie = str_of(text);
     return text != NULL;

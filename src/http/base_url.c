@@ -1,0 +1,145 @@
+// Base URLs.
+#include "http/base_url.h"
+
+#include <arpa/inet.h>
+#include <netinet/in.h>
+
+enum { HOST_MAX = 255 + 6, PREFIX_MAX = 256, IPV4_BITS = 32, IPV6_BITS = 128 };
+
+static bool is_host_char(char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || (c && strchr(".-_:[]", c));
+}
+
+static bool host_fits(struct str s) {
+    for (size_t i = 0; i < s.n; i++)
+        if (!is_host_char(s.p[i])) return false;
+    return s.n > 0 && s.n <= HOST_MAX;
+}
+
+// An absolute path of plain characters; "//" at its begin would name another host.
+static bool path_fits(struct str s) {
+    for (size_t i = 0; i < s.n; i++) {
+        char c = s.p[i];
+        bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || (c && strchr("/-._~%+:@", c));
+        if (!plain || (c == '/' && i + 1 < s.n && s.p[i + 1] == '/')) return false;
+    }
+    return s.n == 0 || (s.p[0] == '/' && s.n <= PREFIX_MAX);
+}
+
+static struct str without_slash(struct str s) {
+    while (s.n && s.p[s.n - 1] == '/') s.n--;
+    return s;
+}
+
+bool http_base_parse(struct str text, struct http_place *out, struct err *e) {
+    bool tls = str_starts(text, STR_LIT("https://"));
+    size_t at = tls ? 8 : 7;
+    struct str all = without_slash(text);
+    size_t slash = str_find(all, '/', at);
+    *out = (struct http_place){.base = all, .prefix = str_sub(all, slash, all.n)};
+    bool fits = (tls || str_starts(text, STR_LIT("http://"))) && slash > at && host_fits(str_sub(all, at, slash - at)) && path_fits(out->prefix);
+    return fits || err_set(e, ERR_USAGE, "http", "'%.*s' is not a base URL such as https://pacs.example.org/gantry", STR_FMT(str_sub(text, 0, 200)));
+}
+
+// The first of a list: what the proxy next to the client said.
+static struct str first_of(struct str list) {
+    return str_trim(str_sub(list, 0, str_find(list, ',', 0)));
+}
+
+static struct str unquoted(struct str s) {
+    bool quoted = s.n >= 2 && s.p[0] == '"' && s.p[s.n - 1] == '"';
+    return quoted ? str_sub(s, 1, s.n - 2) : s;
+}
+
+// A parameter of the first element of a Forwarded header: host, proto.
+static struct str forwarded_param(struct str header, const char *name) {
+    struct str rest = first_of(header);
+    while (rest.p) {
+        struct str part = str_trim(str_split(&rest, ';'));
+        size_t eq = str_find(part, '=', 0);
+        if (eq < part.n && str_eq_nocase(str_sub(part, 0, eq), str_of(name))) return unquoted(str_sub(part, eq + 1, part.n));
+    }
+    return (struct str){NULL, 0};
+}
+
+static bool has_port(struct str host) {
+    size_t bracket = str_find(host, ']', 0);
+    return str_find(host, ':', bracket < host.n ? bracket : 0) < host.n;
+}
+
+static bool port_fits(struct str port, bool tls) {
+    uint64_t v;
+    return str_to_u64(port, &v) && v > 0 && v < 65536 && v != (tls ? 443 : 80);
+}
+
+static struct str pick(struct str a, struct str b) {
+    return a.n ? a : b;
+}
+
+bool http_base_make(struct arena *a, struct str configured, bool trusted, const struct http_forwarded *f, struct http_place *out, struct err *e) {
+    if (configured.n && http_base_parse(configured, out, e)) return true;
+    struct str host = f->host, prefix = {"", 0}, proto = {"", 0};
+    bool own_host = true;
+    if (trusted) {
+        struct str outer = pick(forwarded_param(f->forwarded, "host"), first_of(f->x_host)), path = without_slash(first_of(f->prefix));
+        proto = pick(forwarded_param(f->forwarded, "proto"), first_of(f->proto));
+        own_host = !host_fits(outer);
+        if (!own_host) host = outer;
+        if (path_fits(path)) prefix = path;
+    }
+    bool tls = str_eq_nocase(proto, STR_LIT("https"));
+    struct str port = first_of(f->port);
+    bool add_port = trusted && host_fits(host) && !has_port(host) && port_fits(port, tls);
+    if (!host_fits(host)) host = STR_LIT("localhost");
+    char *base = arena_printf(a, e, "%s://%.*s%s%.*s%.*s", tls ? "https" : "http", STR_FMT(host), add_port ? ":" : "", add_port ? (int)port.n : 0,
+                              add_port ? port.p : "", STR_FMT(prefix));
+    if (!base) return false;
+    out->base = str_of(base);
+    out->prefix = str_sub(out->base, out->base.n - prefix.n, prefix.n);
+    return true;
+}
+
+// ---- networks ----
+
+// The address's bytes (4 or 16), 0 when it is none. An IPv4 address in IPv6 form counts as IPv4.
+static unsigned address_bytes(struct str text, uint8_t out[16]) {
+    static const uint8_t MAPPED[12] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xFF, 0xFF};
+    char z[INET6_ADDRSTRLEN];
+    if (text.n == 0 || text.n >= sizeof z) return 0;
+    memcpy(z, text.p, text.n);
+    z[text.n] = '\0';
+    if (inet_pton(AF_INET, z, out) == 1) return 4;
+    if (inet_pton(AF_INET6, z, out) != 1) return 0;
+    if (memcmp(out, MAPPED, sizeof MAPPED) != 0) return 16;
+    memmove(out, out + 12, 4);
+    return 4;
+}
+
+static unsigned network_of(const char *network, uint8_t out[16], unsigned *bits) {
+    struct str text = str_of(network), rest = text;
+    struct str address = str_split(&rest, '/');
+    unsigned n = address_bytes(address, out);
+    uint64_t given = n == 4 ? IPV4_BITS : IPV6_BITS;
+    if (n == 0 || (rest.p && (!str_to_u64(rest, &given) || given > n * 8))) return 0;
+    *bits = (unsigned)given;
+    return n;
+}
+
+bool http_network_valid(const char *network) {
+    uint8_t bytes[16];
+    unsigned bits;
+    return network_of(network, bytes, &bits) != 0;
+}
+
+static bool same_bits(const uint8_t *x, const uint8_t *y, unsigned bits) {
+    if (memcmp(x, y, bits / 8) != 0) return false;
+    return bits % 8 == 0 || ((x[bits / 8] ^ y[bits / 8]) >> (8 - bits % 8)) == 0;
+}
+
+bool http_address_in(struct str address, const char *const *networks, unsigned count) {
+    uint8_t own[16], net[16];
+    unsigned n = address_bytes(address, own), bits = 0;
+    for (unsigned i = 0; i < count && n; i++)
+        if (network_of(networks[i], net, &bits) == n && same_bits(own, net, bits)) return true;
+    return false;
+}
