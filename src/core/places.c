@@ -62,9 +62,24 @@ bool figures_flush(struct index *ix, struct db *w, struct err *e) {
     return true;
 }
 
+// An object that names no issuer (workstations leave it out of what they derive) and the Patient ID of the one patient who has its study: that patient.
+static bool find_unnamed(struct db *w, const struct facts *f, struct place *at, bool *found, struct err *e) {
+    int64_t row[2] = {0};
+    *found = false;
+    if (f->issuer.n || f->patient_id.n == 0) return true;
+    if (!sql_one(w, "SELECT max(p.id), count(*) FROM studies s JOIN patients p ON p.id = s.patient WHERE s.study_uid = ?1 AND p.patient_id = ?2",
+                 SQL_VALUES(SQL_T(f->study_uid), SQL_T(f->patient_id)), row, 2, found, e))
+        return false;
+    *found = row[1] == 1;
+    at->patient = row[0];
+    return true;
+}
+
 static bool find_patient(struct index *ix, struct db *w, struct index_put *p, struct place *at, struct err *e) {
     bool found;
     const struct facts *f = &p->facts;
+    if (!find_unnamed(w, f, at, &found, e)) return false;
+    if (found) return true;
     if (!sql_one(w, "SELECT id FROM patients WHERE patient_id = ?1 AND issuer = ?2", SQL_VALUES(SQL_T(f->patient_id), SQL_T(f->issuer)), &at->patient, 1,
                  &found, e))
         return false;

@@ -105,6 +105,18 @@ static void a_study_under_a_second_patient_is_a_conflict_and_nothing_is_merged(v
     assert_int_equal(one.count, 1);
 }
 
+static void an_object_without_an_issuer_joins_its_study_when_one_patient_can_be_meant(void **state) {
+    struct fixture *f = *state;
+    store_sample(f, &(struct sample){.patient_id = "P1", .issuer = "HOSPITAL A", .sop = "1.2.3.4.1"}, INGEST_STORED);
+    store_sample(f, &(struct sample){.patient_id = "P1", .series = "1.2.3.9", .sop = "1.2.3.9.1"}, INGEST_STORED);
+    assert_int_equal(count_rows(f, "SELECT count(*) FROM studies"), 1);
+    store_sample(f, &(struct sample){.patient_id = "P1", .issuer = "HOSPITAL B", .sop = "1.2.3.4.2"}, INGEST_CONFLICT);
+    store_sample(f, &(struct sample){.patient_id = "P1", .series = "1.2.3.10", .sop = "1.2.3.10.1"}, INGEST_CONFLICT); // of which of the two?
+    assert_int_equal(count_rows(f, "SELECT count(*) FROM studies"), 3);
+    store_sample(f, &(struct sample){.patient_id = "P1", .study = "1.2.5", .series = "1.2.5.1", .sop = "1.2.5.1.1"}, INGEST_STORED);
+    assert_int_equal(count_rows(f, "SELECT count(*) FROM patients"), 3); // in another study nobody says that it is the same
+}
+
 static void what_cannot_be_understood_is_kept_in_quarantine_once(void **state) {
     struct fixture *f = *state;
     struct ingest_result r;
@@ -349,6 +361,7 @@ int main(void) {
         TEST(a_bare_data_set_becomes_a_file),
         TEST(other_bytes_under_a_taken_uid_are_kept_beside_the_first),
         TEST(a_study_under_a_second_patient_is_a_conflict_and_nothing_is_merged),
+        TEST(an_object_without_an_issuer_joins_its_study_when_one_patient_can_be_meant),
         TEST(what_cannot_be_understood_is_kept_in_quarantine_once),
         TEST(an_object_cut_short_is_not_served),
         TEST(an_aborted_object_leaves_nothing),
