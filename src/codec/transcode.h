@@ -5,18 +5,27 @@
 #include "codec/pool.h"
 #include "codec/reader.h"
 
+// PS3.3 C.7.6.1.1.5: a lossy compressed version of an image "shall receive a new SOP Instance UID" and Image Type DERIVED; it gets Derivation Description,
+// Derivation Code Sequence and Source Image Sequence (C.12.4) too. Lossless conversion changes no pixel value: the UID stays.
+enum transcode_uid {
+    TRANSCODE_UID_STANDARD, // new when the conversion is lossy
+    TRANSCODE_UID_NEW,      // new in any case
+    TRANSCODE_UID_KEPT      // even when it is lossy: only for those who answer for it
+};
+
 struct transcode {
     const struct dcm_dataset *dataset; // read whole; large values by reference, fragments
-    struct codec_object pixels;        // frames may be NULL: found here
+    struct codec_object pixels;        // frames may be NULL: found here. options: quality of what is encoded
     const struct dcm_ts *to;
+    enum transcode_uid uid;
 };
 
 // Whether it can be done, without decoding anything: ERR_UNSUPPORTED says why not. dataset may be a header only (up to the pixel data).
 bool transcode_possible(const struct dcm_dataset *dataset, const struct dcm_ts *from, const struct dcm_ts *to, struct err *e);
 
 // Writes the converted data set (no meta header; not deflated unless to is) to the sink. Frames are worked on side by side and at most a few per
-// worker are in memory; compressed ones wait in an unlinked temporary file until the header, which tells of them, is known. A failure of any frame fails the whole
-// before the first byte goes to the sink (ERR_UNDECODABLE, ERR_UNSUPPORTED).
+// worker are in memory; what is made of them waits in an unlinked temporary file until the header, which tells of them, is known. A failure of any frame fails the
+// whole before the first byte goes to the sink (ERR_UNDECODABLE, ERR_UNSUPPORTED).
 // Lossy results carry Lossy Image Compression, its ratio and method (PS3.3 C.7.6.1.1.5), appended to what was there.
 bool transcode_write(const struct transcode *t, struct dcm_sink to, struct err *e);
 

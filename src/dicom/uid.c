@@ -52,13 +52,9 @@ bool dcm_uid_valid(struct str uid, bool strict) {
     return true;
 }
 
-bool dcm_uid_make(char out[65], struct err *e) {
-    unsigned char random[16];
-    if (getrandom(random, sizeof random, 0) != (ssize_t)sizeof random) return err_errno(e, ERR_IO, "dicom", "no random bytes for a new UID");
-    random[6] = (unsigned char)((random[6] & 0x0F) | 0x40); // RFC 9562 5.4: version 4,
-    random[8] = (unsigned char)((random[8] & 0x3F) | 0x80); // variant 10
+void dcm_uid_of_uuid(const unsigned char uuid[16], char out[65]) {
     unsigned __int128 value = 0;
-    for (size_t i = 0; i < sizeof random; i++) value = value << 8 | random[i];
+    for (size_t i = 0; i < 16; i++) value = value << 8 | uuid[i];
     char digits[40];
     size_t n = 0;
     do {
@@ -68,5 +64,13 @@ bool dcm_uid_make(char out[65], struct err *e) {
     memcpy(out, "2.25.", 5);
     for (size_t i = 0; i < n; i++) out[5 + i] = digits[n - 1 - i];
     out[5 + n] = '\0';
+}
+
+bool dcm_uid_make(char out[65], struct err *e) {
+    unsigned char random[16];
+    if (getrandom(random, sizeof random, 0) != (ssize_t)sizeof random) return err_errno(e, ERR_IO, "dicom", "no random bytes for a new UID");
+    random[6] = (unsigned char)((random[6] & 0x0F) | 0x40); // RFC 9562 5.4: version 4,
+    random[8] = (unsigned char)((random[8] & 0x3F) | 0x80); // variant 10
+    dcm_uid_of_uuid(random, out);
     return true;
 }

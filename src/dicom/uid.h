@@ -63,6 +63,8 @@ struct str dcm_uid_trim(struct str uid);
 
 // A fresh UID under 2.25 (PS3.5 B.2) from 122 random bits; out holds 65 bytes, NUL-terminated.
 bool dcm_uid_make(char out[65], struct err *e);
+// The UID of a UUID.
+void dcm_uid_of_uuid(const unsigned char uuid[16], char out[65]);
 
 #define GANTRY_IMPLEMENTATION_CLASS_UID "2.25.140278862573263949412137562463498724077"
 #define GANTRY_IMPLEMENTATION_VERSION "GANTRY_0_1"

@@ -30,6 +30,9 @@ struct dcm_source dcm_source_fd(const int *fd);
 // source may be NULL when nothing is by reference and there are no fragments.
 bool dcm_write_dataset(const struct dcm_dataset *ds, const struct dcm_ts *ts, const struct dcm_source *source, struct dcm_sink to, struct err *e);
 
+// The same as a raw deflate stream (PS3.5 A.5), padded to even length. ts: the deflated one.
+bool dcm_write_dataset_deflated(const struct dcm_dataset *ds, const struct dcm_ts *ts, const struct dcm_source *source, struct dcm_sink to, struct err *e);
+
 // Preamble, meta header (group length first; MediaStorageSOPClassUID and ...InstanceUID from the arguments, ts, implementation UID and
 // version, source AE when given) and nothing more: the data set's bytes follow.
 bool dcm_write_meta(struct str sop_class_uid, struct str sop_instance_uid, struct str ts_uid, struct str source_aet, struct buf *to, struct err *e);

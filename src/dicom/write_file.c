@@ -76,7 +76,7 @@ static bool write_deflated(void *ctx, const void *p, size_t n, struct err *e) {
     return true;
 }
 
-static bool write_dataset_deflated(const struct dcm_dataset *ds, const struct dcm_ts *ts, const struct dcm_source *source, struct dcm_sink to, struct err *e) {
+bool dcm_write_dataset_deflated(const struct dcm_dataset *ds, const struct dcm_ts *ts, const struct dcm_source *source, struct dcm_sink to, struct err *e) {
     struct deflater d = {.to = to};
     if (deflateInit2(&d.z, Z_DEFAULT_COMPRESSION, Z_DEFLATED, -MAX_WBITS, 8, Z_DEFAULT_STRATEGY) != Z_OK) return err_nomem(e, "dicom");
     bool ok = dcm_write_dataset(ds, ts, source, (struct dcm_sink){.write = write_deflated, .ctx = &d}, e) && deflate_all(&d, Z_FINISH, e);
@@ -95,5 +95,5 @@ bool dcm_write_part10(const struct dcm_dataset *ds, const struct dcm_ts *ts, con
     bool ok = dcm_write_meta(sop_class, instance, str_of(ts->uid), (struct str){NULL, 0}, &meta, e) && to.write(to.ctx, meta.p, meta.n, e);
     buf_deinit(&meta);
     if (!ok) return false;
-    return ts->deflated ? write_dataset_deflated(ds, ts, source, to, e) : dcm_write_dataset(ds, ts, source, to, e);
+    return ts->deflated ? dcm_write_dataset_deflated(ds, ts, source, to, e) : dcm_write_dataset(ds, ts, source, to, e);
 }
