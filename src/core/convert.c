@@ -1,6 +1,7 @@
 // From a stored object to its conversion: what the index knows decides first, the header next; pixels last.
 #include "core/convert.h"
 
+#include "base/limits.h"
 #include "codec/transcode.h"
 #include "sys/spool.h"
 
