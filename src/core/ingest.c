@@ -6,6 +6,7 @@
 
 #include "base/clock.h"
 #include "base/limits.h"
+#include "codec/frames.h"
 #include "core/index.h"
 #include "sys/digest.h"
 #include "sys/sums.h"
@@ -41,6 +42,8 @@ struct ingest {
     struct vol_spool *spool; // else the whole file, meta included
     struct vol_spool *lent;  // the same, once the writer has it: readable until vol_append returns
     uint64_t total;          // of the stream
+    struct codec_scan *scan; // of encapsulated pixel data
+    uint64_t scan_from;      // in the stream
     bool bare;
     char actor[256];
     char sop_class_uid[65], sop_instance_uid[65], ts_uid[65];
@@ -151,6 +154,7 @@ void ingest_abort(struct ingest *in) {
     if (!in) return;
     if (in->spool) vol_spool_drop(in->spool);
     give_buffer(&in->ar->memory, in);
+    codec_scan_free(in->scan);
     digest_deinit(&in->digest);
     sums_deinit(&in->sums);
     buf_deinit(&in->meta);
@@ -175,12 +179,29 @@ static bool to_spool(struct ingest *in, struct err *e) {
     return ok;
 }
 
+// Where the frames of encapsulated pixel data lie is found as they come. When there is no memory for it, it is found when it is asked for.
+static void begin_scan(struct ingest *in) {
+    const struct dcm_object *o = &in->object;
+    const struct dcm_element *el = dcm_find(o->dataset, DCM_PixelData);
+    if (!el || !(el->flags & DCM_UNDEFINED_LENGTH) || !o->ts || o->ts->deflated) return;
+    in->scan_from = el->offset;
+    in->scan = codec_scan_new(o->dataset, o->ts, el->offset - o->dataset_offset, NULL);
+}
+
+static void follow_frames(struct ingest *in, const char *p, size_t n) {
+    uint64_t begin = in->total - n;
+    if (!in->scan || in->total <= in->scan_from) return;
+    size_t skip = in->scan_from > begin ? (size_t)(in->scan_from - begin) : 0;
+    codec_scan_feed(in->scan, p + skip, n - skip);
+}
+
 static void read_header(struct ingest *in, const void *p, size_t n) {
     if (in->header_done || in->header_failed) return;
     enum dcm_step step = dcm_builder_feed(in->builder, p, n, &in->header_err);
     if (step == DCM_DONE) in->object = *dcm_builder_object(in->builder);
     in->header_done = step == DCM_DONE;
     in->header_failed = step == DCM_FAIL;
+    if (in->header_done) begin_scan(in);
 }
 
 bool ingest_write(struct ingest *in, const void *p, size_t n, struct err *e) {
@@ -188,6 +209,7 @@ bool ingest_write(struct ingest *in, const void *p, size_t n, struct err *e) {
     in->total += n;
     if (in->total > (uint64_t)STORE_OBJECT_BYTES_MAX) return err_set(e, ERR_TOO_LARGE, "ingest", "object above %lld bytes", STORE_OBJECT_BYTES_MAX);
     read_header(in, p, n);
+    follow_frames(in, p, n);
     if (!in->spool && !fits_memory(in, n) && !to_spool(in, e)) return false;
     if (in->spool) {
         digest_bytes(in, p, n);
@@ -249,10 +271,24 @@ static bool check_hint(const struct ingest *in, const struct facts *f, struct in
     return true;
 }
 
+// Frames that cannot be told are no reason to refuse the object; why is kept.
+static void end_scan(struct ingest *in, struct part_facts *to) {
+    struct codec_frames frames;
+    struct err why = {0};
+    struct buf packed;
+    if (!in->scan) return;
+    buf_init(&packed, DCM_FRAGMENTS_MAX * 16UL);
+    bool found = codec_scan_end(in->scan, &in->arena, &frames, &why);
+    if (found && codec_frames_pack(&frames, &packed, NULL)) arena_dup(&in->arena, buf_str(&packed), &to->frames, NULL);
+    if (!found && why.kind == ERR_UNDECODABLE && arena_dup(&in->arena, str_of(why.message), &to->frames_trouble, NULL)) to->frames = STR_LIT("");
+    buf_deinit(&packed);
+}
+
 static bool prepare(struct ingest *in, const struct dcm_source *source, struct index_put *p, struct ingest_result *out, struct err *e) {
     uint64_t shift = in->bare ? in->meta.n : 0;
     bool ok = index_prepare(in->ar, &in->arena, &in->object, shift, source, in->total + in->meta.n, p, e);
     if (in->bare && in->ts_uid[0]) p->facts.ts_uid = str_of(in->ts_uid);
+    if (ok) end_scan(in, &p->parts);
     fill(out, &p->facts);
     return ok && check_hint(in, &p->facts, out, e);
 }
