@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "codec/jpeg.h"
+#include "codec/jpeg2000.h"
 #include "dicom/uids.h"
 
 static const struct {
@@ -16,6 +17,10 @@ static const struct {
     {DCM_UID_JPEGFullProgressionNonHierarchical1012, &codec_jpeg},
     {DCM_UID_JPEGLossless, &codec_jpeg},
     {DCM_UID_JPEGLosslessSV1, &codec_jpeg},
+    {DCM_UID_JPEG2000Lossless, &codec_jpeg2000},
+    {DCM_UID_JPEG2000, &codec_jpeg2000},
+    {DCM_UID_JPEG2000MCLossless, &codec_jpeg2000_part2},
+    {DCM_UID_JPEG2000MC, &codec_jpeg2000_part2},
     {NULL, NULL},
 };
 
