@@ -20,6 +20,7 @@ extern const struct cli_command CMD_RENDER;
 extern const struct cli_command CMD_SERVE;
 extern const struct cli_command CMD_STORE;
 extern const struct cli_command CMD_SYNTH;
+extern const struct cli_command CMD_TRANSCODE;
 extern const struct cli_command CMD_VALIDATE;
 
 // Ends with NULL.
