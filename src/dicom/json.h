@@ -34,10 +34,16 @@ struct dcm_json_options {
 // Appends one JSON object. Failure of the buffer is left in to (buf_ok); other errors return false. scratch is rewound to where it was.
 bool dcm_json_write(const struct dcm_dataset *ds, const struct dcm_json_options *o, struct arena *scratch, struct buf *to, struct err *e);
 
+// A value that is elsewhere: the element is in ds (an item when nested), empty. uri is borrowed until the call returns.
+typedef void dcm_on_bulk(void *ctx, struct dcm_dataset *ds, uint32_t tag, struct str uri);
+
 // One DICOM JSON object to a data set in UTF-8, declared as ISO_IR 192 where any text is beyond ASCII. Everything is copied into a; InlineBinary is
 // decoded; a BulkDataURI is left as an empty element of its VR, reported by on_bulk when given. What dcm_json_write leaves out is left out. Errors
 // are ERR_BAD_INPUT with line and column.
-bool dcm_json_read(struct arena *a, struct str json, void (*on_bulk)(void *ctx, uint32_t tag, struct str uri), void *ctx, struct dcm_dataset **out,
-                   struct err *e);
+bool dcm_json_read(struct arena *a, struct str json, dcm_on_bulk *on_bulk, void *ctx, struct dcm_dataset **out, struct err *e);
+// One object of a tree that is read already: document is its text, for messages.
+struct json;
+bool dcm_json_read_object(struct arena *a, struct str document, const struct json *object, dcm_on_bulk *on_bulk, void *ctx, struct dcm_dataset **out,
+                          struct err *e);
 
 #endif

@@ -13,7 +13,7 @@ enum { TREE_BYTES_MAX = 2 * DCM_HEADER_BYTES_MAX, JSON_LEVELS_PER_SEQUENCE = 3 }
 
 struct reader {
     struct str text; // the document
-    void (*on_bulk)(void *ctx, uint32_t tag, struct str uri);
+    dcm_on_bulk *on_bulk;
     void *ctx;
     struct buf value; // text values joined with backslashes
     unsigned depth;
@@ -247,8 +247,9 @@ static bool read_element(struct reader *r, struct arena *a, const struct json *m
     if (in.binary) return put_binary(r, a, ds, &in);
     if (in.value) return put_value(r, a, ds, &in);
     if (in.uri && in.uri->kind != JSON_STRING) return fail(r, in.uri, &in, "has a BulkDataURI that is no string");
-    if (in.uri && r->on_bulk) r->on_bulk(r->ctx, in.tag, in.uri->text);
-    return dcm_put_empty(ds, in.tag, in.vr, r->e);
+    if (!dcm_put_empty(ds, in.tag, in.vr, r->e)) return false;
+    if (in.uri && r->on_bulk) r->on_bulk(r->ctx, ds, in.tag, in.uri->text);
+    return true;
 }
 
 static bool read_dataset(struct reader *r, struct arena *a, const struct json *object, struct dcm_dataset *ds) {
@@ -265,17 +266,22 @@ static bool read_root(struct reader *r, struct arena *a, const struct json *root
     return !r->beyond_ascii || dcm_put_text(ds, DCM_SpecificCharacterSet, DCM_VR_CS, STR_LIT("ISO_IR 192"), r->e);
 }
 
-bool dcm_json_read(struct arena *a, struct str json, void (*on_bulk)(void *ctx, uint32_t tag, struct str uri), void *ctx, struct dcm_dataset **out,
-                   struct err *e) {
+bool dcm_json_read_object(struct arena *a, struct str document, const struct json *object, dcm_on_bulk *on_bulk, void *ctx, struct dcm_dataset **out,
+                          struct err *e) {
     struct err ours = {.kind = ERR_NONE};
-    struct reader r = {.text = json, .on_bulk = on_bulk, .ctx = ctx, .e = e ? e : &ours};
-    struct arena tree;
-    arena_init(&tree, TREE_BYTES_MAX);
+    struct reader r = {.text = document, .on_bulk = on_bulk, .ctx = ctx, .e = e ? e : &ours};
     buf_init(&r.value, DCM_HEADER_BYTES_MAX);
     *out = dcm_dataset_new(a, r.e);
-    const struct json *root = *out ? json_read(&tree, json, DCM_DEPTH_MAX * JSON_LEVELS_PER_SEQUENCE + 4, r.e) : NULL;
-    bool ok = root && read_root(&r, a, root, *out);
+    bool ok = *out && read_root(&r, a, object, *out);
     buf_deinit(&r.value);
+    return ok;
+}
+
+bool dcm_json_read(struct arena *a, struct str json, dcm_on_bulk *on_bulk, void *ctx, struct dcm_dataset **out, struct err *e) {
+    struct arena tree;
+    arena_init(&tree, TREE_BYTES_MAX);
+    const struct json *root = json_read(&tree, json, DCM_DEPTH_MAX * JSON_LEVELS_PER_SEQUENCE + 4, e);
+    bool ok = root && dcm_json_read_object(a, json, root, on_bulk, ctx, out, e);
     arena_deinit(&tree);
     return ok;
 }

@@ -243,8 +243,9 @@ static void text_beyond_ascii_is_declared(void **state) {
 }
 
 static uint32_t bulk_tag;
-static void on_bulk(void *ctx, uint32_t tag, struct str uri) {
+static void on_bulk(void *ctx, struct dcm_dataset *to, uint32_t tag, struct str uri) {
     (void)ctx;
+    assert_non_null(dcm_find(to, tag));
     bulk_tag = tag;
     assert_true(str_eqz(uri, "http://x/1"));
 }
