@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "codec/families.h"
 #include "codec/jpeg.h"
 #include "codec/jpeg2000.h"
 #include "dicom/uids.h"
@@ -21,6 +22,9 @@ static const struct {
     {DCM_UID_JPEG2000, &codec_jpeg2000},
     {DCM_UID_JPEG2000MCLossless, &codec_jpeg2000_part2},
     {DCM_UID_JPEG2000MC, &codec_jpeg2000_part2},
+    {DCM_UID_RLELossless, &codec_rle},
+    {DCM_UID_EncapsulatedUncompressedExplicitVRLittleEndian, &codec_plain},
+    {DCM_UID_DeflatedImageFrameCompression, &codec_deflated},
     {NULL, NULL},
 };
 

@@ -16,6 +16,14 @@ bool codec_job_run(struct codec_job *job, struct arena *a, struct err *e) {
     return codec_job_begin(job, e) && codec_job_wait(job, a, e);
 }
 
+bool codec_pool_start(const char *program, unsigned count, struct err *e) {
+    (void)program, (void)count, (void)e;
+    return true;
+}
+
+void codec_pool_stop(void) {
+}
+
 unsigned codec_pool_size(void) {
     return 0;
 }
