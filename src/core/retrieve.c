@@ -33,7 +33,7 @@ static bool uid_array(struct arena *a, struct str list, struct str *out, struct 
 
 #define COLUMNS                                                                                                                                 \
     "SELECT i.id, st.study_uid, se.series_uid, i.sop_instance_uid, i.sop_class_uid, i.ts_uid, i.volume, i.offset, i.length, i.dataset_offset, " \
-    "i.pixel_offset, i.pixel_length, i.frames, i.rows, i.columns, i.digest FROM "
+    "i.pixel_offset, i.pixel_length, i.frames, i.rows, i.columns, i.digest, i.received_ms FROM "
 #define ORDER " ORDER BY st.study_uid, st.id, se.number, se.series_uid, se.id, i.number, i.sop_instance_uid"
 
 // The deepest list decides where the search begins; CROSS JOIN keeps the order as it is written.
@@ -70,6 +70,7 @@ static bool take_ref(struct arena *a, struct db_stmt *s, const struct instance_r
         .frames = db_int(s, 12),
         .rows = db_int(s, 13),
         .columns = db_int(s, 14),
+        .received_ms = db_int(s, 16),
     };
     if (digest.n != VOL_DIGEST_BYTES) return err_set(e, ERR_CORRUPT, "index", "object %lld has no whole digest", (long long)r->id);
     memcpy(r->digest, digest.p, VOL_DIGEST_BYTES);

@@ -19,6 +19,7 @@ struct instance_ref {
     uint64_t pixel_length;   // 0xFFFFFFFF as declared when encapsulated
     uint8_t digest[VOL_DIGEST_BYTES];
     int64_t frames, rows, columns; // 0 when not an image
+    int64_t received_ms;           // wall clock
 };
 
 struct instance_list {

@@ -65,3 +65,7 @@ bool gzip_unpack(struct str in, struct buf *out, struct err *e) {
     if (code == Z_STREAM_END) return true;
     return err_set(e, ERR_BAD_INPUT, "gzip", code == Z_BUF_ERROR ? "the gzip data is cut short" : "these bytes are not gzip data");
 }
+
+uint32_t gzip_crc32(uint32_t crc, const void *p, size_t n) {
+    return (uint32_t)crc32_z(crc, p, n);
+}

@@ -185,7 +185,13 @@ def searching(server, f):
 def retrieving(server, f):
     study, series = f["study"], f["series"]
     for path, expected in [(f"/studies/{study}", f["bytes"]), (f"/studies/{study}/series/{series}", f["bytes"][:4])]:
-        for accept in [None, "*/*", 'multipart/related; type="application/dicom"; transfer-syntax=*', "multipart/related;type=application/dicom;transfer-syntax=*, */*;q=0.1"]:
+        for accept in [None, "*/*"]:
+            status, headers, body = server.http("GET", ROOT + path, headers={"Accept": accept} if accept else {})
+            check(f"{path} as {accept} is there", status == 200, (status, body[:200]))
+            read = [pydicom.dcmread(io.BytesIO(p[1])) for p in raw_parts(headers, body)]
+            check("each object is explicit VR little endian", [d.file_meta.TransferSyntaxUID for d in read] == [ExplicitVRLittleEndian] * len(expected))
+            check("and the one that was stored", [d.InstanceNumber for d in read] == [pydicom.dcmread(io.BytesIO(b)).InstanceNumber for b in expected])
+        for accept in ['multipart/related; type="application/dicom"; transfer-syntax=*', "multipart/related;type=application/dicom;transfer-syntax=*, */*;q=0.1"]:
             status, headers, body = server.http("GET", ROOT + path, headers={"Accept": accept} if accept else {})
             check(f"{path} as {accept} is there", status == 200, (status, body[:200]))
             check("and is multipart/related of DICOM", headers["Content-Type"].startswith('multipart/related; type="application/dicom"; boundary='), headers)

@@ -14,6 +14,10 @@ bool dw_retrieve(struct http_request *rq, struct http_response *rs, struct err *
 bool dw_metadata(struct http_request *rq, struct http_response *rs, struct err *e);
 // bulk.c
 bool dw_bulkdata(struct http_request *rq, struct http_response *rs, struct err *e);
+// bulk_all.c
+bool dw_bulkdata_all(struct http_request *rq, struct http_response *rs, struct err *e);
+bool dw_pixeldata_all(struct http_request *rq, struct http_response *rs, struct err *e);
+// frames.c
 bool dw_frames(struct http_request *rq, struct http_response *rs, struct err *e);
 // stow.c
 bool dw_store_begin(struct http_request *rq, struct err *e);
