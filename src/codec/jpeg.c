@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/limits.h"
+#include "codec/jpeg_dct.h"
 #include "codec/jpeg_lossless.h"
 #include "codec/jpeg_stream.h"
 #include "pixel/jpeg.h"
@@ -71,6 +72,8 @@ static bool decode_samples(struct arena *a, struct plan *plan, uint8_t *out, str
     struct jpeg_stream *s = &plan->stream;
     const struct jpeg_frame *f = &s->frame;
     if (plan->lossless) return jpeg_lossless_decode(a, s, out, plan->bytes, e);
+    if ((f->process == JPEG_SOF_EXTENDED || f->process == JPEG_SOF_PROGRESSIVE) && f->precision == JPEG_DCT_BITS)
+        return jpeg_dct_decode(a, s, plan->colour == PX_JPEG_YCC, out, e);
     if (f->process > JPEG_SOF_PROGRESSIVE || f->precision != 8)
         return err_set(e, ERR_UNDECODABLE, "codec", "JPEG process SOF%u with %u bits is not decoded", f->process, f->precision);
     const struct px_jpeg shape = {.width = f->columns, .height = f->rows, .components = f->components, .colour = plan->colour};
