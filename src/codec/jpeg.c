@@ -7,6 +7,7 @@
 #include "codec/jpeg_dct.h"
 #include "codec/jpeg_lossless.h"
 #include "codec/jpeg_stream.h"
+#include "dicom/uids.h"
 #include "pixel/jpeg.h"
 
 // What is known before the first sample is decoded.
@@ -119,4 +120,85 @@ static bool decode(struct arena *a, const struct dcm_ts *ts, const struct px_ima
     return true;
 }
 
-const struct codec_family codec_jpeg = {.name = "JPEG", .decode = decode};
+// ---- encoding ----
+
+static bool refuse(struct err *e, const struct dcm_ts *ts, const char *why) {
+    return err_set(e, ERR_UNSUPPORTED, "codec", "%s has no place for %s", ts->name, why);
+}
+
+static bool check_samples(const struct px_frame *in, const struct dcm_ts *ts, struct err *e) {
+    const struct px_image *i = &in->image;
+    if (i->kind != PX_INTEGER) return refuse(e, ts, "float pixels");
+    if (i->samples != 1 && i->samples != 3) return refuse(e, ts, "this number of samples per pixel");
+    if (i->bits_allocated != 8 && i->bits_allocated != 16) return refuse(e, ts, "this many bits allocated: only 8 and 16");
+    return in->n >= px_frame_bits(i) / 8 || err_set(e, ERR_INTERNAL, "codec", "the frame is shorter than its image");
+}
+
+// Samples by pixel, YBR_FULL_422 with its chrominance at every pixel. NULL with *e set.
+static const uint8_t *by_pixel(struct arena *a, const struct px_frame *in, struct err *e) {
+    const struct px_image *i = &in->image;
+    size_t pixels = (size_t)i->rows * i->columns, bytes = i->bits_allocated / 8;
+    bool halved = i->photometric == PX_YBR_FULL_422;
+    if (!halved && !i->planar) return in->bytes;
+    uint8_t *to = arena_alloc(a, pixels * i->samples * bytes, e);
+    for (size_t p = 0; to && p < pixels; p++)
+        for (size_t s = 0; s < i->samples; s++) {
+            size_t from = !halved ? s * pixels + p : s ? p / 2 * 4 + 1 + s : p / 2 * 4 + p % 2; // Y Y Cb Cr
+            memcpy(to + (p * i->samples + s) * bytes, in->bytes + from * bytes, bytes);
+        }
+    return to;
+}
+
+// Bits that hold every sample as it stands. Fewer than are allocated only where the data set says so, no bit above tells otherwise, and readers cannot take the
+// samples for bytes; negative values keep the bits of their sign.
+static unsigned precision_of(const struct px_image *i, const uint8_t *p) {
+    if (i->bits_allocated == 8) return 8;
+    size_t n = (size_t)i->rows * i->columns * i->samples;
+    unsigned all = 0;
+    if (i->is_signed || i->bits_stored <= 8 || i->high_bit + 1 != i->bits_stored) return 16;
+    for (size_t k = 0; k < n; k++) all |= p[2 * k + 1];
+    return all >> (i->bits_stored - 8) ? 16 : i->bits_stored;
+}
+
+static bool encode_lossless(struct arena *a, const struct px_frame *in, const struct dcm_ts *ts, struct buf *to, struct err *e) {
+    const struct px_image *i = &in->image;
+    if (i->photometric == PX_YBR_FULL_422) return refuse(e, ts, "chrominance of every other pixel");
+    struct jpeg_plane plane = {.rows = i->rows, .columns = i->columns, .components = i->samples, .bytes = i->bits_allocated / 8};
+    if (!(plane.p = by_pixel(a, in, e))) return false;
+    plane.precision = precision_of(i, plane.p);
+    plane.rgb = i->photometric == PX_RGB;
+    return jpeg_lossless_encode(a, &plane, to, e);
+}
+
+static bool encode_baseline(struct arena *a, const struct px_frame *in, const struct dcm_ts *ts, int quality, struct buf *to, struct px_image *image,
+                            struct err *e) {
+    const struct px_image *i = &in->image;
+    if (i->bits_allocated != 8 || i->bits_stored != 8) return refuse(e, ts, "pixels of other than 8 bits");
+    if (i->is_signed) return refuse(e, ts, "signed pixels");
+    if (i->photometric == PX_PALETTE_COLOR) return refuse(e, ts, "palette colour, whose indices cannot be nearly right");
+    struct px_jpeg shape = {.width = i->columns, .height = i->rows, .components = i->samples};
+    if (i->samples == 3) shape.colour = i->photometric == PX_RGB ? PX_JPEG_YCC : PX_JPEG_FROM_YCC;
+    const uint8_t *pixels = by_pixel(a, in, e);
+    if (!pixels || !px_encode_jpeg(pixels, &shape, quality ? quality : CODEC_QUALITY_DEFAULT, PX_JPEG_422, to, e)) return false;
+    if (i->samples == 3) image->photometric = PX_YBR_FULL_422;
+    return true;
+}
+
+static bool encode(const struct px_frame *in, const struct dcm_ts *ts, const struct codec_options *o, struct buf *to, struct px_image *image, struct err *e) {
+    struct arena a;
+    *image = in->image;
+    image->planar = false;
+    if (!check_samples(in, ts, e)) return false;
+    arena_init(&a, 2 * (size_t)PX_FRAME_BYTES_MAX);
+    bool ok = false;
+    if (strcmp(ts->uid, DCM_UID_JPEGLossless) == 0 || strcmp(ts->uid, DCM_UID_JPEGLosslessSV1) == 0)
+        ok = encode_lossless(&a, in, ts, to, e);
+    else if (strcmp(ts->uid, DCM_UID_JPEGBaseline8Bit) == 0)
+        ok = encode_baseline(&a, in, ts, o->quality, to, image, e);
+    else
+        err_set(e, ERR_UNSUPPORTED, "codec", "%s is read, not written", ts->name);
+    arena_deinit(&a);
+    return ok;
+}
+
+const struct codec_family codec_jpeg = {.name = "JPEG", .decode = decode, .encode = encode};

@@ -66,18 +66,26 @@ enum { JPEG_LOOK_BITS = 12 };
 enum jpeg_extra { JPEG_EXTRA_SYMBOL, JPEG_EXTRA_LOW, JPEG_EXTRA_NONE };
 
 struct jpeg_huffman {
-    // By the next JPEG_LOOK_BITS bits: value << 17 | symbol << 9 | bits of the code << 5 | bits of code and value together.
-    // The last is 0 where the value does not fit, and so is that of the code where even that does not.
+    // By the next JPEG_LOOK_BITS bits, see JPEG_ENTRY below: bits of code and value together (0: they are more), bits of the code (0: they are more), symbol, value.
     uint32_t entry[1 << JPEG_LOOK_BITS];
     uint32_t limit[17]; // the code behind the last one of this length, of 16 bits
     int32_t first[17];  // what turns a code of this length into the index of its symbol
     uint8_t symbol[256];
 };
 
-#define JPEG_ENTRY_LENGTH(t) ((t)&31)
-#define JPEG_ENTRY_CODE(t) ((t) >> 5 & 15)
-#define JPEG_ENTRY_SYMBOL(t) ((t) >> 9 & 255)
-#define JPEG_ENTRY_VALUE(t) ((int32_t)(t) >> 17)
+// The bits to skip stand lowest, six of them: a 64-bit shift takes them as they are.
+#define JPEG_ENTRY(length, code, symbol, value) ((uint32_t)(value) << 18 | (uint32_t)(symbol) << 10 | (uint32_t)(code) << 6 | (uint32_t)(length))
+#define JPEG_ENTRY_LENGTH(t) ((t)&63)
+#define JPEG_ENTRY_CODE(t) ((t) >> 6 & 15)
+#define JPEG_ENTRY_SYMBOL(t) ((t) >> 10 & 255)
+#define JPEG_ENTRY_VALUE(t) ((int32_t)(t) >> 18)
+
+// Up to three values by one look-up: bits of them all (0: not even one fits) | how many << 8 | the first << 16 | the second << 32 | the third << 48.
+struct jpeg_runs {
+    uint64_t entry[1 << JPEG_LOOK_BITS];
+};
+#define JPEG_RUN_COUNT(t) ((t) >> 8 & 3)
+void jpeg_runs_make(struct jpeg_runs *r, const struct jpeg_huffman *h);
 
 // symbol_max: larger ones are refused. ERR_UNDECODABLE: no such table was sent, or its codes cannot be.
 bool jpeg_huffman_make(struct jpeg_huffman *h, const struct jpeg_huffman_spec *spec, enum jpeg_extra extra, unsigned symbol_max, struct err *e);

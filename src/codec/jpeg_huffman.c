@@ -7,7 +7,7 @@ static void fill(struct jpeg_huffman *h, unsigned code, unsigned length, unsigne
     bool whole = bits <= rest;
     for (unsigned i = 0; i < 1u << rest; i++) {
         int value = whole ? jpeg_extend(i >> (rest - bits), bits) : 0;
-        h->entry[(code << rest) + i] = (uint32_t)value << 17 | symbol << 9 | length << 5 | (whole ? length + bits : 0);
+        h->entry[(code << rest) + i] = JPEG_ENTRY(whole ? length + bits : 0, length, symbol, value);
     }
 }
 
@@ -28,4 +28,18 @@ bool jpeg_huffman_make(struct jpeg_huffman *h, const struct jpeg_huffman_spec *s
         h->limit[l] = code << (16 - l);
     }
     return true;
+}
+
+void jpeg_runs_make(struct jpeg_runs *r, const struct jpeg_huffman *h) {
+    for (unsigned i = 0; i < 1u << JPEG_LOOK_BITS; i++) {
+        unsigned used = 0, count = 0;
+        uint64_t values = 0;
+        while (count < 3) {
+            uint32_t t = h->entry[i << used & ((1u << JPEG_LOOK_BITS) - 1)];
+            if (!JPEG_ENTRY_LENGTH(t) || used + JPEG_ENTRY_LENGTH(t) > JPEG_LOOK_BITS) break;
+            used += JPEG_ENTRY_LENGTH(t);
+            values |= (uint64_t)(uint16_t)JPEG_ENTRY_VALUE(t) << (16 + 16 * count++);
+        }
+        r->entry[i] = values | (uint64_t)count << 8 | used;
+    }
 }

@@ -3,15 +3,18 @@
 
 #include "codec/jpeg_bits.h"
 
-// One scan. Rows begin at index 0 of each component's array.
+// One scan. Rows hold the samples of its components by pixel.
 struct lossless {
     struct jpeg_stream *s;
     struct err *e;
     unsigned n; // components of the scan
     uint32_t columns;
+    size_t width; // samples of a row: n * columns
     unsigned predictor, shift, precision;
     const struct jpeg_huffman *table[JPEG_COMPONENTS_MAX];
-    uint16_t *row[JPEG_COMPONENTS_MAX], *above[JPEG_COMPONENTS_MAX];
+    struct jpeg_runs *runs; // when all components have the same table
+    uint16_t *difference;   // one row, and room for what a look-up gives too many
+    uint16_t *row[2];       // this one and the one above, unless rows stand in out as they are
     uint8_t *segment;
     struct jpeg_bits bits;
     uint8_t *out;
@@ -40,67 +43,90 @@ JPEG_INLINE unsigned difference(const struct jpeg_huffman *h, struct jpeg_bits *
     return v;
 }
 
-// Four look-ups take at most 48 bits: one refill serves them all.
-static void differences_of_one(struct lossless *d) {
-    struct jpeg_bits b = d->bits;
-    const struct jpeg_huffman *h = d->table[0];
-    uint16_t *row = d->row[0];
-    uint32_t x = 0;
-    for (; x + 4 <= d->columns; x += 4) {
-        jpeg_refill(&b);
-        row[x] = (uint16_t)difference(h, &b);
-        row[x + 1] = (uint16_t)difference(h, &b);
-        row[x + 2] = (uint16_t)difference(h, &b);
-        row[x + 3] = (uint16_t)difference(h, &b);
+// As many differences as one look-up gives, up to three: how many. Writes four.
+JPEG_INLINE size_t some_differences(const struct lossless *d, struct jpeg_bits *b, uint16_t *to) {
+    uint64_t t = d->runs->entry[b->w >> (64 - JPEG_LOOK_BITS)], values = t >> 16;
+    if (__builtin_expect(JPEG_ENTRY_LENGTH(t) == 0, 0)) {
+        *to = (uint16_t)difference(d->table[0], b);
+        return 1;
     }
-    jpeg_refill(&b);
-    for (; x < d->columns; x++) row[x] = (uint16_t)difference(h, &b);
-    d->bits = b;
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+    memcpy(to, &values, sizeof values);
+#else
+    for (unsigned i = 0; i < 3; i++) to[i] = (uint16_t)(values >> 16 * i);
+#endif
+    jpeg_skip(b, JPEG_ENTRY_LENGTH(t));
+    return JPEG_RUN_COUNT(t);
 }
 
-static void differences_of_three(struct lossless *d) {
+// Four look-ups take at most 48 bits: one refill serves them all.
+static void differences_alike(struct lossless *d) {
     struct jpeg_bits b = d->bits;
-    const struct jpeg_huffman *h0 = d->table[0], *h1 = d->table[1], *h2 = d->table[2];
-    for (uint32_t x = 0; x < d->columns; x++) {
+    uint16_t *p = d->difference, *end = p + d->width;
+    while (end - p >= 12) {
         jpeg_refill(&b);
-        d->row[0][x] = (uint16_t)difference(h0, &b);
-        d->row[1][x] = (uint16_t)difference(h1, &b);
-        d->row[2][x] = (uint16_t)difference(h2, &b);
+        p += some_differences(d, &b, p);
+        p += some_differences(d, &b, p);
+        p += some_differences(d, &b, p);
+        p += some_differences(d, &b, p);
+    }
+    for (; p < end; p++) {
+        jpeg_refill(&b);
+        *p = (uint16_t)difference(d->table[0], &b);
     }
     d->bits = b;
 }
 
 static void differences(struct lossless *d) {
-    if (d->n == 1) return differences_of_one(d);
-    if (d->n == 3) return differences_of_three(d);
+    if (d->runs) return differences_alike(d);
+    uint16_t *p = d->difference;
     for (uint32_t x = 0; x < d->columns; x++) {
         jpeg_refill(&d->bits);
-        for (unsigned c = 0; c < d->n; c++) d->row[c][x] = (uint16_t)difference(d->table[c], &d->bits);
+        for (unsigned c = 0; c < d->n; c++) *p++ = (uint16_t)difference(d->table[c], &d->bits);
     }
 }
 
-// T.81 table H.1: Ra to the left, Rb above, Rc above to the left. Sums are modulo 2^16.
-#define PREDICT(expression)                                    \
-    for (uint32_t x = 1; x < n; x++) {                         \
-        int ra = row[x - 1], rb = above[x], rc = above[x - 1]; \
-        (void)ra, (void)rb, (void)rc;                          \
-        row[x] = (uint16_t)(row[x] + (expression));            \
-    }                                                          \
+// Predictor 1: every difference is added to all that follow, eight at a time.
+static void undo_left(uint16_t *row, const uint16_t *difference, size_t width, int ra) {
+    typedef uint16_t eight __attribute__((vector_size(16)));
+    const eight zero = {0};
+    size_t i = 1;
+    for (; i + 8 <= width; i += 8) {
+        eight v;
+        memcpy(&v, difference + i, sizeof v);
+        v += __builtin_shufflevector(zero, v, 7, 8, 9, 10, 11, 12, 13, 14);
+        v += __builtin_shufflevector(zero, v, 6, 7, 8, 9, 10, 11, 12, 13);
+        v += __builtin_shufflevector(zero, v, 4, 5, 6, 7, 8, 9, 10, 11);
+        v += (uint16_t)ra;
+        memcpy(row + i, &v, sizeof v);
+        ra = v[7];
+    }
+    for (; i < width; i++) row[i] = (uint16_t)(ra += difference[i]);
+}
+
+// One component of a row, n samples apart. T.81 table H.1: ra to the left, rb above, rc above to the left. Sums are modulo 2^16.
+#define PREDICT(expression)                            \
+    for (size_t i = n; i < width; i += n) {            \
+        int rb = above[i];                             \
+        (void)rc;                                      \
+        ra = (uint16_t)(difference[i] + (expression)); \
+        row[i] = (uint16_t)ra;                         \
+        rc = rb;                                       \
+    }                                                  \
     break
 
-// From differences to samples. above: NULL in the first row and after a restart (T.81 H.1.1).
-static void undo(uint16_t *row, const uint16_t *above, uint32_t n, unsigned predictor, unsigned origin) {
-    row[0] = (uint16_t)(row[0] + (above ? above[0] : origin));
+// above: NULL in the first row and after a restart (T.81 H.1.1).
+JPEG_INLINE void undo(uint16_t *row, const uint16_t *above, const uint16_t *difference, size_t width, size_t n, unsigned predictor, unsigned origin) {
+    int ra = row[0] = (uint16_t)(difference[0] + (above ? above[0] : origin)), rc = above ? above[0] : 0;
     switch (above ? predictor : 1) {
     case 1:
-        for (uint32_t x = 1; x < n; x++) row[x] = (uint16_t)(row[x] + row[x - 1]);
+        if (n == 1) return undo_left(row, difference, width, ra);
+        for (size_t i = n; i < width; i += n) row[i] = (uint16_t)(ra += difference[i]);
         break;
     case 2:
-        for (uint32_t x = 1; x < n; x++) row[x] = (uint16_t)(row[x] + above[x]);
-        break;
+        PREDICT(rb);
     case 3:
-        for (uint32_t x = 1; x < n; x++) row[x] = (uint16_t)(row[x] + above[x - 1]);
-        break;
+        PREDICT(rc);
     case 4:
         PREDICT(ra + rb - rc);
     case 5:
@@ -113,36 +139,45 @@ static void undo(uint16_t *row, const uint16_t *above, uint32_t n, unsigned pred
 }
 
 static void put_bytes(const struct lossless *d, const uint16_t *row, uint8_t *out) {
-    unsigned shift = d->shift, stride = d->stride;
-    if (stride == 1)
-        for (uint32_t x = 0; x < d->columns; x++) out[x] = (uint8_t)(row[x] << shift);
+    if (d->stride == d->n)
+        for (size_t i = 0; i < d->width; i++) out[i] = (uint8_t)(row[i] << d->shift);
     else
-        for (uint32_t x = 0; x < d->columns; x++) out[(size_t)x * stride] = (uint8_t)(row[x] << shift);
+        for (size_t i = 0; i < d->width; i++) out[i / d->n * d->stride + d->s->scan.component[i % d->n]] = (uint8_t)(row[i] << d->shift);
 }
 
 static void put_words(const struct lossless *d, const uint16_t *row, uint8_t *out) {
-    unsigned shift = d->shift;
-    for (uint32_t x = 0; x < d->columns; x++) {
-        uint16_t v = (uint16_t)(row[x] << shift);
-#if __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__
-        v = __builtin_bswap16(v);
-#endif
-        memcpy(out + (size_t)x * d->stride * 2, &v, 2);
+    for (size_t i = 0; i < d->width; i++) {
+        unsigned v = (unsigned)row[i] << d->shift;
+        uint8_t *to = out + 2 * (i / d->n * d->stride + d->s->scan.component[i % d->n]);
+        to[0] = (uint8_t)v;
+        to[1] = (uint8_t)(v >> 8);
     }
 }
 
+// Whether rows of samples are what out has to hold.
+static bool is_direct(const struct lossless *d) {
+    return __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__ && d->bytes == 2 && d->shift == 0 && d->n == 1 && d->stride == 1;
+}
+
 static void row_done(struct lossless *d, uint32_t y, bool first) {
-    for (unsigned c = 0; c < d->n; c++) {
-        uint16_t *row = d->row[c];
-        undo(row, first ? NULL : d->above[c], d->columns, d->predictor, 1u << (d->precision - d->shift - 1));
-        uint8_t *out = d->out + ((size_t)y * d->columns * d->stride + d->s->scan.component[c]) * d->bytes;
-        if (d->bytes == 1)
-            put_bytes(d, row, out);
-        else
-            put_words(d, row, out);
-        d->row[c] = d->above[c];
-        d->above[c] = row;
+    uint8_t *out = d->out + (size_t)y * d->columns * d->stride * d->bytes;
+    if (is_direct(d)) {
+        d->row[1] = d->row[0];
+        d->row[0] = (uint16_t *)(void *)out;
     }
+    uint16_t *row = d->row[0];
+    unsigned origin = 1u << (d->precision - d->shift - 1);
+    if (d->n == 1)
+        undo(row, first ? NULL : d->row[1], d->difference, d->width, 1, d->predictor, origin);
+    else
+        for (unsigned c = 0; c < d->n; c++) undo(row + c, first ? NULL : d->row[1] + c, d->difference + c, d->width - c, d->n, d->predictor, origin);
+    if (is_direct(d)) return;
+    if (d->bytes == 1)
+        put_bytes(d, row, out);
+    else
+        put_words(d, row, out);
+    d->row[0] = d->row[1];
+    d->row[1] = row;
 }
 
 static bool next_segment(struct lossless *d, unsigned number) {
@@ -184,20 +219,31 @@ static bool check_scan(const struct lossless *d) {
     return true;
 }
 
-static bool begin_scan(struct lossless *d, struct arena *a) {
+static bool make_tables(struct lossless *d, struct arena *a) {
     const struct jpeg_scan *scan = &d->s->scan;
-    d->n = scan->components;
-    d->predictor = scan->ss;
-    d->shift = scan->al;
-    if (!check_scan(d)) return false;
+    bool alike = true;
     for (unsigned c = 0; c < d->n; c++) {
         struct jpeg_huffman *h = arena_alloc(a, sizeof *h, d->e);
         if (!h || !jpeg_huffman_make(h, d->s->dc + scan->dc[c], JPEG_EXTRA_SYMBOL, 16, d->e)) return false;
         d->table[c] = h;
-        d->row[c] = arena_alloc(a, d->columns * sizeof *d->row[c], d->e);
-        d->above[c] = arena_alloc(a, d->columns * sizeof *d->above[c], d->e);
-        if (!d->row[c] || !d->above[c]) return false;
+        alike = alike && scan->dc[c] == scan->dc[0];
     }
+    d->runs = NULL;
+    if (!alike) return true;
+    if (!(d->runs = arena_alloc(a, sizeof *d->runs, d->e))) return false;
+    jpeg_runs_make(d->runs, d->table[0]);
+    return true;
+}
+
+static bool begin_scan(struct lossless *d, struct arena *a) {
+    d->n = d->s->scan.components;
+    d->width = (size_t)d->n * d->columns;
+    d->predictor = d->s->scan.ss;
+    d->shift = d->s->scan.al;
+    if (!check_scan(d) || !make_tables(d, a)) return false;
+    for (unsigned i = 0; i < 2; i++)
+        if (!(d->row[i] = arena_alloc(a, d->width * sizeof *d->row[i], d->e))) return false;
+    if (!(d->difference = arena_alloc(a, (d->width + 4) * sizeof *d->difference, d->e))) return false;
     d->segment = arena_alloc(a, jpeg_segment_room(d->s), d->e);
     return d->segment != NULL;
 }

@@ -13,10 +13,11 @@ bool jpeg_lossless_decode(struct arena *a, struct jpeg_stream *s, uint8_t *out, 
 struct jpeg_plane {
     uint32_t rows, columns;
     unsigned components, precision, bytes;
+    bool rgb; // components are named so
     const uint8_t *p;
 };
 
 // Selection value 1, one interleaved scan, Huffman tables made for the image.
-bool jpeg_lossless_encode(const struct jpeg_plane *image, struct buf *to, struct err *e);
+bool jpeg_lossless_encode(struct arena *a, const struct jpeg_plane *image, struct buf *to, struct err *e);
 
 #endif

@@ -71,8 +71,7 @@ static bool read_scan(struct jpeg_stream *s, struct segment g, struct err *e) {
         unsigned c = 0;
         while (c < s->frame.components && s->frame.component[c].id != g.p[1 + 2 * i]) c++;
         if (c == s->frame.components) return wrong(s, e, "a scan of a component that the frame has not");
-        for (unsigned k = 0; k < i; k++)
-            if (scan.component[k] == c) return wrong(s, e, "a scan that names a component twice");
+        if (i && scan.component[i - 1] >= c) return wrong(s, e, "a scan that names its components out of their order");
         scan.component[i] = (uint8_t)c;
         scan.dc[i] = g.p[2 + 2 * i] >> 4;
         scan.ac[i] = g.p[2 + 2 * i] & 15;

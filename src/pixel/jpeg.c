@@ -60,7 +60,7 @@ static void compress(struct jpeg_compress_struct *c, struct sink *sink, const ui
     c->image_width = shape->width;
     c->image_height = shape->height;
     c->input_components = (int)shape->components;
-    c->in_color_space = shape->components == 3 ? JCS_RGB : JCS_GRAYSCALE;
+    c->in_color_space = shape->components != 3 ? JCS_GRAYSCALE : shape->colour == PX_JPEG_FROM_YCC ? JCS_YCbCr : JCS_RGB;
     jpeg_set_defaults(c);
     if (shape->components == 3 && shape->colour == PX_JPEG_KEEP) jpeg_set_colorspace(c, JCS_RGB);
     jpeg_set_quality(c, quality < 1 ? 1 : quality > 100 ? 100 : quality, TRUE);

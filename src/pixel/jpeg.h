@@ -6,8 +6,9 @@
 #include "base/err.h"
 
 enum px_jpeg_colour {
-    PX_JPEG_KEEP, // components as they are (upsampled where they are subsampled)
-    PX_JPEG_YCC   // three components: YCbCr in the codestream, RGB outside of it
+    PX_JPEG_KEEP,    // components as they are (upsampled where they are subsampled)
+    PX_JPEG_YCC,     // three components: YCbCr in the codestream, RGB outside of it
+    PX_JPEG_FROM_YCC // encoding only: YCbCr on both sides
 };
 
 // Chrominance of every pixel, of half the columns, of half the columns and rows.
