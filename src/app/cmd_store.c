@@ -1,4 +1,4 @@
-// gantry store: send files to a DICOM peer (C-STORE), each in the transfer syntax in which it lies.
+// gantry store: send files to a DICOM peer (C-STORE), each in the transfer syntax in which it lies, else converted without loss.
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
@@ -23,7 +23,9 @@ struct file {
 struct sending {
     struct arena *arena;
     struct file *first, **last;
-    uint64_t count, done, stored, warned, failed, skipped;
+    uint64_t count, done, stored, warned, failed, skipped, converted;
+    unsigned how;                         // of the round, enum send_how
+    struct file *refused, **refused_last; // for the next round; NULL last: there is none
 };
 
 // ---- which files ----
@@ -82,11 +84,22 @@ static void count_one(struct sending *s, const struct file *f, bool sent, uint16
     cli_progress("store", ++s->done, s->count);
 }
 
+// To the next round, which proposes what this one did not.
+static bool put_off(struct sending *s, const struct file *f) {
+    struct file *copy = arena_zero(s->arena, 1, sizeof *copy, NULL);
+    if (!copy) return count_one(s, f, false, 0, "out of memory"), true;
+    *copy = *f;
+    copy->next = NULL;
+    *s->refused_last = copy;
+    s->refused_last = &copy->next;
+    return true;
+}
+
 // One file; false: the association is over.
 static bool send_one(struct sending *s, struct dimse *d, const struct file *f, struct err *e) {
     struct err why = {0};
     struct dimse_command rsp;
-    uint16_t id;
+    struct send_report report;
     int fd = open(f->path, O_RDONLY | O_CLOEXEC);
     if (fd < 0) return err_errno(&why, ERR_IO, "dimse", "open"), count_one(s, f, false, 0, why.message), true;
     const struct send_object o = {.sop_class_uid = f->sop_class_uid,
@@ -95,10 +108,12 @@ static bool send_one(struct sending *s, struct dimse *d, const struct file *f, s
                                   .fd = fd,
                                   .length = f->length,
                                   .dataset_offset = f->dataset_offset};
-    enum send_result r = send_object(d, &o, NULL, 0, &id, &why);
+    enum send_result r = send_object(d, &o, NULL, 0, &report, &why);
     close(fd);
-    bool answered = r == SEND_DONE && scu_response(d, id, &rsp, NULL, &why);
+    if (r == SEND_IMPOSSIBLE && s->refused_last && send_may_propose_more(&why) && send_convertible(f->ts_uid)) return put_off(s, f);
+    bool answered = r == SEND_DONE && scu_response(d, report.message_id, &rsp, NULL, &why);
     count_one(s, f, answered, answered ? rsp.status : 0, why.message);
+    if (answered && report.converted_to) s->converted++;
     if (!answered && r != SEND_IMPOSSIBLE && e) *e = why;
     return answered || r == SEND_IMPOSSIBLE;
 }
@@ -112,7 +127,7 @@ static bool send_some(struct sending *s, const struct dimse_cli *c, struct file 
     if (!p) return false;
     scu_proposal_init(p, &a);
     struct file *end = *next;
-    while (end && send_propose(p, end->sop_class_uid, end->ts_uid, e)) end = end->next;
+    while (end && send_propose_how(p, end->sop_class_uid, end->ts_uid, s->how, e)) end = end->next;
     bool ok = scu_open(&d, &c->to, c->calling, p, &c->timers, e);
     for (; ok && *next != end; *next = (*next)->next) ok = send_one(s, &d, *next, e);
     scu_close(&d);
@@ -120,18 +135,31 @@ static bool send_some(struct sending *s, const struct dimse_cli *c, struct file 
     return ok;
 }
 
+// As it lies or uncompressed first; compressed for what the peer took neither way.
+static bool send_all(struct sending *s, const struct dimse_cli *c, struct err *e) {
+    struct file *next = s->first;
+    s->how = SEND_AS_IT_LIES | SEND_CONVERTED;
+    s->refused_last = &s->refused;
+    while (next)
+        if (!send_some(s, c, &next, e)) return false;
+    s->how = SEND_COMPRESSED;
+    s->refused_last = NULL;
+    for (next = s->refused; next;)
+        if (!send_some(s, c, &next, e)) return false;
+    return true;
+}
+
 static int run(struct cli_args *args) {
     struct err e = {0};
     struct dimse_cli c;
     struct sending s = {.arena = args->arena, .last = &s.first};
     if (!dimse_cli_read(args, &c, &e) || !walk_files(args->positional + 1, args->positional_count - 1, on_file, &s, &e)) return cli_fail(args, &e);
-    struct file *next = s.first;
-    bool ok = true;
-    while (ok && next) ok = send_some(&s, &c, &next, &e);
+    bool ok = send_all(&s, &c, &e);
     if (!ok) s.failed += s.count - s.done;
-    printf(cli_flag(args, "json") ? "{\"stored\":%llu,\"warnings\":%llu,\"failed\":%llu,\"not_dicom\":%llu}\n"
-                                  : "%llu stored, %llu with a warning, %llu failed, %llu not DICOM\n",
-           (unsigned long long)s.stored, (unsigned long long)s.warned, (unsigned long long)s.failed, (unsigned long long)s.skipped);
+    printf(cli_flag(args, "json") ? "{\"stored\":%llu,\"warnings\":%llu,\"failed\":%llu,\"not_dicom\":%llu,\"converted\":%llu}\n"
+                                  : "%llu stored, %llu with a warning, %llu failed, %llu not DICOM, %llu converted on the way\n",
+           (unsigned long long)s.stored, (unsigned long long)s.warned, (unsigned long long)s.failed, (unsigned long long)s.skipped,
+           (unsigned long long)s.converted);
     if (!ok) return cli_fail(args, &e);
     if (s.count == 0)
         err_set(&e, ERR_NOT_FOUND, "dimse", "no DICOM objects are there");
@@ -147,8 +175,9 @@ const struct cli_command CMD_STORE = {
     .synopsis = "AET@HOST:PORT PATH... [--calling AET]",
     .summary = "Send files and folders to a DICOM peer (C-STORE)",
     .group = "Network",
-    .details =
-        "Each object is offered in the transfer syntax in which it lies; uncompressed ones are converted when the peer takes only another uncompressed one.",
+    .details = "Each object is offered in the transfer syntax in which it lies. When the peer takes only others it is converted without loss: to an "
+               "uncompressed one, else\n"
+               "to a lossless compressed one.",
     .options = OPTIONS,
     .positional_min = 2,
     .positional_max = UINT32_MAX,

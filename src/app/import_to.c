@@ -188,12 +188,12 @@ static bool descriptor_of(const struct import_item *item, int *fd, struct err *e
 }
 
 static enum import_outcome send_item(struct sender *s, const struct import_item *item, const struct send_object *o, struct err *why) {
-    uint16_t id;
+    struct send_report report;
     struct dimse_command rsp;
     (void)item;
-    enum send_result r = send_object(&s->dimse, o, NULL, 0, &id, why);
+    enum send_result r = send_object(&s->dimse, o, NULL, 0, &report, why);
     if (r == SEND_IMPOSSIBLE) return IMPORT_FAILED;
-    if (r == SEND_BROKEN || !scu_response(&s->dimse, id, &rsp, NULL, why)) {
+    if (r == SEND_BROKEN || !scu_response(&s->dimse, report.message_id, &rsp, NULL, why)) {
         hang_up(s);
         return IMPORT_FAILED;
     }

@@ -1,5 +1,6 @@
 // C-GET (PS3.4 C.4.3): sub-operations on the same association, in the contexts for which the asker took the SCP role.
 #include "base/clock.h"
+#include "base/log.h"
 #include "mod/dicom/internal.h"
 
 // One object; false: the association is over.
@@ -7,13 +8,16 @@ static bool send_one(const struct dicom_module *m, struct scp_request *rq, struc
     struct dimse *d = &rq->session->d;
     struct err why = {0};
     struct dimse_command rsp;
-    uint16_t id;
-    switch (instance_send(m->archive, d, s->queue[s->at], NULL, 0, &id, &why)) {
+    struct send_report report;
+    const struct instance_ref *ref = s->queue[s->at];
+    switch (instance_send(m->archive, d, ref, NULL, 0, &report, &why)) {
     case SEND_DONE:
-        if (!scp_await_response(rq, id, clock_mono_ms() + d->ul.timers.idle, &rsp, e)) return false;
+        if (!scp_await_response(rq, report.message_id, clock_mono_ms() + d->ul.timers.idle, &rsp, e)) return false;
         suboperations_count(s, true, rsp.status, NULL);
+        suboperations_converted(s, report.converted_to);
         return true;
     case SEND_IMPOSSIBLE:
+        log_err(&why, "C-GET: %.*s", STR_FMT(ref->sop_instance_uid));
         suboperations_count(s, false, 0, why.message);
         return true;
     default:

@@ -59,6 +59,8 @@ struct suboperations {
     uint32_t completed, failed, warning;
     const struct instance_ref **failures; // as many as the list has room for
     char reason[65];                      // of the last failure
+    uint32_t converted;                   // of those completed
+    const struct dcm_ts *converted_to;    // the last one's
 };
 // What to send, from the identifier. false: it was answered; *ok as above.
 bool suboperations_plan(struct scp_request *rq, struct arena *a, struct suboperations *out, bool *ok, struct err *e);
@@ -67,6 +69,8 @@ void suboperations_defer(struct suboperations *s, const struct instance_ref **de
 size_t suboperations_remaining(const struct suboperations *s);
 // One outcome: status of the C-STORE-RSP, or a failure when sent is false.
 void suboperations_count(struct suboperations *s, bool sent, uint16_t status, const char *reason);
+// The object that was counted last went out in another transfer syntax than it is stored in (NULL: it did not).
+void suboperations_converted(struct suboperations *s, const struct dcm_ts *to);
 // None of those left can be tried: the destination cannot be reached.
 void suboperations_refuse(struct suboperations *s, const char *reason);
 bool suboperations_pending(struct scp_request *rq, const struct suboperations *s, struct err *e);
@@ -75,6 +79,6 @@ bool suboperations_finish(struct scp_request *rq, struct suboperations *s, struc
 
 // As send_object.
 enum send_result instance_send(struct archive *ar, struct dimse *d, const struct instance_ref *ref, const char *originator, uint16_t originator_id,
-                               uint16_t *message_id, struct err *e);
+                               struct send_report *report, struct err *e);
 
 #endif

@@ -1,4 +1,4 @@
-// C-MOVE (PS3.4 C.4.2): sub-operations on associations to a known peer, proposing what is stored and, for uncompressed objects, what else they can become.
+// C-MOVE (PS3.4 C.4.2): sub-operations on associations to a known peer, proposing what is stored and then what else the objects can become without loss.
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
@@ -10,8 +10,8 @@
 
 enum { CONNECT_TRIES = 6, CONNECT_PAUSE_MS = 200 };
 
-// One round of a C-MOVE: everything as it lies; then, converted, what the destination did not take so. Two rounds on associations of their own, since some
-// destinations (GDCM's) take the transfer syntax of the last presentation context for that of all.
+// One round of a C-MOVE: everything as it lies; then, uncompressed, what the destination did not take so; then compressed what it still did not. Rounds on
+// associations of their own, since some destinations (GDCM's) take the transfer syntax of the last presentation context for that of all.
 struct round {
     unsigned how;                         // enum send_how
     const struct instance_ref **deferred; // for the next round; NULL when there is none
@@ -40,18 +40,19 @@ static size_t plan_association(struct scu_proposal *p, const struct suboperation
 static bool send_one(const struct dicom_module *m, struct scp_request *rq, struct dimse *to, struct suboperations *s, struct round *r) {
     struct err why = {0};
     struct dimse_command rsp;
-    uint16_t id;
+    struct send_report report;
     char ts[DCM_UID_MAX + 1];
     const struct instance_ref *ref = s->queue[s->at];
-    enum send_result result = instance_send(m->archive, to, ref, rq->session->d.ul.calling, rq->command.message_id, &id, &why);
+    enum send_result result = instance_send(m->archive, to, ref, rq->session->d.ul.calling, rq->command.message_id, &report, &why);
     ts_of(ref, ts);
-    if (result == SEND_IMPOSSIBLE && why.kind == ERR_NOT_ACCEPTABLE && r->deferred && send_convertible(ts)) {
+    if (result == SEND_IMPOSSIBLE && send_may_propose_more(&why) && r->deferred && send_convertible(ts)) {
         suboperations_defer(s, r->deferred, &r->deferred_count);
         return true;
     }
-    bool answered = result == SEND_DONE && scu_response(to, id, &rsp, NULL, &why);
+    bool answered = result == SEND_DONE && scu_response(to, report.message_id, &rsp, NULL, &why);
     if (!answered) log_err(&why, "C-MOVE to %s: %.*s", rq->command.move_destination, STR_FMT(ref->sop_instance_uid));
     suboperations_count(s, answered, answered ? rsp.status : 0, why.message);
+    if (answered) suboperations_converted(s, report.converted_to);
     return answered || result == SEND_IMPOSSIBLE;
 }
 
@@ -102,16 +103,21 @@ static bool send_round(const struct dicom_module *m, struct scp_request *rq, con
 
 static bool send_all(const struct dicom_module *m, struct scp_request *rq, const struct scu_target *target, struct arena *a, struct suboperations *s,
                      bool *alive, struct err *why, struct err *e) {
-    struct round first = {.how = SEND_AS_IT_LIES, .deferred = arena_zero(a, s->queued, sizeof(void *), why)}, second = {.how = SEND_CONVERTED};
-    bool ok = first.deferred && send_round(m, rq, target, a, s, &first, alive, why, e);
-    if (!ok) suboperations_refuse(s, why->message);
-    if (first.deferred_count == 0 || !go_on(rq, *alive)) return ok;
-    s->queue = first.deferred;
-    s->queued = first.deferred_count;
-    s->at = 0;
-    ok = ok && send_round(m, rq, target, a, s, &second, alive, why, e);
-    if (!ok) suboperations_refuse(s, why->message);
-    return ok;
+    static const unsigned HOW[] = {SEND_AS_IT_LIES, SEND_CONVERTED, SEND_COMPRESSED};
+    enum { ROUNDS = sizeof HOW / sizeof *HOW };
+    for (unsigned i = 0; i < ROUNDS && s->queued && go_on(rq, *alive); i++) {
+        struct round r = {.how = HOW[i]};
+        if (i + 1 < ROUNDS) r.deferred = arena_zero(a, s->queued, sizeof(void *), why);
+        bool ok = (r.deferred || i + 1 == ROUNDS) && send_round(m, rq, target, a, s, &r, alive, why, e);
+        if (!ok) suboperations_refuse(s, why->message);
+        if (!go_on(rq, *alive)) return ok;
+        s->queue = r.deferred;
+        s->queued = r.deferred_count;
+        s->at = 0;
+        if (!ok) suboperations_refuse(s, why->message);
+        if (!ok) return false;
+    }
+    return true;
 }
 
 static bool move(const struct dicom_module *m, struct scp_request *rq, struct arena *a, struct err *e) {

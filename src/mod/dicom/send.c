@@ -3,21 +3,48 @@
 
 #include "mod/dicom/internal.h"
 
+struct opened {
+    struct archive *archive;
+    const struct instance_ref *ref;
+    struct retrieve_object object;
+};
+
+// For a conversion: the data set and the frame table that the index knows.
+static bool open_object(void *ctx, struct arena *a, struct send_whole *out, struct err *e) {
+    struct opened *o = ctx;
+    struct dcm_dataset *ds;
+    if (!retrieve_open(o->archive, a, o->ref, &o->object, e)) return false;
+    if (!retrieve_dataset(&o->object, a, &ds, e)) {
+        retrieve_close(&o->object);
+        return false;
+    }
+    *out = (struct send_whole){.ts = o->object.ts, .dataset = ds, .source = o->object.source, .frames = o->object.frames.count ? &o->object.frames : NULL};
+    return true;
+}
+
+static void close_object(void *ctx) {
+    struct opened *o = ctx;
+    retrieve_close(&o->object);
+}
+
 enum send_result instance_send(struct archive *ar, struct dimse *d, const struct instance_ref *ref, const char *originator, uint16_t originator_id,
-                               uint16_t *message_id, struct err *e) {
+                               struct send_report *report, struct err *e) {
     char class[65], instance[65], ts[65];
     struct vol_set *volumes = archive_volumes(ar);
+    struct opened opened = {.archive = ar, .ref = ref};
+    const struct send_opener opener = {open_object, close_object, &opened};
     struct send_object o = {.sop_class_uid = class,
                             .sop_instance_uid = instance,
                             .ts_uid = ts,
                             .offset = ref->loc.offset,
                             .length = ref->loc.length,
-                            .dataset_offset = ref->dataset_offset};
+                            .dataset_offset = ref->dataset_offset,
+                            .opener = &opener};
     snprintf(class, sizeof class, "%.*s", STR_FMT(ref->sop_class_uid));
     snprintf(instance, sizeof instance, "%.*s", STR_FMT(ref->sop_instance_uid));
     snprintf(ts, sizeof ts, "%.*s", STR_FMT(ref->ts_uid));
     if (!retrieve_check(ar, ref, e) || !vol_fd(volumes, ref->loc.volume, &o.fd, e)) return SEND_IMPOSSIBLE;
-    enum send_result result = send_object(d, &o, originator, originator_id, message_id, e);
+    enum send_result result = send_object(d, &o, originator, originator_id, report, e);
     vol_fd_release(volumes, ref->loc.volume);
     return result;
 }

@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/log.h"
 #include "dicom/charset.h"
 #include "dimse/scu.h"
 #include "mod/dicom/internal.h"
@@ -60,6 +61,12 @@ void suboperations_count(struct suboperations *s, bool sent, uint16_t status, co
     }
 }
 
+void suboperations_converted(struct suboperations *s, const struct dcm_ts *to) {
+    if (!to) return;
+    s->converted++;
+    s->converted_to = to;
+}
+
 void suboperations_defer(struct suboperations *s, const struct instance_ref **deferred, size_t *count) {
     deferred[(*count)++] = s->queue[s->at++];
 }
@@ -116,6 +123,20 @@ static uint16_t final_status(const struct suboperations *s) {
     return s->failed || s->warning ? DIMSE_SUBOPERATIONS_WARNING : DIMSE_SUCCESS;
 }
 
+// What happened that the counts do not tell: into the Error Comment, which goes with success too (PS3.7 C), and into the log.
+static void tell(struct dimse_command *rsp, const struct scp_request *rq, const struct suboperations *s) {
+    char text[65];
+    if (s->converted)
+        log_line(LOG_INFO, "dicom", "%s of %s: %u of %zu objects were converted (the last to %s)", rq->command.field == DIMSE_C_MOVE ? "C-MOVE" : "C-GET",
+                 rq->session->d.ul.calling, s->converted, s->list.count, s->converted_to->name);
+    if (s->failed) {
+        dimse_comment(rsp, s->reason);
+    } else if (s->converted) {
+        snprintf(text, sizeof text, "%u converted to %.40s", s->converted, s->converted_to->name);
+        dimse_comment(rsp, text);
+    }
+}
+
 bool suboperations_finish(struct scp_request *rq, struct suboperations *s, struct arena *a, struct err *e) {
     bool cancelled = suboperations_remaining(s) && (rq->cancelled || rq->gone || scp_stopping(rq->session));
     uint16_t status = cancelled ? DIMSE_CANCEL : final_status(s);
@@ -124,7 +145,7 @@ bool suboperations_finish(struct scp_request *rq, struct suboperations *s, struc
     buf_init(&bytes, DIMSE_IDENTIFIER_BYTES_MAX);
     put_counts(&rsp, s);
     if (cancelled) put_remaining(&rsp, s);
-    if (s->failed) dimse_comment(&rsp, s->reason);
+    tell(&rsp, rq, s);
     struct str list = failed_list(rq, s, a, &bytes);
     bool ok = scp_respond(rq, &rsp, list.p, list.n, e);
     buf_deinit(&bytes);
