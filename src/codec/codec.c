@@ -6,6 +6,7 @@
 #include "codec/families.h"
 #include "codec/jpeg.h"
 #include "codec/jpeg2000.h"
+#include "codec/jpegls.h"
 #include "dicom/uids.h"
 
 static const struct {
@@ -18,6 +19,8 @@ static const struct {
     {DCM_UID_JPEGFullProgressionNonHierarchical1012, &codec_jpeg},
     {DCM_UID_JPEGLossless, &codec_jpeg},
     {DCM_UID_JPEGLosslessSV1, &codec_jpeg},
+    {DCM_UID_JPEGLSLossless, &codec_jpegls},
+    {DCM_UID_JPEGLSNearLossless, &codec_jpegls},
     {DCM_UID_JPEG2000Lossless, &codec_jpeg2000},
     {DCM_UID_JPEG2000, &codec_jpeg2000},
     {DCM_UID_JPEG2000MCLossless, &codec_jpeg2000_part2},
