@@ -5,6 +5,7 @@
 
 #include "codec/families.h"
 #include "codec/jpeg.h"
+#include "codec/htj2k.h"
 #include "codec/jpeg2000.h"
 #include "codec/jpegls.h"
 #include "dicom/uids.h"
@@ -19,6 +20,9 @@ static const struct {
     {DCM_UID_JPEGFullProgressionNonHierarchical1012, &codec_jpeg},
     {DCM_UID_JPEGLossless, &codec_jpeg},
     {DCM_UID_JPEGLosslessSV1, &codec_jpeg},
+    {DCM_UID_HTJ2KLossless, &codec_htj2k},
+    {DCM_UID_HTJ2KLosslessRPCL, &codec_htj2k},
+    {DCM_UID_HTJ2K, &codec_htj2k},
     {DCM_UID_JPEGLSLossless, &codec_jpegls},
     {DCM_UID_JPEGLSNearLossless, &codec_jpegls},
     {DCM_UID_JPEG2000Lossless, &codec_jpeg2000},
