@@ -13,6 +13,8 @@
 static bool can_encode(const struct px_image *in, bool lossy, struct err *e) {
     if (in->kind != PX_INTEGER) return err_set(e, ERR_UNSUPPORTED, "htj2k", "float pixel data has no place in HTJ2K");
     if (in->bits_stored > 16) return err_set(e, ERR_UNSUPPORTED, "htj2k", "Bits Stored is %u; at most 16 are encoded", in->bits_stored);
+    if (in->bits_stored == 1 && (in->is_signed || in->samples > 1))
+        return err_set(e, ERR_UNSUPPORTED, "htj2k", "samples of one bit take no sign and no colour");
     if (in->photometric == PX_YBR_FULL_422) return err_set(e, ERR_UNSUPPORTED, "htj2k", "YBR_FULL_422 pixels are subsampled already");
     if (lossy && in->photometric == PX_PALETTE_COLOR) return err_set(e, ERR_UNSUPPORTED, "htj2k", "indices of a palette cannot be encoded with loss");
     if ((uint64_t)in->rows * in->columns * in->samples <= J2K_SAMPLES_MAX) return true;
@@ -27,7 +29,7 @@ static unsigned levels_of(const struct px_image *image) {
     return levels < 5 && longer >= 32 ? 5 : levels;
 }
 
-// The uniform quantizer's error is its step over the root of 12.
+// The uniform quantizer's error is its step over the root of 12; at low qualities, where most of the details vanish, it is less.
 static float step_of(const struct px_image *image, int32_t low, int32_t high, int quality) {
     if (quality < 1 || quality > 100) quality = CODEC_QUALITY_DEFAULT;
     double span = high > low ? (double)high - low : 1, rms = span * pow(10, -(25 + quality / 4.0) / 20);

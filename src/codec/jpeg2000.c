@@ -197,6 +197,8 @@ bool jpeg2000_decode(struct arena *a, const struct dcm_ts *ts, const struct px_i
 static bool can_encode(const struct px_image *in, bool lossy, struct err *e) {
     if (in->kind != PX_INTEGER) return err_set(e, ERR_UNSUPPORTED, "jpeg 2000", "float pixel data has no place in JPEG 2000");
     if (in->bits_stored > 24) return err_set(e, ERR_UNSUPPORTED, "jpeg 2000", "Bits Stored is %u; at most 24 are encoded", in->bits_stored);
+    if (in->bits_stored == 1 && (in->is_signed || in->samples > 1))
+        return err_set(e, ERR_UNSUPPORTED, "jpeg 2000", "samples of one bit take no sign and no colour");
     if (in->photometric == PX_YBR_FULL_422) return err_set(e, ERR_UNSUPPORTED, "jpeg 2000", "YBR_FULL_422 pixels are subsampled already");
     if (lossy && in->photometric == PX_PALETTE_COLOR) return err_set(e, ERR_UNSUPPORTED, "jpeg 2000", "indices of a palette cannot be encoded with loss");
     if ((uint64_t)in->rows * in->columns * in->samples <= J2K_SAMPLES_MAX) return true;

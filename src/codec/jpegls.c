@@ -316,16 +316,23 @@ static bool decode(struct arena *a, const struct dcm_ts *ts, const struct px_ima
 
 static bool can_encode(const struct px_image *in, bool lossy, struct err *e) {
     if (in->kind != PX_INTEGER) return err_set(e, ERR_UNSUPPORTED, "jpeg-ls", "float pixel data has no place in JPEG-LS");
-    if (in->bits_stored > 16) return err_set(e, ERR_UNSUPPORTED, "jpeg-ls", "Bits Stored is %u; JPEG-LS has 2 to 16", in->bits_stored);
-    if (in->bits_allocated == 1) return err_set(e, ERR_UNSUPPORTED, "jpeg-ls", "pixels of one bit have no place in JPEG-LS");
+    if (in->bits_stored < 2 || in->bits_stored > 16) return err_set(e, ERR_UNSUPPORTED, "jpeg-ls", "Bits Stored is %u; JPEG-LS has 2 to 16", in->bits_stored);
     if (in->photometric == PX_YBR_FULL_422) return err_set(e, ERR_UNSUPPORTED, "jpeg-ls", "YBR_FULL_422 pixels are subsampled already");
     if (lossy && in->photometric == PX_PALETTE_COLOR) return err_set(e, ERR_UNSUPPORTED, "jpeg-ls", "indices of a palette cannot be encoded with loss");
     if ((uint64_t)in->rows * in->columns * in->samples <= J2K_SAMPLES_MAX) return true;
     return err_set(e, ERR_TOO_LARGE, "jpeg-ls", "%u x %u pixels of %u samples are more than %d samples", in->columns, in->rows, in->samples, J2K_SAMPLES_MAX);
 }
 
+// Two's complement jumps from the largest value to the smallest: a difference that is allowed would become one that is not.
+static bool wraps(const int32_t *plane, size_t n, const struct px_image *image, unsigned near) {
+    int32_t top = (int32_t)((1u << (image->bits_stored - 1)) - 1) - (int32_t)near;
+    bool found = false;
+    for (size_t i = 0; i < n; i++) found |= plane[i] > top || plane[i] < -top - 1;
+    return found && near && image->is_signed;
+}
+
 // The samples as CharLS takes them, by pixel, in one byte or two.
-static uint8_t *narrow(struct arena *a, const struct px_frame *in, unsigned bytes, struct err *e) {
+static uint8_t *narrow(struct arena *a, const struct px_frame *in, unsigned bytes, unsigned near, struct err *e) {
     const struct px_image *image = &in->image;
     size_t n = (size_t)image->rows * image->columns, samples = image->samples;
     int32_t *plane = arena_alloc(a, n * sizeof *plane, e);
@@ -334,6 +341,10 @@ static uint8_t *narrow(struct arena *a, const struct px_frame *in, unsigned byte
     if (!plane || !to) return NULL;
     for (unsigned s = 0; s < samples; s++) {
         codec_unpack(in, s, plane);
+        if (wraps(plane, n, image, near)) {
+            err_set(e, ERR_UNSUPPORTED, "jpeg-ls", "signed samples within %u of the ends of %u bits cannot be encoded near-lossless", near, image->bits_stored);
+            return NULL;
+        }
         for (size_t i = 0; i < n; i++) {
             uint16_t v = (uint16_t)((uint32_t)plane[i] & mask);
             if (bytes == 1)
@@ -346,10 +357,8 @@ static uint8_t *narrow(struct arena *a, const struct px_frame *in, unsigned byte
 }
 
 static charls_jpegls_errc set_up(charls_jpegls_encoder *c, const struct px_image *image, unsigned near) {
-    charls_frame_info info = {.width = image->columns,
-                              .height = image->rows,
-                              .bits_per_sample = image->bits_stored < 2 ? 2 : (int32_t)image->bits_stored,
-                              .component_count = (int32_t)image->samples};
+    charls_frame_info info = {
+        .width = image->columns, .height = image->rows, .bits_per_sample = (int32_t)image->bits_stored, .component_count = (int32_t)image->samples};
     charls_jpegls_errc r = charls_jpegls_encoder_set_frame_info(c, &info);
     if (!r) r = charls_jpegls_encoder_set_near_lossless(c, (int32_t)near);
     if (!r && image->samples > 1) r = charls_jpegls_encoder_set_interleave_mode(c, CHARLS_INTERLEAVE_MODE_LINE);
@@ -376,18 +385,20 @@ static bool encode(const struct px_frame *in, const struct dcm_ts *ts, const str
     unsigned bytes = in->image.bits_stored <= 8 ? 1 : 2, half = ((1u << in->image.bits_stored) - 1) / 2, near = o && o->near ? o->near : 2;
     if (!ts->lossy) near = 0;
     if (near > half) near = half;
+    if (near > 255) near = 255;
     size_t n = (size_t)in->image.rows * in->image.columns * in->image.samples * bytes;
     struct arena a;
     arena_init(&a, 6 * (size_t)J2K_SAMPLES_MAX);
-    uint8_t *from = narrow(&a, in, bytes, e);
+    uint8_t *from = narrow(&a, in, bytes, near, e);
     charls_jpegls_encoder *c = from ? charls_jpegls_encoder_create() : NULL;
-    charls_jpegls_errc r = c ? write_all(c, &in->image, near > 255 ? 255 : near, from, n, to) : CHARLS_JPEGLS_ERRC_NOT_ENOUGH_MEMORY;
+    charls_jpegls_errc r = c ? write_all(c, &in->image, near, from, n, to) : CHARLS_JPEGLS_ERRC_NOT_ENOUGH_MEMORY;
     if (c) charls_jpegls_encoder_destroy(c);
     arena_deinit(&a);
     *image = in->image;
     image->planar = false;
     image->high_bit = image->bits_stored - 1;
-    if (!buf_ok(to, e) || (from && r == CHARLS_JPEGLS_ERRC_SUCCESS)) return buf_ok(to, e);
+    if (!from) return false;
+    if (!buf_ok(to, e) || r == CHARLS_JPEGLS_ERRC_SUCCESS) return buf_ok(to, e);
     if (r == CHARLS_JPEGLS_ERRC_NOT_ENOUGH_MEMORY) return err_nomem(e, "jpeg-ls");
     return err_set(e, ERR_UNSUPPORTED, "jpeg-ls", "the encoder refuses: %s", charls_get_error_message(r));
 }

@@ -27,9 +27,12 @@ static void set_defaults(struct jls_coding *c) {
         t3 = factor * 17 + 4 + 7 * near;
     } else {
         unsigned factor = 256 / (c->maxval + 1);
-        t1 = (3 / factor > 2 ? 3 / factor : 2) + 3 * near;
-        t2 = (7 / factor > 3 ? 7 / factor : 3) + 5 * near;
-        t3 = (21 / factor > 4 ? 21 / factor : 4) + 7 * near;
+        t1 = 3 / factor + 3 * near;
+        t2 = 7 / factor + 5 * near;
+        t3 = 21 / factor + 7 * near;
+        t1 = t1 < 2 ? 2 : t1;
+        t2 = t2 < 3 ? 3 : t2;
+        t3 = t3 < 4 ? 4 : t3;
     }
     if (!c->t1) c->t1 = clamp_threshold(t1, near + 1, c->maxval);
     if (!c->t2) c->t2 = clamp_threshold(t2, c->t1, c->maxval);
@@ -95,7 +98,7 @@ bool jls_scan_ok(const struct jls_scan *s) {
 // ---- bits ----
 
 static __attribute__((noinline)) struct jls_bits fill_by_bytes(struct jls_bits b) {
-    while (b.have <= 56) {
+    while (b.have < 56) {
         unsigned width = b.after_ff ? 7 : 8;
         uint64_t byte = 0;
         if (b.p < b.end)
