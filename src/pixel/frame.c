@@ -102,12 +102,17 @@ static void find_pixels(const struct dcm_dataset *ds, struct px_image *image) {
     }
 }
 
+// Two chrominance samples serve two pixels.
+static bool halves_chrominance(const struct px_image *image) {
+    return image->photometric == PX_YBR_FULL_422 || image->photometric == PX_YBR_PARTIAL_422;
+}
+
 // What the pipeline cannot show although each attribute may be.
 static bool check_together(const struct px_image *image, struct err *e) {
     if (image->samples == 3 && (image->bits_allocated == 1 || image->kind != PX_INTEGER))
         return wrong(e, "Bits Allocated", image->bits_allocated, "colour takes 8, 16 or 32");
-    if (image->photometric == PX_YBR_FULL_422 && image->columns % 2 && !image->encapsulated)
-        return wrong(e, "Columns", image->columns, "YBR_FULL_422 needs an even number");
+    if (halves_chrominance(image) && image->columns % 2 && !image->encapsulated)
+        return wrong(e, "Columns", image->columns, "YBR_FULL_422 and YBR_PARTIAL_422 need an even number");
     if (image->photometric == PX_PALETTE_COLOR && (image->kind != PX_INTEGER || image->bits_allocated > 16))
         return wrong(e, "Bits Allocated", image->bits_allocated, "palette colour takes 8 or 16");
     uint64_t bytes = px_frame_bits(image) / 8;
@@ -126,7 +131,7 @@ bool px_image_of(const struct dcm_dataset *ds, struct px_image *out, struct err 
 
 uint64_t px_frame_bits(const struct px_image *image) {
     uint64_t pixels = (uint64_t)image->rows * image->columns;
-    unsigned samples = image->photometric == PX_YBR_FULL_422 ? 2 : image->samples; // two chrominance samples serve two pixels
+    unsigned samples = halves_chrominance(image) ? 2 : image->samples;
     return pixels * samples * image->bits_allocated;
 }
 

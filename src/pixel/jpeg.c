@@ -68,6 +68,7 @@ static void compress(struct jpeg_compress_struct *c, struct sink *sink, const ui
     if (shape->components == 3) c->comp_info[0].h_samp_factor = sampling == PX_JPEG_444 ? 1 : 2;
     if (shape->components == 3) c->comp_info[0].v_samp_factor = sampling == PX_JPEG_420 ? 2 : 1;
     jpeg_start_compress(c, TRUE);
+    if (shape->icc.n) jpeg_write_icc_profile(c, (const JOCTET *)shape->icc.p, (unsigned)shape->icc.n);
     size_t bytes = (size_t)shape->width * shape->components;
     while (c->next_scanline < c->image_height) {
         JSAMPROW row = (JSAMPROW)(uintptr_t)(pixels + c->next_scanline * bytes);
@@ -95,7 +96,7 @@ bool px_encode_jpeg(const uint8_t *pixels, const struct px_jpeg *shape, int qual
 }
 
 bool px_write_jpeg(const struct px_picture *picture, int quality, struct buf *to, struct err *e) {
-    const struct px_jpeg shape = {.width = picture->width, .height = picture->height, .components = picture->channels, .colour = PX_JPEG_YCC};
+    const struct px_jpeg shape = {.width = picture->width, .height = picture->height, .components = picture->channels, .colour = PX_JPEG_YCC, .icc = picture->icc};
     return px_encode_jpeg(picture->pixels, &shape, quality, quality >= 90 ? PX_JPEG_444 : PX_JPEG_420, to, e);
 }
 

@@ -18,6 +18,7 @@ struct px_jpeg {
     uint32_t width, height;
     unsigned components; // 1 or 3
     enum px_jpeg_colour colour;
+    struct str icc; // profile that goes along when encoding; {NULL, 0}: none
 };
 
 // A whole codestream of exactly this shape into out (width * height * components bytes, by pixel), all of which is written when it returns true.

@@ -67,15 +67,14 @@ bool px_lut_of(struct arena *a, const struct dcm_dataset *ds, uint32_t descripto
 
 // ---- what the data set says ----
 
-static bool finite_at(const struct dcm_dataset *ds, uint32_t tag, double *out) {
+static bool finite_at(const struct dcm_dataset *ds, uint32_t tag, unsigned i, double *out) {
     double v;
-    if (!ds || !dcm_f64(ds, tag, 0, &v) || !isfinite(v)) return false;
+    if (!ds || !dcm_f64(ds, tag, i, &v) || !isfinite(v)) return false;
     *out = v;
     return true;
 }
 
-// The item of a functional group macro for a frame, or NULL (PS3.3 C.7.6.16).
-static const struct dcm_dataset *functional_group(const struct dcm_dataset *ds, uint32_t frame, uint32_t macro) {
+const struct dcm_dataset *px_functional_group(const struct dcm_dataset *ds, uint32_t frame, uint32_t macro) {
     const struct dcm_dataset *group = dcm_item(ds, DCM_PerFrameFunctionalGroupsSequence, frame);
     const struct dcm_dataset *item = group ? dcm_item(group, macro, 0) : NULL;
     if (item) return item;
@@ -84,13 +83,13 @@ static const struct dcm_dataset *functional_group(const struct dcm_dataset *ds, 
 }
 
 static bool read_modality(struct arena *a, const struct dcm_dataset *ds, const struct px_image *image, uint32_t frame, struct px_mapping *m, struct err *e) {
-    const struct dcm_dataset *group = functional_group(ds, frame, DCM_PixelValueTransformationSequence);
+    const struct dcm_dataset *group = px_functional_group(ds, frame, DCM_PixelValueTransformationSequence);
     const struct dcm_dataset *lut = dcm_item(ds, DCM_ModalityLUTSequence, 0);
     m->slope = 1;
     if (!group && lut && image->kind == PX_INTEGER) return px_lut_of(a, lut, DCM_LUTDescriptor, DCM_LUTData, image->is_signed, "Modality LUT", &m->modality, e);
     const struct dcm_dataset *from = group ? group : ds;
-    finite_at(from, DCM_RescaleIntercept, &m->intercept);
-    finite_at(from, DCM_RescaleSlope, &m->slope);
+    finite_at(from, DCM_RescaleIntercept, 0, &m->intercept);
+    finite_at(from, DCM_RescaleSlope, 0, &m->slope);
     if (m->slope == 0) m->slope = 1; // would make every pixel the same
     return true;
 }
@@ -105,28 +104,49 @@ static enum px_voi_function function_of(const struct dcm_dataset *ds) {
     return str_eqz(text, "LINEAR_EXACT") ? PX_LINEAR_EXACT : PX_LINEAR;
 }
 
-static bool read_window(const struct dcm_dataset *from, struct px_mapping *m) {
+static bool read_window(const struct dcm_dataset *from, unsigned which, struct px_mapping *m) {
     struct px_window w = {.function = function_of(from)};
-    m->has_window = finite_at(from, DCM_WindowCenter, &w.center) && finite_at(from, DCM_WindowWidth, &w.width) && px_window_valid(&w);
+    m->has_window = finite_at(from, DCM_WindowCenter, which, &w.center) && finite_at(from, DCM_WindowWidth, which, &w.width) && px_window_valid(&w);
     if (m->has_window) m->window = w;
     return m->has_window;
 }
 
-// A VOI LUT is the maker's own choice of contrast: it goes before a window.
-static bool read_voi(struct arena *a, const struct dcm_dataset *ds, const struct px_image *image, uint32_t frame, struct px_mapping *m, struct err *e) {
-    const struct dcm_dataset *group = functional_group(ds, frame, DCM_FrameVOILUTSequence);
-    if (group && read_window(group, m)) return true;
-    const struct dcm_dataset *lut = dcm_item(ds, DCM_VOILUTSequence, 0);
-    read_window(ds, m);
+// Windows and LUTs of one place: LUTs are counted first. A VOI LUT is the maker's own choice of contrast: it goes before a window.
+static bool voi_of(struct arena *a, const struct dcm_dataset *from, const struct px_image *image, unsigned which, struct px_mapping *m, struct err *e) {
+    unsigned luts = dcm_vm(from, DCM_VOILUTSequence);
+    const struct dcm_dataset *lut = which < luts ? dcm_item(from, DCM_VOILUTSequence, which) : NULL;
     // PS3.3 C.11.2.1.1: the first value mapped is signed when the modality transformation can give negative values
     bool is_signed = m->modality.count == 0 && (image->is_signed || m->intercept < 0);
-    return !lut || px_lut_of(a, lut, DCM_LUTDescriptor, DCM_LUTData, is_signed, "VOI LUT", &m->voi, e);
+    if (lut) return px_lut_of(a, lut, DCM_LUTDescriptor, DCM_LUTData, is_signed, "VOI LUT", &m->voi, e);
+    if (read_window(from, which - luts, m) || which == 0) return true;
+    return err_set(e, ERR_NOT_FOUND, "pixel", "the object has no VOI transformation number %u", which + 1);
+}
+
+static bool read_voi(struct arena *a, const struct dcm_dataset *ds, const struct px_image *image, uint32_t frame, const struct px_choice *choice,
+                     struct px_mapping *m, struct err *e) {
+    if (choice->window) {
+        m->window = *choice->window;
+        m->has_window = true;
+        return true;
+    }
+    const struct dcm_dataset *group = px_functional_group(ds, frame, DCM_FrameVOILUTSequence);
+    if (choice->presentation) return !choice->softcopy_voi || voi_of(a, choice->softcopy_voi, image, choice->voi, m, e);
+    if (!group) return voi_of(a, ds, image, choice->voi, m, e);
+    return voi_of(a, group, image, choice->voi, m, e) && (m->has_window || m->voi.count || voi_of(a, ds, image, choice->voi, m, e));
+}
+
+// C.11.4 and C.11.6. Shape INVERSE of an image says of MONOCHROME1 what its Photometric Interpretation does: it counts once. A presentation state's says all.
+static bool read_presentation(struct arena *a, const struct dcm_dataset *ds, bool monochrome1, struct px_mapping *m, struct err *e) {
+    const struct dcm_dataset *lut = dcm_item(ds, DCM_PresentationLUTSequence, 0);
+    if (lut) return px_lut_of(a, lut, DCM_LUTDescriptor, DCM_LUTData, false, "Presentation LUT", &m->presentation, e);
+    m->invert = monochrome1 || str_eqz(dcm_text_at(ds, DCM_PresentationLUTShape, 0), "INVERSE");
+    return true;
 }
 
 static void read_padding(const struct dcm_dataset *ds, const struct px_image *image, struct px_mapping *m) {
     int64_t value, limit;
     if (image->kind != PX_INTEGER) {
-        m->has_padding = finite_at(ds, image->kind == PX_FLOAT ? DCM_FloatPixelPaddingValue : DCM_DoubleFloatPixelPaddingValue, &m->padding_min);
+        m->has_padding = finite_at(ds, image->kind == PX_FLOAT ? DCM_FloatPixelPaddingValue : DCM_DoubleFloatPixelPaddingValue, 0, &m->padding_min);
         m->padding_max = m->padding_min;
         return;
     }
@@ -139,10 +159,23 @@ static void read_padding(const struct dcm_dataset *ds, const struct px_image *im
     m->padding_max = (double)(value < limit ? limit : value);
 }
 
-bool px_mapping_of(struct arena *a, const struct dcm_dataset *ds, const struct px_image *image, uint32_t frame, struct px_mapping *out, struct err *e) {
-    *out = (struct px_mapping){.invert = image->photometric == PX_MONOCHROME1};
+// Without a VOI transformation all that the modality transformation can give is shown (C.11.8).
+static void window_over_all(const struct px_image *image, struct px_mapping *m) {
+    double min = image->is_signed ? -ldexp(1, (int)image->bits_stored - 1) : 0, max = min + ldexp(1, (int)image->bits_stored) - 1;
+    double from = min * m->slope + m->intercept, to = max * m->slope + m->intercept;
+    if (m->modality.count) from = 0, to = ldexp(1, (int)m->modality.bits) - 1;
+    m->window = px_window_over(fmin(from, to), fmax(from, to));
+    m->has_window = true;
+}
+
+bool px_mapping_of(struct arena *a, const struct dcm_dataset *ds, const struct px_image *image, uint32_t frame, const struct px_choice *choice,
+                   struct px_mapping *out, struct err *e) {
+    const struct dcm_dataset *from = choice->presentation ? choice->presentation : ds;
+    *out = (struct px_mapping){.slope = 1};
     read_padding(ds, image, out);
-    return read_modality(a, ds, image, frame, out, e) && read_voi(a, ds, image, frame, out, e);
+    if (!read_modality(a, from, image, frame, out, e) || !read_voi(a, ds, image, frame, choice, out, e)) return false;
+    if (choice->presentation && !out->has_window && !out->voi.count && image->kind == PX_INTEGER) window_over_all(image, out);
+    return read_presentation(a, from, !choice->presentation && image->photometric == PX_MONOCHROME1, out, e);
 }
 
 // ---- values ----
@@ -183,5 +216,9 @@ uint8_t px_gray(const struct px_mapping *m, double value) {
         shown = through_window(&m->window, value);
     if (!(shown > 0)) shown = 0; // not a number is black
     if (shown > 1) shown = 1;
+    if (m->presentation.count) { // its entries are for the whole range before it, from the first
+        uint32_t i = (uint32_t)(shown * (m->presentation.count - 1) + 0.5);
+        shown = fmin(m->presentation.entry[i] / (double)((1u << m->presentation.bits) - 1), 1);
+    }
     return (uint8_t)((m->invert ? 1 - shown : shown) * 255 + 0.5);
 }

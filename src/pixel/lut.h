@@ -28,14 +28,27 @@ struct px_mapping {
     struct px_lut voi;      // in place of the window when it has entries
     struct px_window window;
     bool has_window;
-    bool invert; // MONOCHROME1
+    struct px_lut presentation; // after the VOI transformation when it has entries
+    bool invert;                // MONOCHROME1, or Presentation LUT Shape INVERSE
     bool has_padding;
     double padding_min, padding_max; // stored values that are no image (C.7.5.1.1.2)
 };
 
+// What is asked for in place of the object's own transformations; all zero: nothing.
+struct px_choice {
+    const struct px_window *window;
+    unsigned voi;                           // which of several windows, or of several VOI LUTs, from 0
+    const struct dcm_dataset *presentation; // a presentation state: its transformations are all there are (PS3.4 N.2)
+    const struct dcm_dataset *softcopy_voi; // the item of its Softcopy VOI LUT Sequence that is for the image, or NULL
+};
+
 // What the data set says of a frame (counted from 0): its functional groups, else the shared ones, else the top level. A value that cannot be (a width of 0,
 // no number) is as if it were not there; a LUT whose descriptor and data disagree is ERR_UNDECODABLE.
-bool px_mapping_of(struct arena *a, const struct dcm_dataset *ds, const struct px_image *image, uint32_t frame, struct px_mapping *out, struct err *e);
+// ERR_NOT_FOUND: it has not so many windows or VOI LUTs as choice->voi wants.
+bool px_mapping_of(struct arena *a, const struct dcm_dataset *ds, const struct px_image *image, uint32_t frame, const struct px_choice *choice,
+                   struct px_mapping *out, struct err *e);
+// The item of a functional group macro for a frame, or NULL (PS3.3 C.7.6.16).
+const struct dcm_dataset *px_functional_group(const struct dcm_dataset *ds, uint32_t frame, uint32_t macro);
 
 double px_modality_value(const struct px_mapping *m, double stored);
 bool px_is_padding(const struct px_mapping *m, double stored);

@@ -30,6 +30,7 @@ static void write_picture(png_structp png, png_infop info, const struct px_pictu
     png_set_compression_level(png, 3); // near the size of level 6 at half its time
     png_set_IHDR(png, info, picture->width, picture->height, 8, picture->channels == 3 ? PNG_COLOR_TYPE_RGB : PNG_COLOR_TYPE_GRAY, PNG_INTERLACE_NONE,
                  PNG_COMPRESSION_TYPE_DEFAULT, PNG_FILTER_TYPE_DEFAULT);
+    if (picture->icc.n) png_set_iCCP(png, info, "ICC", PNG_COMPRESSION_TYPE_BASE, (png_const_bytep)picture->icc.p, (png_uint_32)picture->icc.n);
     png_write_info(png, info);
     size_t row = (size_t)picture->width * picture->channels;
     for (uint32_t y = 0; y < picture->height; y++) png_write_row(png, picture->pixels + y * row);

@@ -80,16 +80,10 @@ static struct range range_of(const struct px_frame *f, const struct px_mapping *
     return image.any ? image : padding;
 }
 
-static bool window_from_frame(struct arena *a, const struct px_frame *f, struct px_mapping *m, struct err *e) {
-    uint8_t *seen = NULL;
+static bool window_from_frame(const struct px_frame *f, struct px_mapping *m, const uint8_t *seen) {
     if (f->image.bits_allocated == 1) {
         m->window = px_window_over(0, 1); // a mask: never stretched
         return true;
-    }
-    if (has_table(&f->image)) {
-        seen = arena_zero(a, (size_t)mask_of(&f->image) + 1, 1, e);
-        if (!seen) return false;
-        for (uint64_t i = 0, n = (uint64_t)f->image.rows * f->image.columns; i < n; i++) seen[pattern_at(f, i)] = 1;
     }
     struct range r = range_of(f, m, seen);
     m->window = px_window_over(r.min, r.max);
@@ -99,24 +93,60 @@ static bool window_from_frame(struct arena *a, const struct px_frame *f, struct 
 
 // ---- setting up ----
 
-static bool init_gray(struct arena *a, const struct dcm_dataset *ds, uint32_t number, const struct px_window *window, struct px_rows *r, struct err *e) {
-    const struct px_frame *f = r->frame;
-    struct px_mapping *m = &r->mapping;
-    if (!px_mapping_of(a, ds, &f->image, number, m, e)) return false;
-    if (window) {
-        m->window = *window;
-        m->has_window = true;
-        m->voi.count = 0;
-    }
-    if (!m->has_window && !m->voi.count && !window_from_frame(a, f, m, e)) return false;
-    if (!has_table(&f->image)) return true;
-    size_t n = (size_t)mask_of(&f->image) + 1;
-    r->gray = arena_alloc(a, n, e);
-    for (size_t i = 0; r->gray && i < n; i++) r->gray[i] = px_gray(m, px_modality_value(m, (double)value_of(&f->image, (uint32_t)i)));
-    return r->gray != NULL;
+static bool plain_16(const struct px_image *image) {
+    return image->kind == PX_INTEGER && image->bits_allocated == 16 && image->high_bit + 1 == image->bits_stored;
 }
 
-bool px_rows_init(struct arena *a, const struct dcm_dataset *ds, const struct px_frame *frame, uint32_t number, const struct px_window *window,
+// Which patterns the frame holds: the table need not be worked out for others, which take as long as the pixels do.
+static uint8_t *patterns_of(struct arena *a, const struct px_frame *f, struct err *e) {
+    uint8_t *seen = arena_zero(a, (size_t)mask_of(&f->image) + 1, 1, e);
+    uint64_t n = (uint64_t)f->image.rows * f->image.columns;
+    if (!seen) return NULL;
+    if (plain_16(&f->image)) {
+        uint32_t mask = mask_of(&f->image);
+        for (uint64_t i = 0; i < n; i++) seen[((uint32_t)f->bytes[2 * i] | (uint32_t)f->bytes[2 * i + 1] << 8) & mask] = 1;
+        return seen;
+    }
+    for (uint64_t i = 0; i < n; i++) seen[pattern_at(f, i)] = 1;
+    return seen;
+}
+
+static bool init_gray(struct arena *a, const struct dcm_dataset *ds, uint32_t number, const struct px_choice *choice, struct px_rows *r, struct err *e) {
+    const struct px_frame *f = r->frame;
+    struct px_mapping *m = &r->mapping;
+    uint8_t *seen = NULL;
+    if (!px_mapping_of(a, ds, &f->image, number, choice, m, e)) return false;
+    if (has_table(&f->image) && !(seen = patterns_of(a, f, e))) return false;
+    if (!m->has_window && !m->voi.count && !window_from_frame(f, m, seen)) return false;
+    if (!seen) return true;
+    size_t n = (size_t)mask_of(&f->image) + 1;
+    r->gray = seen; // turned into its grays in place
+    for (size_t i = 0; i < n; i++)
+        if (seen[i]) seen[i] = px_gray(m, px_modality_value(m, (double)value_of(&f->image, (uint32_t)i)));
+    return true;
+}
+
+static bool says_color(const struct dcm_dataset *ds) {
+    return ds && str_eqz(dcm_text_at(ds, DCM_PixelPresentation, 0), "COLOR");
+}
+
+static bool has_supplemental(const struct dcm_dataset *ds, const struct px_image *image, uint32_t frame) {
+    if (image->kind != PX_INTEGER || image->bits_allocated < 8 || image->bits_allocated > 16 || !dcm_find(ds, DCM_RedPaletteColorLookupTableDescriptor))
+        return false;
+    return says_color(ds) || says_color(px_functional_group(ds, frame, DCM_MRImageFrameTypeSequence)) ||
+           says_color(px_functional_group(ds, frame, DCM_CTImageFrameTypeSequence)) || says_color(px_functional_group(ds, frame, DCM_PETFrameTypeSequence));
+}
+
+static bool init_monochrome(struct arena *a, const struct dcm_dataset *ds, uint32_t number, const struct px_choice *choice, struct px_rows *r, struct err *e) {
+    if (!choice->presentation && has_supplemental(ds, &r->frame->image, number)) {
+        if (!px_palette_of(a, ds, &r->frame->image, &r->palette, e)) return false;
+        r->supplemental = true;
+        r->channels = 3;
+    }
+    return init_gray(a, ds, number, choice, r, e);
+}
+
+bool px_rows_init(struct arena *a, const struct dcm_dataset *ds, const struct px_frame *frame, uint32_t number, const struct px_choice *choice,
                   struct px_rows *out, struct err *e) {
     uint64_t need = (px_frame_bits(&frame->image) + frame->bit_offset + 7) / 8;
     *out = (struct px_rows){.frame = frame, .channels = frame->image.samples};
@@ -124,16 +154,16 @@ bool px_rows_init(struct arena *a, const struct dcm_dataset *ds, const struct px
     switch (frame->image.photometric) {
     case PX_MONOCHROME1:
     case PX_MONOCHROME2:
-        return init_gray(a, ds, number, window, out, e);
+        return init_monochrome(a, ds, number, choice, out, e);
     case PX_PALETTE_COLOR:
         out->channels = 3;
         return px_palette_of(a, ds, &frame->image, &out->palette, e);
     case PX_YBR_PARTIAL_420:
-    case PX_YBR_PARTIAL_422:
     case PX_YBR_ICT:
     case PX_YBR_RCT:
     case PX_XYB:
-        return err_set(e, ERR_UNSUPPORTED, "pixel", "this Photometric Interpretation exists only in compressed pixel data");
+        return err_set(e, ERR_UNDECODABLE, "pixel", "Photometric Interpretation %s exists only in compressed pixel data",
+                       px_photometric_name(frame->image.photometric));
     default:
         return true;
     }
@@ -161,13 +191,30 @@ static void palette_row(const struct px_rows *r, uint64_t first, uint8_t *to) {
     }
 }
 
+static void supplemental_row(const struct px_rows *r, uint64_t first, uint8_t *to) {
+    const struct px_frame *f = r->frame;
+    for (uint32_t x = 0; x < f->image.columns; x++) {
+        uint32_t pattern = pattern_at(f, first + x);
+        int64_t value = value_of(&f->image, pattern);
+        if (value >= r->palette.first)
+            memcpy(to + 3 * x, r->palette.rgb + 3 * px_lut_index(value, r->palette.first, r->palette.count), 3);
+        else
+            memset(to + 3 * x, r->gray[pattern], 3);
+    }
+}
+
 static uint8_t clamp(double v) {
     return v <= 0 ? 0 : v >= 255 ? 255 : (uint8_t)(v + 0.5);
 }
 
-// PS3.3 C.7.6.3.1.2.
-static void ybr_to_rgb(uint8_t *p) {
+// PS3.3 C.7.6.3.1.2; of the partial range black is 16 and white 235.
+static void ybr_to_rgb(uint8_t *p, bool partial) {
     double y = p[0], cb = p[1] - 128.0, cr = p[2] - 128.0;
+    if (partial) {
+        y = (y - 16) * 255 / 219;
+        cb *= 255.0 / 224;
+        cr *= 255.0 / 224;
+    }
     p[0] = clamp(y + 1.402 * cr);
     p[1] = clamp(y - 0.344136 * cb - 0.714136 * cr);
     p[2] = clamp(y + 1.772 * cb);
@@ -184,9 +231,13 @@ static uint8_t sample_at(const struct px_frame *f, uint64_t index) {
 static void color_row(const struct px_rows *r, uint64_t first, uint8_t *to) {
     const struct px_frame *f = r->frame;
     uint64_t pixels = (uint64_t)f->image.rows * f->image.columns;
+    if (f->image.photometric == PX_RGB && !f->image.planar && f->image.bits_allocated == 8 && f->image.bits_stored == 8) {
+        memcpy(to, f->bytes + first * 3, (size_t)f->image.columns * 3);
+        return;
+    }
     for (uint32_t x = 0; x < f->image.columns; x++) {
         for (unsigned c = 0; c < 3; c++) to[3 * x + c] = sample_at(f, f->image.planar ? c * pixels + first + x : 3 * (first + x) + c);
-        if (f->image.photometric == PX_YBR_FULL) ybr_to_rgb(to + 3 * x);
+        if (f->image.photometric == PX_YBR_FULL) ybr_to_rgb(to + 3 * x, false);
     }
 }
 
@@ -198,7 +249,7 @@ static void ybr_422_row(const struct px_rows *r, uint64_t first, uint8_t *to) {
         to[3 * x] = sample_at(f, group + x % 2);
         to[3 * x + 1] = sample_at(f, group + 2);
         to[3 * x + 2] = sample_at(f, group + 3);
-        ybr_to_rgb(to + 3 * x);
+        ybr_to_rgb(to + 3 * x, f->image.photometric == PX_YBR_PARTIAL_422);
     }
 }
 
@@ -207,11 +258,13 @@ void px_row(const struct px_rows *r, uint32_t y, uint8_t *to) {
     uint64_t first = (uint64_t)y * image->columns;
     if (image->photometric == PX_PALETTE_COLOR)
         palette_row(r, first, to);
-    else if (image->photometric == PX_YBR_FULL_422)
+    else if (r->supplemental)
+        supplemental_row(r, first, to);
+    else if (image->photometric == PX_YBR_FULL_422 || image->photometric == PX_YBR_PARTIAL_422)
         ybr_422_row(r, first, to);
     else if (image->samples == 3)
         color_row(r, first, to);
-    else if (r->gray && image->bits_allocated == 16 && image->high_bit + 1 == image->bits_stored)
+    else if (r->gray && plain_16(image))
         gray_row_16(r, first, to);
     else
         gray_row(r, first, to);

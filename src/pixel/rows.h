@@ -10,11 +10,12 @@ struct px_rows {
     unsigned channels; // of the result: 1 gray, 3 RGB
     struct px_mapping mapping;
     struct px_palette palette;
-    uint8_t *gray; // gray of every stored pattern when there are at most 16 bits, else NULL
+    uint8_t *gray;     // gray of every stored pattern of the frame when there are at most 16 bits, else NULL
+    bool supplemental; // values from the palette's first on are coloured, the others gray (C.7.6.19)
 };
 
-// window: in place of the object's own for gray images, or NULL.
-bool px_rows_init(struct arena *a, const struct dcm_dataset *ds, const struct px_frame *frame, uint32_t number, const struct px_window *window,
+// choice: for gray images.
+bool px_rows_init(struct arena *a, const struct dcm_dataset *ds, const struct px_frame *frame, uint32_t number, const struct px_choice *choice,
                   struct px_rows *out, struct err *e);
 
 // Row y as columns * channels bytes.

@@ -22,22 +22,25 @@ struct px_scaler {
     uint32_t begun; // output rows whose sums were cleared
     uint32_t done;  // output rows that are whole
     float *across;  // the input row, scaled in width
+    bool shrinks;   // in height
     uint8_t *out;
+    size_t stride;
 };
 
-// Where output sample i of n lies in input samples: an interval of at least one sample's width, so that enlarging interpolates.
-static void interval(uint32_t i, uint32_t in, uint32_t out, double *from, double *to) {
-    double scale = (double)in / out, middle = (i + 0.5) * scale, half = scale > 1 ? scale / 2 : 0.5;
-    *from = middle - half;
-    *to = middle + half;
-}
+// Where output samples lie in input samples.
+struct axis {
+    uint32_t in;
+    double start, step;
+};
 
-static bool make_taps(struct arena *a, uint32_t in, uint32_t out, struct taps *t, uint32_t i, struct err *e) {
-    double from, to;
-    interval(i, in, out, &from, &to);
+static bool make_taps(struct arena *a, const struct axis *axis, struct taps *t, uint32_t i, struct err *e) {
+    // an interval of at least one sample's width, so that enlarging interpolates
+    double middle = axis->start + (i + 0.5) * axis->step, half = axis->step > 1 ? axis->step / 2 : 0.5, from = middle - half, to = middle + half;
+    uint32_t in = axis->in;
     int64_t first = (int64_t)floor(from + 1e-9), last = (int64_t)ceil(to - 1e-9) - 1;
     if (first < 0) first = 0;
     if (last >= in) last = (int64_t)in - 1;
+    if (first >= in) first = (int64_t)in - 1;
     if (last < first) last = first;
     float *weight = arena_alloc(a, (size_t)(last - first + 1) * sizeof *weight, e);
     if (!weight) return false;
@@ -52,27 +55,44 @@ static bool make_taps(struct arena *a, uint32_t in, uint32_t out, struct taps *t
     return true;
 }
 
-static struct taps *all_taps(struct arena *a, uint32_t in, uint32_t out, struct err *e) {
+static struct taps *all_taps(struct arena *a, struct axis axis, uint32_t out, struct err *e) {
     struct taps *t = arena_alloc(a, (size_t)out * sizeof *t, e);
     for (uint32_t i = 0; t && i < out; i++)
-        if (!make_taps(a, in, out, &t[i], i, e)) return NULL;
+        if (!make_taps(a, &axis, &t[i], i, e)) return NULL;
     return t;
 }
 
 struct px_scaler *px_scaler_new(struct arena *a, unsigned channels, uint32_t in_width, uint32_t in_height, uint32_t out_width, uint32_t out_height,
                                 uint8_t *out, struct err *e) {
+    const struct px_part whole = {0, 0, (double)in_width / out_width, (double)in_height / out_height};
+    return px_scaler_part(a, channels, in_width, in_height, &whole, out_width, out_height, out, (size_t)out_width * channels, e);
+}
+
+struct px_scaler *px_scaler_part(struct arena *a, unsigned channels, uint32_t in_width, uint32_t in_height, const struct px_part *part, uint32_t out_width,
+                                 uint32_t out_height, uint8_t *out, size_t stride, struct err *e) {
     struct px_scaler *s = arena_zero(a, 1, sizeof *s, e);
     if (!s) return NULL;
     *s = (struct px_scaler){.channels = channels, .in_width = in_width, .in_height = in_height, .out_width = out_width, .out_height = out_height};
     s->out = out;
-    s->columns = all_taps(a, in_width, out_width, e);
-    s->rows = s->columns ? all_taps(a, in_height, out_height, e) : NULL;
+    s->stride = stride;
+    s->shrinks = part->step_y > 1;
+    s->columns = all_taps(a, (struct axis){in_width, part->x, part->step_x}, out_width, e);
+    s->rows = s->columns ? all_taps(a, (struct axis){in_height, part->y, part->step_y}, out_height, e) : NULL;
     s->across = s->rows ? arena_alloc(a, (size_t)out_width * channels * sizeof *s->across, e) : NULL;
     for (unsigned i = 0; i < RING; i++) {
         s->line[i] = s->across ? arena_alloc(a, (size_t)out_width * channels * sizeof *s->line[i], e) : NULL;
         if (!s->line[i]) return NULL;
     }
+    s->y = s->rows[0].first;
     return s;
+}
+
+uint32_t px_scaler_first(const struct px_scaler *s) {
+    return s->rows[0].first;
+}
+
+bool px_scaler_done(const struct px_scaler *s) {
+    return s->done == s->out_height;
 }
 
 static void scale_across(const struct px_scaler *s, const uint8_t *row, float *to) {
@@ -102,7 +122,7 @@ static void add_line(struct px_scaler *s, uint32_t y, float weight) {
 
 static void finish_line(struct px_scaler *s, uint32_t y) {
     size_t n = (size_t)s->out_width * s->channels;
-    for (size_t i = 0; i < n; i++) s->out[y * n + i] = to_byte(s->line[y % RING][i]);
+    for (size_t i = 0; i < n; i++) s->out[y * s->stride + i] = to_byte(s->line[y % RING][i]);
     s->done = y + 1;
 }
 
@@ -123,15 +143,15 @@ static void enlarge_row(struct px_scaler *s, const uint8_t *row) {
         const struct taps *t = &s->rows[s->done];
         const float *upper = s->line[t->first % 2], *lower = s->line[(t->first + t->count - 1) % 2];
         float below = t->count > 1 ? t->weight[1] : 0;
-        for (size_t i = 0; i < n; i++) s->out[s->done * n + i] = to_byte(t->weight[0] * upper[i] + below * lower[i]);
+        for (size_t i = 0; i < n; i++) s->out[s->done * s->stride + i] = to_byte(t->weight[0] * upper[i] + below * lower[i]);
     }
 }
 
 void px_scaler_row(struct px_scaler *s, const uint8_t *row) {
-    if (s->out_height >= s->in_height)
-        enlarge_row(s, row);
-    else
+    if (s->shrinks)
         shrink_row(s, row);
+    else
+        enlarge_row(s, row);
     s->y++;
 }
 
