@@ -96,7 +96,8 @@ bool px_encode_jpeg(const uint8_t *pixels, const struct px_jpeg *shape, int qual
 }
 
 bool px_write_jpeg(const struct px_picture *picture, int quality, struct buf *to, struct err *e) {
-    const struct px_jpeg shape = {.width = picture->width, .height = picture->height, .components = picture->channels, .colour = PX_JPEG_YCC, .icc = picture->icc};
+    const struct px_jpeg shape = {
+        .width = picture->width, .height = picture->height, .components = picture->channels, .colour = PX_JPEG_YCC, .icc = picture->icc};
     return px_encode_jpeg(picture->pixels, &shape, quality, quality >= 90 ? PX_JPEG_444 : PX_JPEG_420, to, e);
 }
 

@@ -328,7 +328,7 @@ def rendering(server, f):
         status, _, body = server.http("GET", f"{one}/rendered?{query}")
         check(f"rendered?{query} is {expected}", status == expected, (status, body))
     check("no such frame is 404", server.http("GET", f"{base}/instances/{multi.SOPInstanceUID}/frames/4/rendered")[0] == 404)
-    check("GIF cannot be had", server.http("GET", f"{one}/rendered", headers={"Accept": "image/gif"})[0] == 406)
+    check("video of a still cannot be had", server.http("GET", f"{one}/rendered", headers={"Accept": "video/mp4"})[0] == 406)
 
 
 def liars(server):

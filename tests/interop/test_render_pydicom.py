@@ -161,7 +161,7 @@ def frame_of(ds, frame):
 
 
 def compare(path, ds, frame, out, window=None):
-    options = ["--frame", frame + 1]
+    options = ["--frame", frame + 1, "--overlays", "off", "--aspect", "off"]
     if window:
         options += ["--window", f"{window[0]},{window[1]}", "--function", window[2]]
     done = render(path, out, *options)

@@ -282,7 +282,7 @@ static void impossible_descriptions_are_refused(void **state) {
     assert_int_equal(refusal(object((struct shape){"MONOCHROME2", 8, 8, 1, 8, 8, 0, 0}, pixels, sizeof pixels), 1), ERR_NOT_FOUND);
     dcm_remove(ds, DCM_PixelData);
     assert_int_equal(refusal(ds, 0), ERR_NOT_FOUND);
-    assert_int_equal(refusal(object((struct shape){"YBR_ICT", 1, 1, 3, 8, 8, 0, 0}, pixels, 4), 0), ERR_UNSUPPORTED);
+    assert_int_equal(refusal(object((struct shape){"YBR_ICT", 1, 1, 3, 8, 8, 0, 0}, pixels, 4), 0), ERR_UNDECODABLE);
 }
 
 static void scaled(uint32_t w, uint32_t h, const uint8_t *in, uint32_t out_w, uint32_t out_h, uint8_t *out) {

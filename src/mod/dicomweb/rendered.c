@@ -1,57 +1,16 @@
-// Rendered resources and thumbnails (PS3.18 10.4.1.1.3, 8.3.5): a frame as JPEG or PNG, with the window and viewport asked for.
-#include <pthread.h>
-#include <unistd.h>
+// Rendered resources and thumbnails (PS3.18 10.4.1.1.3, 10.4.1.1.4, 8.3.5): their parameters, and which objects they are of.
+#include "mod/dicomweb/rendered.h"
 
 #include "base/limits.h"
 #include "dicom/uid.h"
-#include "http/media.h"
 #include "mod/dicomweb/handlers.h"
 #include "mod/dicomweb/resource.h"
-#include "pixel/render.h"
-#include "sys/digest.h"
 
-enum {
-    QUALITY_DEFAULT = 90,
-    THUMBNAIL_PIXELS = 128,
-    VIEWPORT_MAX = 16384,
-    RENDER_ARENA_BYTES = 256 * 1024 * 1024,
-    PICTURE_BYTES_MAX = 256 * 1024 * 1024,
-};
-
-struct wish {
-    struct px_options options;
-    struct px_window window;
-    int quality;
-    bool png;
-};
-
-// ---- at most as many at once as there are processors, so that a crowd of them takes bounded memory ----
-
-static struct {
-    pthread_mutex_t lock;
-    pthread_cond_t freed;
-    long taken;
-} slots = {PTHREAD_MUTEX_INITIALIZER, PTHREAD_COND_INITIALIZER, 0};
-
-static void slot_take(void) {
-    long most = sysconf(_SC_NPROCESSORS_ONLN);
-    pthread_mutex_lock(&slots.lock);
-    while (slots.taken >= (most > 1 ? most : 1)) pthread_cond_wait(&slots.freed, &slots.lock);
-    slots.taken++;
-    pthread_mutex_unlock(&slots.lock);
-}
-
-static void slot_give(void) {
-    pthread_mutex_lock(&slots.lock);
-    slots.taken--;
-    pthread_cond_signal(&slots.freed);
-    pthread_mutex_unlock(&slots.lock);
-}
+enum { THUMBNAIL_PIXELS = 128, FRAMES_MAX = 4096 };
 
 // ---- parameters ----
 
-// "center,width[,function]" (8.3.5.1.3)
-static bool take_window(struct str text, struct wish *out, struct err *e) {
+bool dw_take_window(struct str text, struct dw_render *out, struct err *e) {
     struct str rest = text;
     struct str center = str_split(&rest, ','), width = str_split(&rest, ','), function = rest.p ? rest : STR_LIT("linear");
     struct px_window *w = &out->window;
@@ -72,99 +31,119 @@ static bool take_window(struct str text, struct wish *out, struct err *e) {
 }
 
 static bool take_side(struct str text, uint32_t *out) {
-    double v;
-    if (!str_to_f64(text, &v) || v < 1 || v > VIEWPORT_MAX) return false;
+    uint64_t v;
+    if (!str_to_u64(text, &v) || v < 1 || v > PX_VIEWPORT_MAX) return false;
     *out = (uint32_t)v;
     return true;
 }
 
-// "width,height" (8.3.5.1.4); a region of the source is not taken yet.
-static bool take_viewport(struct str text, struct wish *out, struct err *e) {
-    struct str rest = text;
-    struct str width = str_split(&rest, ','), height = str_split(&rest, ',');
-    if (rest.p) return err_set(e, ERR_BAD_INPUT, "dicomweb", "viewport takes width,height here: a region of the source cannot be had yet");
-    if (take_side(width, &out->options.width) && take_side(height, &out->options.height)) return true;
-    return err_set(e, ERR_BAD_INPUT, "dicomweb", "viewport takes width,height from 1 to %d, not '%.*s'", VIEWPORT_MAX, STR_FMT(str_sub(text, 0, 60)));
+// sx,sy,sw,sh: each may be left out, its comma may not. Negative ones of sw and sh turn the image over.
+static bool take_region(struct str rest, struct px_options *o) {
+    double v[4] = {0, 0, 0, 0};
+    bool given[4] = {false};
+    for (unsigned i = 0; i < 4 && rest.p; i++) {
+        struct str one = str_split(&rest, ',');
+        given[i] = str_trim(one).n > 0;
+        if (given[i] && (!str_to_f64(one, &v[i]) || v[i] > 1e6 || v[i] < -1e6)) return false;
+    }
+    if (rest.p || v[0] < 0 || v[1] < 0 || (given[2] && v[2] == 0) || (given[3] && v[3] == 0)) return false;
+    o->flip_x = v[2] < 0;
+    o->flip_y = v[3] < 0;
+    // What is left out reaches to the edge: a region beyond the image is cut there.
+    o->region = (struct px_region){v[0], v[1], given[2] ? (v[2] < 0 ? -v[2] : v[2]) : 1e6, given[3] ? (v[3] < 0 ? -v[3] : v[3]) : 1e6};
+    o->has_region = true;
+    return true;
 }
 
-static bool take_quality(struct str text, struct wish *out, struct err *e) {
+bool dw_take_viewport(struct str text, struct dw_render *out, struct err *e) {
+    struct str rest = text;
+    struct str width = str_split(&rest, ','), height = str_split(&rest, ',');
+    bool ok = take_side(width, &out->options.width) && take_side(height, &out->options.height);
+    if (ok && rest.p) ok = !out->thumbnail && take_region(rest, &out->options);
+    if (ok) return true;
+    return err_set(e, ERR_BAD_INPUT, "dicomweb", "viewport takes width,height%s (from 1 to %d), not '%.*s'", out->thumbnail ? "" : "[,sx,sy,sw,sh]",
+                   PX_VIEWPORT_MAX, STR_FMT(str_sub(text, 0, 60)));
+}
+
+bool dw_take_quality(struct str text, struct dw_render *out, struct err *e) {
     int64_t v;
     if (!str_to_i64(text, &v) || v < 1 || v > 100) return err_set(e, ERR_BAD_INPUT, "dicomweb", "quality takes a number from 1 to 100");
     out->quality = (int)v;
     return true;
 }
 
-static bool read_wish(const struct http_request *rq, bool thumbnail, struct wish *out, struct err *e) {
-    static const char *const offers[] = {"image/jpeg", "image/png", NULL};
-    int chosen = http_accept_choose(rq->arena, dw_accept(rq), offers);
-    if (chosen < 0) return err_set(e, ERR_NOT_ACCEPTABLE, "dicomweb", "this can be had as image/jpeg or image/png");
-    *out = (struct wish){.quality = QUALITY_DEFAULT, .png = chosen == 1};
+bool dw_take_annotation(struct str text, struct dw_render *out, struct err *e) {
+    struct str rest = text;
+    while (rest.p) {
+        struct str one = str_trim(str_split(&rest, ','));
+        if (str_eqz(one, "patient"))
+            out->options.annotation |= PX_ANNOTATE_PATIENT;
+        else if (str_eqz(one, "technique"))
+            out->options.annotation |= PX_ANNOTATE_TECHNIQUE;
+        else
+            return err_set(e, ERR_BAD_INPUT, "dicomweb", "annotation takes patient and technique, not '%.*s'", STR_FMT(str_sub(one, 0, 40)));
+    }
+    return true;
+}
+
+bool dw_take_iccprofile(struct str text, struct dw_render *out, struct err *e) {
+    static const char *const names[] = {[PX_ICC_NO] = "no", [PX_ICC_YES] = "yes", [PX_ICC_SRGB] = "srgb"};
+    for (unsigned i = 0; i < sizeof names / sizeof names[0]; i++) {
+        if (!str_eqz(text, names[i])) continue;
+        out->options.icc = (enum px_icc)i;
+        return true;
+    }
+    if (str_eqz(text, "adobergb") || str_eqz(text, "rommrgb"))
+        return err_set(e, ERR_BAD_INPUT, "dicomweb", "iccprofile=%.*s is not made here: no, yes and srgb are", STR_FMT(text));
+    return err_set(e, ERR_BAD_INPUT, "dicomweb", "iccprofile takes no, yes or srgb, not '%.*s'", STR_FMT(str_sub(text, 0, 40)));
+}
+
+static bool read_wish(const struct http_request *rq, bool thumbnail, struct dw_render *out, struct err *e) {
+    static const struct {
+        const char *name;
+        bool (*take)(struct str text, struct dw_render *out, struct err *e);
+        bool thumbnails;
+    } parameters[] = {
+        {"window", dw_take_window, true},          {"viewport", dw_take_viewport, true},      {"quality", dw_take_quality, true},
+        {"annotation", dw_take_annotation, false}, {"iccprofile", dw_take_iccprofile, false},
+    };
+    *out = DW_RENDER_DEFAULT;
+    out->accept = dw_accept(rq);
+    out->thumbnail = thumbnail;
     if (thumbnail) out->options.width = out->options.height = THUMBNAIL_PIXELS;
-    struct str window = http_query(rq, "window"), viewport = http_query(rq, "viewport"), quality = http_query(rq, "quality");
-    if (window.p && !take_window(window, out, e)) return false;
-    if (viewport.p && !take_viewport(viewport, out, e)) return false;
-    return !quality.p || take_quality(quality, out, e);
+    for (size_t i = 0; i < sizeof parameters / sizeof parameters[0]; i++) {
+        struct str value = http_query(rq, parameters[i].name);
+        if (value.p && (parameters[i].thumbnails || !thumbnail) && !parameters[i].take(value, out, e)) return false;
+    }
+    return true;
 }
 
-// ---- rendering ----
-
-struct object_source {
-    struct archive *archive;
-    const struct instance_ref *ref;
-};
-
-static bool read_at(void *ctx, uint64_t offset, void *p, size_t n, struct err *e) {
-    const struct object_source *s = ctx;
-    return retrieve_read(s->archive, s->ref, s->ref->dataset_offset + offset, p, n, e);
+// "1,3": numbers from 1, as a list from 0.
+static bool read_frames(const struct http_request *rq, struct dw_render *out, struct err *e) {
+    struct str rest = http_capture(rq, "frames");
+    uint32_t *list = rest.p ? arena_alloc(rq->arena, FRAMES_MAX * sizeof *list, e) : NULL;
+    if (!rest.p) return true;
+    if (!list) return false;
+    out->frames = list;
+    while (rest.p) {
+        struct str one = str_trim(str_split(&rest, ','));
+        uint64_t number;
+        if (!str_to_u64(one, &number) || number == 0 || number > UINT32_MAX)
+            return err_set(e, ERR_BAD_INPUT, "dicomweb", "'%.*s' is not a frame number from 1", STR_FMT(str_sub(one, 0, 40)));
+        if (out->frame_count == FRAMES_MAX) return err_set(e, ERR_TOO_LARGE, "dicomweb", "more than %d frames at once", FRAMES_MAX);
+        list[out->frame_count++] = (uint32_t)(number - 1);
+    }
+    return true;
 }
 
-static bool write_picture(const struct px_picture *picture, const struct wish *wish, struct buf *to, struct err *e) {
-    return wish->png ? px_write_png(picture, to, e) : px_write_jpeg(picture, wish->quality, to, e);
-}
-
-static bool render(struct archive *ar, const struct instance_ref *ref, uint32_t frame, const struct wish *wish, struct arena *a, struct buf *to,
-                   struct err *e) {
-    struct object_source object = {ar, ref};
-    struct dcm_source source = {read_at, &object};
-    struct px_reader reader = px_reader_native(&source);
-    struct dcm_dataset *header;
-    struct px_picture picture;
-    const struct dcm_ts *ts = dcm_ts_find(ref->ts_uid);
-    if (!ts || ts->encapsulated || ts->deflated)
-        return err_set(e, ERR_NOT_ACCEPTABLE, "dicomweb", "pixels stored as %s cannot be rendered yet", ts ? ts->name : "an unknown transfer syntax");
-    if (!retrieve_header(ar, a, ref, &header, e)) return false;
-    return px_render(a, header, &reader, frame, &wish->options, &picture, e) && write_picture(&picture, wish, to, e);
-}
-
-static bool reply_rendered(struct http_request *rq, struct http_response *rs, const struct dw_target *t, const struct instance_ref *ref, uint32_t frame,
-                           const struct wish *wish, struct err *e) {
-    struct arena a;
-    struct buf b;
-    uint8_t digest[DIGEST_BYTES];
-    arena_init(&a, RENDER_ARENA_BYTES);
-    buf_init(&b, PICTURE_BYTES_MAX);
-    slot_take();
-    bool ok = render(t->archive, ref, frame, wish, &a, &b, e);
-    slot_give();
-    arena_deinit(&a);
-    if (ok && digest_of(b.p, b.n, digest, e) && !dw_not_modified(rq, rs, digest)) http_reply_buf(rs, 200, wish->png ? "image/png" : "image/jpeg", &b);
-    // An object never changes: a browser that turns its pages to and fro need not ask again.
-    if (ok) http_setz(rs, "Cache-Control", "private, max-age=600");
-    http_setz(rs, "Vary", "Accept");
-    buf_deinit(&b);
-    return ok;
-}
+// ---- resources ----
 
 bool dw_rendered(struct http_request *rq, struct http_response *rs, struct err *e) {
     struct dw_target t;
     struct instance_list list;
-    struct wish wish;
-    struct str number = http_capture(rq, "frame");
-    uint64_t frame = 1;
-    if (!read_wish(rq, false, &wish, e) || !dw_target_of(rq, &t, e) || !dw_list(&t, rq->arena, &list, e)) return false;
-    if (number.p && (!str_to_u64(number, &frame) || frame == 0 || frame > UINT32_MAX))
-        return err_set(e, ERR_BAD_INPUT, "dicomweb", "'%.*s' is not a frame number from 1", STR_FMT(str_sub(number, 0, 40)));
-    return reply_rendered(rq, rs, &t, &list.refs[0], (uint32_t)(frame - 1), &wish, e);
+    struct dw_render wish;
+    if (!read_wish(rq, false, &wish, e) || !read_frames(rq, &wish, e) || !dw_target_of(rq, &t, e) || !dw_list(&t, rq->arena, &list, e)) return false;
+    return dw_render_reply(rq, rs, &t, list.refs, list.count, &wish, e);
 }
 
 // The object that stands for many: the one in the middle of the first series that has images.
@@ -183,10 +162,14 @@ static const struct instance_ref *representative(const struct instance_list *lis
 bool dw_thumbnail(struct http_request *rq, struct http_response *rs, struct err *e) {
     struct dw_target t;
     struct instance_list list;
-    struct wish wish;
-    if (!read_wish(rq, true, &wish, e) || !dw_target_of(rq, &t, e) || !dw_list(&t, rq->arena, &list, e)) return false;
+    struct dw_render wish;
+    if (!read_wish(rq, true, &wish, e) || !read_frames(rq, &wish, e) || !dw_target_of(rq, &t, e) || !dw_list(&t, rq->arena, &list, e)) return false;
     const struct instance_ref *ref = representative(&list);
     if (!ref) return err_set(e, ERR_NOT_FOUND, "dicomweb", "there is no image to make a thumbnail of");
-    uint32_t frame = ref->frames > 1 ? (uint32_t)(ref->frames / 2) : 0;
-    return reply_rendered(rq, rs, &t, ref, frame, &wish, e);
+    uint32_t *middle = arena_alloc(rq->arena, sizeof *middle, e);
+    if (!middle) return false;
+    *middle = ref->frames > 1 ? (uint32_t)(ref->frames / 2) : 0;
+    if (!wish.frame_count) wish.frames = middle;
+    wish.frame_count = 1;
+    return dw_render_reply(rq, rs, &t, ref, 1, &wish, e);
 }

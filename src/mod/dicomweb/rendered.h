@@ -2,9 +2,9 @@
 #ifndef GANTRY_MOD_DICOMWEB_RENDERED_H
 #define GANTRY_MOD_DICOMWEB_RENDERED_H
 
-#include "core/archive.h"
 #include "core/retrieve.h"
 #include "http/server.h"
+#include "mod/dicomweb/resource.h"
 #include "pixel/render.h"
 
 // What is asked for; begin with DW_RENDER_DEFAULT.
@@ -23,7 +23,8 @@ struct dw_render {
 
 // Answers with the rendered objects: one that is one picture by itself, several as multipart/related. Sets ETag (and answers 304), Vary and Content-Location.
 // ERR_NOT_ACCEPTABLE says what can be had.
-bool dw_render_reply(struct http_request *rq, struct http_response *rs, struct archive *ar, const struct instance_ref *refs, size_t count,
+// t: who asks, of which archive. *wish is copied; refs and what it points at must live as long as the request.
+bool dw_render_reply(struct http_request *rq, struct http_response *rs, const struct dw_target *t, const struct instance_ref *refs, size_t count,
                      const struct dw_render *wish, struct err *e);
 
 // The parameters of PS3.18 8.3.5.1 as values; ERR_BAD_INPUT says what they take.

@@ -1,0 +1,156 @@
+// Making of renderings: pictures, animations and documents.
+#include "mod/dicomweb/rendered_part.h"
+
+#include <pthread.h>
+#include <unistd.h>
+
+#include "base/limits.h"
+#include "codec/reader.h"
+#include "pixel/gif.h"
+
+enum { RENDER_ARENA_BYTES = 512 * 1024 * 1024, CHUNK_BYTES = 256 * 1024 };
+
+const char *const DW_MEDIA_TYPES[DW_MEDIA_COUNT] = {
+    [DW_JPEG] = "image/jpeg", [DW_PNG] = "image/png",   [DW_GIF] = "image/gif",       [DW_MP4] = "video/mp4",
+    [DW_HTML] = "text/html",  [DW_TEXT] = "text/plain", [DW_PDF] = "application/pdf",
+};
+
+// ---- at most as many at once as there are processors, so that a crowd of them takes bounded memory ----
+
+static struct {
+    pthread_mutex_t lock;
+    pthread_cond_t freed;
+    long taken;
+} slots = {PTHREAD_MUTEX_INITIALIZER, PTHREAD_COND_INITIALIZER, 0};
+
+static void slot_take(void) {
+    long most = sysconf(_SC_NPROCESSORS_ONLN);
+    pthread_mutex_lock(&slots.lock);
+    while (slots.taken >= (most > 1 ? most : 1)) pthread_cond_wait(&slots.freed, &slots.lock);
+    slots.taken++;
+    pthread_mutex_unlock(&slots.lock);
+}
+
+static void slot_give(void) {
+    pthread_mutex_lock(&slots.lock);
+    slots.taken--;
+    pthread_cond_signal(&slots.freed);
+    pthread_mutex_unlock(&slots.lock);
+}
+
+// ---- pictures ----
+
+struct making {
+    struct arena arena;
+    struct retrieve_object object, presentation;
+    struct codec_object pixels;
+    struct px_reader reader;
+    struct px_options options;
+};
+
+static bool making_open(struct archive *ar, const struct dw_part *part, const struct dw_render *wish, struct making *m, struct err *e) {
+    m->options = wish->options;
+    if (!retrieve_open(ar, &m->arena, part->ref, &m->object, e)) return false;
+    if (m->object.ts && m->object.ts->encapsulated && m->object.frames.count == 0 && m->object.frames_err.kind != ERR_NONE) {
+        if (e) *e = m->object.frames_err;
+        return false;
+    }
+    m->pixels = (struct codec_object){.ts = m->object.ts, .source = &m->object.source, .frames = &m->object.frames};
+    m->reader = codec_reader(&m->pixels);
+    m->options.source = &m->object.source;
+    if (!part->presentation) return true;
+    if (!retrieve_open(ar, &m->arena, part->presentation, &m->presentation, e)) return false;
+    m->options.presentation = m->presentation.header;
+    m->options.presentation_source = &m->presentation.source;
+    return true;
+}
+
+static void making_close(struct making *m) {
+    if (m->object.ref) retrieve_close(&m->object);
+    if (m->presentation.ref) retrieve_close(&m->presentation);
+    arena_deinit(&m->arena);
+}
+
+static bool still(struct making *m, const struct dw_part *part, const struct dw_render *wish, struct buf *to, struct err *e) {
+    struct px_picture picture;
+    if (!px_render(&m->arena, m->object.header, &m->reader, part->frame, &m->options, &picture, e)) return false;
+    if (part->media == DW_PNG) return px_write_png(&picture, to, e);
+    if (part->media == DW_JPEG) return px_write_jpeg(&picture, wish->quality, to, e);
+    return px_write_gif(&picture, to, e);
+}
+
+static bool animation(struct making *m, const struct dw_part *part, struct buf *to, struct err *e) {
+    struct px_gif gif = {0};
+    bool ok = true;
+    for (uint32_t i = 0; ok && i < part->frames; i++) {
+        struct arena_mark mark = arena_mark(&m->arena);
+        struct px_picture picture;
+        ok = px_render(&m->arena, m->object.header, &m->reader, i, &m->options, &picture, e) &&
+             px_gif_frame(&gif, &picture, px_frame_ms(m->object.header, i), to, e);
+        arena_rewind(&m->arena, mark);
+    }
+    return px_gif_end(&gif, to, e) && ok;
+}
+
+static bool picture(struct archive *ar, const struct dw_part *part, const struct dw_render *wish, struct buf *to, struct err *e) {
+    struct making m = {0};
+    arena_init(&m.arena, RENDER_ARENA_BYTES);
+    bool ok = making_open(ar, part, wish, &m, e) && (part->frames ? animation(&m, part, to, e) : still(&m, part, wish, to, e));
+    making_close(&m);
+    // Pixels that nobody can decode are the object's fault, not the asker's (HTTP 422).
+    if (!ok && e && e->kind == ERR_UNSUPPORTED) e->kind = ERR_UNDECODABLE;
+    return ok;
+}
+
+// ---- documents ----
+
+static const enum dw_media NOTHING[] = {DW_MEDIA_COUNT}, PDF[] = {DW_PDF, DW_MEDIA_COUNT};
+
+static bool is_pdf(const struct instance_ref *ref) {
+    return str_eqz(ref->sop_class_uid, "1.2.840.10008.5.1.4.1.1.104.1");
+}
+
+const enum dw_media *dw_document_media(const struct instance_ref *ref) {
+    return is_pdf(ref) ? PDF : NOTHING;
+}
+
+static bool copy_value(const struct dcm_source *source, const struct dcm_element *el, uint64_t n, struct buf *to, struct err *e) {
+    for (uint64_t at = 0; at < n;) {
+        size_t take = n - at < CHUNK_BYTES ? (size_t)(n - at) : CHUNK_BYTES;
+        char *p = buf_reserve(to, take);
+        if (!p) return buf_ok(to, e);
+        if (!source->read_at(source->ctx, el->offset + at, p, take, e)) return false;
+        to->n += take;
+        at += take;
+    }
+    return true;
+}
+
+static bool pdf(struct archive *ar, const struct dw_part *part, struct buf *to, struct err *e) {
+    struct arena a;
+    struct retrieve_object object;
+    arena_init(&a, RENDER_ARENA_BYTES);
+    bool ok = retrieve_open(ar, &a, part->ref, &object, e);
+    if (ok) {
+        const struct dcm_element *el = dcm_find(object.header, DCM_EncapsulatedDocument);
+        int64_t length;
+        uint64_t n = el ? el->length : 0;
+        if (dcm_i64(object.header, DCM_EncapsulatedDocumentLength, 0, &length) && length > 0 && (uint64_t)length <= n) n = (uint64_t)length; // without padding
+        if (!n)
+            ok = err_set(e, ERR_UNDECODABLE, "dicomweb", "the object has no document in it");
+        else if (el->value)
+            buf_add(to, el->value, (size_t)n);
+        else
+            ok = copy_value(&object.source, el, n, to, e);
+        retrieve_close(&object);
+    }
+    arena_deinit(&a);
+    return ok && buf_ok(to, e);
+}
+
+bool dw_make_part(struct archive *ar, const struct dw_part *part, const struct dw_render *wish, struct buf *to, struct err *e) {
+    slot_take();
+    bool ok = part->media == DW_PDF ? pdf(ar, part, to, e) : picture(ar, part, wish, to, e);
+    slot_give();
+    return ok;
+}
