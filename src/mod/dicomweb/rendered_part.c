@@ -10,7 +10,7 @@
 
 enum { RENDER_ARENA_BYTES = 512 * 1024 * 1024, CHUNK_BYTES = 256 * 1024 };
 
-const char *const DW_MEDIA_TYPES[DW_MEDIA_COUNT] = {
+const char *const DW_PART_TYPES[DW_PART_MEDIA] = {
     [DW_JPEG] = "image/jpeg", [DW_PNG] = "image/png",   [DW_GIF] = "image/gif",       [DW_MP4] = "video/mp4",
     [DW_HTML] = "text/html",  [DW_TEXT] = "text/plain", [DW_PDF] = "application/pdf",
 };
@@ -104,13 +104,13 @@ static bool picture(struct archive *ar, const struct dw_part *part, const struct
 
 // ---- documents ----
 
-static const enum dw_media NOTHING[] = {DW_MEDIA_COUNT}, PDF[] = {DW_PDF, DW_MEDIA_COUNT};
+static const enum dw_part_media NOTHING[] = {DW_PART_MEDIA}, PDF[] = {DW_PDF, DW_PART_MEDIA};
 
 static bool is_pdf(const struct instance_ref *ref) {
     return str_eqz(ref->sop_class_uid, "1.2.840.10008.5.1.4.1.1.104.1");
 }
 
-const enum dw_media *dw_document_media(const struct instance_ref *ref) {
+const enum dw_part_media *dw_document_media(const struct instance_ref *ref) {
     return is_pdf(ref) ? PDF : NOTHING;
 }
 

@@ -4,13 +4,13 @@
 
 #include "mod/dicomweb/rendered.h"
 
-enum dw_media { DW_JPEG, DW_PNG, DW_GIF, DW_MP4, DW_HTML, DW_TEXT, DW_PDF, DW_MEDIA_COUNT };
-extern const char *const DW_MEDIA_TYPES[DW_MEDIA_COUNT]; // as Content-Type has them
+enum dw_part_media { DW_JPEG, DW_PNG, DW_GIF, DW_MP4, DW_HTML, DW_TEXT, DW_PDF, DW_PART_MEDIA };
+extern const char *const DW_PART_TYPES[DW_PART_MEDIA]; // as Content-Type has them
 
 struct dw_part {
     const struct instance_ref *ref;
     const struct instance_ref *presentation; // shown by it, or NULL
-    enum dw_media media;
+    enum dw_part_media media;
     uint32_t frame;  // from 0: of a still picture
     uint32_t frames; // of an animation, all from the first on; 0: a still picture
 };
@@ -18,7 +18,7 @@ struct dw_part {
 // Appends its bytes. ERR_UNDECODABLE: pixels that cannot be decoded.
 bool dw_make_part(struct archive *ar, const struct dw_part *part, const struct dw_render *wish, struct buf *to, struct err *e);
 
-// Which media types an object without an image can be had as, best first, ended by DW_MEDIA_COUNT.
-const enum dw_media *dw_document_media(const struct instance_ref *ref);
+// Which media types an object without an image can be had as, best first, ended by DW_PART_MEDIA.
+const enum dw_part_media *dw_document_media(const struct instance_ref *ref);
 
 #endif

@@ -54,14 +54,14 @@ static double weight(const struct negotiation *g, const char *type, bool *multip
     return best;
 }
 
-// The best of the offers, or DW_MEDIA_COUNT.
-static enum dw_media choose(const struct negotiation *g, const enum dw_media *offers, bool *multipart) {
-    enum dw_media chosen = DW_MEDIA_COUNT;
+// The best of the offers, or DW_PART_MEDIA.
+static enum dw_part_media choose(const struct negotiation *g, const enum dw_part_media *offers, bool *multipart) {
+    enum dw_part_media chosen = DW_PART_MEDIA;
     double best = 0;
     *multipart = false;
-    for (; *offers != DW_MEDIA_COUNT; offers++) {
+    for (; *offers != DW_PART_MEDIA; offers++) {
         bool parts = false;
-        double w = g->any ? 1 : weight(g, DW_MEDIA_TYPES[*offers], &parts);
+        double w = g->any ? 1 : weight(g, DW_PART_TYPES[*offers], &parts);
         if (w <= best) continue;
         best = w;
         chosen = *offers;
@@ -79,8 +79,8 @@ struct rendering {
     struct negotiation accept;
     struct dw_part *parts;
     size_t count, capacity;
-    bool multipart;                    // asked for, or needed
-    const enum dw_media *last_refused; // what could have been had
+    bool multipart;                         // asked for, or needed
+    const enum dw_part_media *last_refused; // what could have been had
     // sending
     char boundary[MULTIPART_MADE_BOUNDARY];
     size_t next;
@@ -89,9 +89,9 @@ struct rendering {
     size_t at;
 };
 
-static const enum dw_media STILL[] = {DW_JPEG, DW_PNG, DW_GIF, DW_MEDIA_COUNT};
-static const enum dw_media MOVING[] = {DW_GIF, DW_JPEG, DW_PNG, DW_MEDIA_COUNT};
-static const enum dw_media LONG[] = {DW_JPEG, DW_PNG, DW_MEDIA_COUNT};
+static const enum dw_part_media STILL[] = {DW_JPEG, DW_PNG, DW_GIF, DW_PART_MEDIA};
+static const enum dw_part_media MOVING[] = {DW_GIF, DW_JPEG, DW_PNG, DW_PART_MEDIA};
+static const enum dw_part_media LONG[] = {DW_JPEG, DW_PNG, DW_PART_MEDIA};
 
 static bool add_part(struct rendering *r, const struct dw_part *part, struct err *e) {
     if (r->count == PARTS_MAX) return err_set(e, ERR_TOO_LARGE, "dicomweb", "more than %d pictures in one answer: ask for a series or an instance", PARTS_MAX);
@@ -128,9 +128,9 @@ static bool short_enough(const struct instance_ref *ref, const struct px_options
 static bool add_image(struct rendering *r, const struct instance_ref *ref, const struct instance_ref *presentation, uint32_t frame, struct err *e) {
     const struct dw_render *wish = r->wish;
     bool multipart, as_a_whole = !wish->frame_count && !wish->single && !wish->thumbnail && !presentation && frames_of(ref) > 1;
-    const enum dw_media *offers = !as_a_whole ? STILL : short_enough(ref, &wish->options) ? MOVING : LONG;
+    const enum dw_part_media *offers = !as_a_whole ? STILL : short_enough(ref, &wish->options) ? MOVING : LONG;
     struct dw_part part = {.ref = ref, .presentation = presentation, .frame = frame, .media = choose(&r->accept, offers, &multipart)};
-    if (part.media == DW_MEDIA_COUNT) {
+    if (part.media == DW_PART_MEDIA) {
         r->last_refused = offers;
         return true;
     }
@@ -145,11 +145,11 @@ static bool add_image(struct rendering *r, const struct instance_ref *ref, const
 
 static bool add_document(struct rendering *r, const struct instance_ref *ref, struct err *e) {
     bool multipart;
-    const enum dw_media *offers = dw_document_media(ref);
+    const enum dw_part_media *offers = dw_document_media(ref);
     struct dw_part part = {.ref = ref, .media = choose(&r->accept, offers, &multipart)};
     if (r->wish->thumbnail || r->wish->frame_count) return true;
-    if (part.media == DW_MEDIA_COUNT) {
-        if (*offers != DW_MEDIA_COUNT) r->last_refused = offers;
+    if (part.media == DW_PART_MEDIA) {
+        if (*offers != DW_PART_MEDIA) r->last_refused = offers;
         return true;
     }
     r->multipart |= multipart;
@@ -196,8 +196,8 @@ static bool add_all(struct rendering *r, const struct instance_ref *refs, size_t
 static bool refuse(const struct rendering *r, struct err *e) {
     char had[128] = "";
     if (!r->last_refused) return err_set(e, ERR_NOT_ACCEPTABLE, "dicomweb", "there is nothing in it that can be rendered");
-    for (const enum dw_media *m = r->last_refused; *m != DW_MEDIA_COUNT; m++)
-        snprintf(had + strlen(had), sizeof had - strlen(had), "%s%s", *had ? ", " : "", DW_MEDIA_TYPES[*m]);
+    for (const enum dw_part_media *m = r->last_refused; *m != DW_PART_MEDIA; m++)
+        snprintf(had + strlen(had), sizeof had - strlen(had), "%s%s", *had ? ", " : "", DW_PART_TYPES[*m]);
     return err_set(e, ERR_NOT_ACCEPTABLE, "dicomweb", "this can be had as %s", had);
 }
 
@@ -221,7 +221,7 @@ static bool make_next(struct rendering *r, struct err *e) {
         if (ok) {
             buf_clear(&r->bytes);
             r->at = 0;
-            multipart_write_begin(&r->bytes, r->boundary, !r->began, DW_MEDIA_TYPES[part->media], location_of(r, part));
+            multipart_write_begin(&r->bytes, r->boundary, !r->began, DW_PART_TYPES[part->media], location_of(r, part));
             buf_add(&r->bytes, made.p, made.n);
             r->began = true;
         } else {
@@ -267,7 +267,7 @@ static bool reply_multipart(struct rendering *r, struct http_response *rs, struc
         if (e) *e = why;
         return false;
     }
-    const char *type = arena_printf(r->arena, e, "multipart/related; type=\"%s\"; boundary=%s", DW_MEDIA_TYPES[r->parts[r->next - 1].media], r->boundary);
+    const char *type = arena_printf(r->arena, e, "multipart/related; type=\"%s\"; boundary=%s", DW_PART_TYPES[r->parts[r->next - 1].media], r->boundary);
     if (!type) {
         buf_deinit(&r->bytes);
         return false;
@@ -280,7 +280,7 @@ static bool reply_single(struct rendering *r, struct http_response *rs, struct e
     struct buf b;
     buf_init(&b, PART_BYTES_MAX);
     bool ok = dw_make_part(r->target->archive, &r->parts[0], r->wish, &b, e);
-    if (ok) http_reply_buf(rs, 200, DW_MEDIA_TYPES[r->parts[0].media], &b);
+    if (ok) http_reply_buf(rs, 200, DW_PART_TYPES[r->parts[0].media], &b);
     buf_deinit(&b);
     return ok;
 }
