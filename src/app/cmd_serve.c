@@ -6,6 +6,7 @@
 #include "app/modules.h"
 #include "app/settings.h"
 #include "base/log.h"
+#include "codec/pool.h"
 #include "core/archive.h"
 #include "sys/file.h"
 #include "sys/signal.h"
@@ -47,7 +48,9 @@ static int run(struct cli_args *args) {
     struct server s = {.settings = &settings};
     struct archive_options o = {.dir = settings.data_dir, .volume_bytes = settings.volume_bytes};
     if (!archive_open(&o, &s.archive, &e)) return cli_fail(args, &e);
-    int code = serve(args, &s);
+    bool works = codec_pool_start("/proc/self/exe", 0, &e);
+    int code = works ? serve(args, &s) : cli_fail(args, &e);
+    codec_pool_stop(); // when nobody asks any more
     archive_close(s.archive);
     return code;
 }

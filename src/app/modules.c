@@ -3,11 +3,13 @@
 
 #include "app/serve_dicom.h"
 #include "app/serve_http.h"
+#include "app/serve_prepare.h"
 #include "base/thread.h"
 
 const struct module MODULES[] = {
     {"dicom", serve_dicom_start, serve_dicom_stop},
     {"http", serve_http_start, serve_http_stop},
+    {"prepare", serve_prepare_start, serve_prepare_stop},
 };
 const unsigned MODULE_COUNT = sizeof MODULES / sizeof MODULES[0];
 _Static_assert(sizeof MODULES / sizeof MODULES[0] <= MODULES_MAX, "the server has a place for each module's state");

@@ -70,5 +70,7 @@ bool retrieve_dataset(struct retrieve_object *o, struct arena *a, struct dcm_dat
 // The DICOM JSON metadata of one series (an array of objects, bulk data as path-absolute URIs under /dicom-web, text repaired), prepared once
 // and kept compressed; *gzip says whether *out is gzip (a whole member, to be sent as Content-Encoding: gzip) or identity. want_gzip: what the asker takes.
 bool retrieve_series_metadata(struct archive *ar, struct str study_uid, struct str series_uid, bool want_gzip, struct buf *out, bool *gzip, struct err *e);
+// The same of a whole study: its series by number, joined as they were prepared.
+bool retrieve_study_metadata(struct archive *ar, struct str study_uid, bool want_gzip, struct buf *out, bool *gzip, struct err *e);
 
 #endif

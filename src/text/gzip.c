@@ -4,7 +4,7 @@
 #include <limits.h>
 #include <zlib.h>
 
-enum { WINDOW_GZIP = 15 + 16, WINDOW_ANY = 15 + 32, STEP = 64 * 1024 };
+enum { WINDOW_RAW = -15, WINDOW_GZIP = 15 + 16, WINDOW_ANY = 15 + 32, STEP = 64 * 1024 };
 
 // The next piece of input: zlib counts in 32 bits.
 static void refill(z_stream *z, struct str in, size_t *taken) {
@@ -15,25 +15,29 @@ static void refill(z_stream *z, struct str in, size_t *taken) {
     *taken += n;
 }
 
-static bool pack(z_stream *z, struct str in, struct buf *out) {
+// last: Z_FINISH, or Z_SYNC_FLUSH to end at a byte with more to come.
+static bool pack(z_stream *z, struct str in, int last, struct buf *out) {
     size_t taken = 0;
     int code = Z_OK;
-    while (code == Z_OK) {
+    bool whole = false;
+    while (code == Z_OK && !whole) {
         refill(z, in, &taken);
         char *to = buf_reserve(out, STEP);
         if (!to) return false;
         z->next_out = (Bytef *)to;
         z->avail_out = STEP;
-        code = deflate(z, taken == in.n ? Z_FINISH : Z_NO_FLUSH);
+        code = deflate(z, taken == in.n ? last : Z_NO_FLUSH);
         out->n += STEP - z->avail_out;
+        // nothing left to flush is no error: the step before had just filled its room
+        whole = last != Z_FINISH && taken == in.n && (z->avail_out > 0 || (code == Z_BUF_ERROR && z->avail_in == 0));
     }
-    return code == Z_STREAM_END;
+    return code == Z_STREAM_END || whole;
 }
 
 bool gzip_pack(struct str in, int level, struct buf *out, struct err *e) {
     z_stream z = {0};
     if (deflateInit2(&z, level, Z_DEFLATED, WINDOW_GZIP, 8, Z_DEFAULT_STRATEGY) != Z_OK) return err_nomem(e, "gzip");
-    bool ok = pack(&z, in, out);
+    bool ok = pack(&z, in, Z_FINISH, out);
     deflateEnd(&z);
     if (!buf_ok(out, e)) return false;
     return ok || err_set(e, ERR_INTERNAL, "gzip", "compression stopped early");
@@ -68,4 +72,54 @@ bool gzip_unpack(struct str in, struct buf *out, struct err *e) {
 
 uint32_t gzip_crc32(uint32_t crc, const void *p, size_t n) {
     return (uint32_t)crc32_z(crc, p, n);
+}
+
+// ---- pieces ----
+
+static uint32_t crc_of(struct str s) {
+    return (uint32_t)crc32_z(0, (const Bytef *)s.p, s.n);
+}
+
+bool gzip_piece_pack(struct str in, int level, struct buf *out, struct gzip_piece *piece, struct err *e) {
+    z_stream z = {0};
+    *piece = (struct gzip_piece){.crc = crc_of(in), .size = in.n};
+    if (in.n == 0) return true;
+    if (deflateInit2(&z, level, Z_DEFLATED, WINDOW_RAW, 8, Z_DEFAULT_STRATEGY) != Z_OK) return err_nomem(e, "gzip");
+    bool ok = pack(&z, in, Z_SYNC_FLUSH, out);
+    deflateEnd(&z);
+    if (!buf_ok(out, e)) return false;
+    return ok || err_set(e, ERR_INTERNAL, "gzip", "compression stopped early");
+}
+
+static void put_le(struct buf *to, uint32_t v, unsigned bytes) {
+    for (unsigned i = 0; i < bytes; i++) buf_addc(to, (char)(v >> 8 * i & 0xFF));
+}
+
+void gzip_join_init(struct gzip_join *j, struct buf *to) {
+    *j = (struct gzip_join){.to = to};
+}
+
+void gzip_join_head(struct gzip_join *j) {
+    buf_add(j->to, "\x1f\x8b\x08\0\0\0\0\0\0\x03", 10); // deflate, no name, no time, Unix: RFC 1952 2.3
+}
+
+void gzip_join_text(struct gzip_join *j, struct str text) {
+    struct gzip_piece piece = {.crc = crc_of(text), .size = text.n};
+    put_le(j->to, 0, 1); // a stored block, not the last: RFC 1951 3.2.4
+    put_le(j->to, (uint32_t)text.n, 2);
+    put_le(j->to, ~(uint32_t)text.n, 2);
+    buf_add_str(j->to, text);
+    gzip_join_piece(j, &piece);
+}
+
+void gzip_join_piece(struct gzip_join *j, const struct gzip_piece *piece) {
+    buf_add_str(j->to, piece->packed);
+    j->crc = (uint32_t)crc32_combine(j->crc, piece->crc, (z_off_t)piece->size);
+    j->size += piece->size;
+}
+
+void gzip_join_end(struct gzip_join *j) {
+    buf_add(j->to, "\x01\0\0\xff\xff", 5); // the last block, empty
+    put_le(j->to, j->crc, 4);
+    put_le(j->to, (uint32_t)j->size, 4);
 }
