@@ -69,10 +69,26 @@ static bool read_plan(struct arena *a, const struct px_image *declared, const ui
     return true;
 }
 
+// Decoders of the DCT make something of what was sent so far. s: a copy. A scan of each component must be there, and the end of a progressive codestream:
+// nothing else tells that no scan is missing.
+static bool is_whole(struct jpeg_stream s, struct err *e) {
+    unsigned missing = (1u << s.frame.components) - 1;
+    bool progressive = s.frame.process % 4 == JPEG_SOF_PROGRESSIVE;
+    while (missing || progressive) {
+        enum jpeg_event event = jpeg_next(&s, e);
+        if (event == JPEG_FAILED) return false;
+        if (event != JPEG_SCAN) break;
+        for (unsigned c = 0; c < s.scan.components && s.scan.ss == 0; c++) missing &= ~(1u << s.scan.component[c]);
+    }
+    if (!missing && (!progressive || s.ended)) return true;
+    return err_set(e, ERR_UNDECODABLE, "codec", "the JPEG codestream ends after %u scans, before all of the image was sent", s.scans);
+}
+
 static bool decode_samples(struct arena *a, struct plan *plan, uint8_t *out, struct err *e) {
     struct jpeg_stream *s = &plan->stream;
     const struct jpeg_frame *f = &s->frame;
     if (plan->lossless) return jpeg_lossless_decode(a, s, out, plan->bytes, e);
+    if (!is_whole(*s, e)) return false;
     if ((f->process == JPEG_SOF_EXTENDED || f->process == JPEG_SOF_PROGRESSIVE) && f->precision == JPEG_DCT_BITS)
         return jpeg_dct_decode(a, s, plan->colour == PX_JPEG_YCC, out, e);
     if (f->process > JPEG_SOF_PROGRESSIVE || f->precision != 8)

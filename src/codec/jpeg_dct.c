@@ -238,17 +238,22 @@ static bool lay_out(struct arena *a, const struct jpeg_frame *f, struct jpeg_ima
     return true;
 }
 
+static bool has_all(const struct jpeg_image12 *image) {
+    for (unsigned c = 0; c < image->components; c++)
+        if (!image->grid[c].has_dc) return false;
+    return true;
+}
+
+// Behind a sequential image's last scan there may be anything; a progressive one goes on to its end.
 static bool read_scans(struct decoder *d, struct arena *a) {
-    enum jpeg_event event;
-    while ((event = jpeg_next(d->s, d->e)) == JPEG_SCAN) {
+    while (d->s->frame.process == JPEG_SOF_PROGRESSIVE || !has_all(d->image)) {
+        enum jpeg_event event = jpeg_next(d->s, d->e);
+        if (event == JPEG_FAILED) return false;
+        if (event != JPEG_SCAN) return has_all(d->image) || wrong(d, "is the last, and not all components were sent");
         struct arena_mark mark = arena_mark(a);
         if (!read_scan(d, a)) return false;
         arena_rewind(a, mark);
     }
-    if (event == JPEG_FAILED) return false;
-    if (event == JPEG_FRAME) return wrong(d, "is followed by another frame");
-    for (unsigned c = 0; c < d->image->components; c++)
-        if (!d->image->grid[c].has_dc) return wrong(d, "is the last, and not all components were sent");
     return true;
 }
 

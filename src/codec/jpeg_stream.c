@@ -152,6 +152,7 @@ static unsigned next_marker(struct jpeg_stream *s) {
 enum jpeg_event jpeg_next(struct jpeg_stream *s, struct err *e) {
     for (;;) {
         unsigned m = next_marker(s);
+        s->ended = m == M_EOI;
         if (m == 0 || m == M_EOI) return JPEG_END;
         if ((m >= M_RST0 && m <= M_SOI) || m == M_TEM) continue;
         if (s->end - s->p < 2 || u16(s->p) < 2 || (size_t)(s->end - s->p) < u16(s->p)) {

@@ -52,6 +52,7 @@ struct jpeg_stream {
     uint16_t quant[4][64]; // in zigzag order, as sent
     struct jpeg_huffman_spec dc[4], ac[4];
     bool jfif;
+    bool ended;     // an EOI marker was met
     int adobe;      // transform of an Adobe APP14 marker: 0, 1, 2; -1: no such marker
     size_t rows_at; // where the frame header has its number of rows
 };
