@@ -14,7 +14,7 @@ enum { DRAIN_MS = 20 * 1000 };
 struct serve_http {
     struct web web;
     struct dicomweb dicomweb;
-    struct http_mount mounts[3];
+    struct http_mount mounts[4];
     struct http_server *http;
 };
 
@@ -22,7 +22,8 @@ static bool start(struct server *s, struct serve_http *h, struct err *e) {
     h->dicomweb.archive = s->archive;
     h->web = (struct web){.archive = s->archive, .sessions = h->web.sessions, .more_metrics = serve_dicom_metrics, .more_context = s};
     h->mounts[0] = (struct http_mount){DICOMWEB_ROOT, DICOMWEB_ROUTES, &h->dicomweb};
-    h->mounts[1] = (struct http_mount){"", WEB_ROUTES, &h->web};
+    h->mounts[1] = (struct http_mount){"", WADO_URI_ROUTES, &h->dicomweb};
+    h->mounts[2] = (struct http_mount){"", WEB_ROUTES, &h->web};
     struct http_options o = {.address = s->settings->bind,
                              .port = s->settings->http_port,
                              .mounts = h->mounts,

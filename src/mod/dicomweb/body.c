@@ -3,13 +3,18 @@
 
 #include <stdarg.h>
 #include <stdio.h>
+#include <unistd.h>
 
 #include "base/limits.h"
 #include "base/log.h"
 #include "http/condition.h"
 #include "http/range.h"
 
-enum { SWAP_BLOCK = 4096 };
+enum {
+    SWAP_BLOCK = 4096,
+    FILE_MIN = 16 * 1024,
+    FILE_MAX = 16 * 1024 * 1024, // larger ones are checked as they go, so that their first byte does not wait for the last
+};
 
 bool dw_body_init(struct dw_body *b, struct arena *a, struct archive *ar, size_t pieces, struct err *e) {
     *b = (struct dw_body){.arena = a, .archive = ar, .cap = pieces, .checked = SIZE_MAX, .fd = -1};
@@ -208,10 +213,36 @@ static void end_sending(void *context) {
     dw_body_deinit(s->body);
 }
 
+// Page cache to socket: what lies in one stored object as it goes out, once it was found to be what was stored.
+static bool send_file(struct http_response *rs, unsigned status, const char *type, struct dw_body *b, uint64_t from, uint64_t length, bool *sent,
+                      struct err *e) {
+    const struct dw_piece *piece = &b->pieces[find_piece(b, from)];
+    struct vol_set *volumes = archive_volumes(b->archive);
+    int fd;
+    *sent = false;
+    if (piece->kind != DW_OBJECT || piece->swap > 1 || length > b->ends[b->at] - from) return true;
+    uint64_t at = piece->offset + from - (b->ends[b->at] - piece->length);
+    bool whole = at == 0 && length == piece->ref->loc.length;
+    if (!(whole ? retrieve_check(b->archive, piece->ref, e) : retrieve_check_range(b->archive, piece->ref, at, length, e))) return false;
+    if (!vol_fd(volumes, piece->ref->loc.volume, &fd, e)) return false;
+    int own = dup(fd);
+    vol_fd_release(volumes, piece->ref->loc.volume);
+    if (own < 0) return err_errno(e, ERR_IO, "dicomweb", "open the object");
+    http_reply_file(rs, status, type, own, piece->ref->loc.offset + at, length);
+    dw_body_deinit(b);
+    return *sent = true;
+}
+
 static bool send_window(struct http_request *rq, struct http_response *rs, unsigned status, const char *type, struct dw_body *b, uint64_t from, uint64_t length,
                         struct err *e) {
     struct sending *s = arena_zero(rq->arena, 1, sizeof *s, e);
     char first[1];
+    bool sent = false;
+    if (s && !rq->head && length >= FILE_MIN && length <= FILE_MAX && !send_file(rs, status, type, b, from, length, &sent, e)) {
+        dw_body_deinit(b);
+        return false;
+    }
+    if (sent) return true;
     // What cannot be sent is found out before the status goes out.
     bool there = s && (rq->head || length == 0 || dw_body_read(b, from, first, 1, e));
     if (!there) {

@@ -12,5 +12,7 @@ struct dicomweb {
 };
 
 extern const struct http_route DICOMWEB_ROUTES[];
+// The URI service (PS3.18 9) at "/wado", with the same context. Mounted at "".
+extern const struct http_route WADO_URI_ROUTES[];
 
 #endif

@@ -17,6 +17,8 @@ bool dw_bulkdata(struct http_request *rq, struct http_response *rs, struct err *
 // bulk_all.c
 bool dw_bulkdata_all(struct http_request *rq, struct http_response *rs, struct err *e);
 bool dw_pixeldata_all(struct http_request *rq, struct http_response *rs, struct err *e);
+// wado_uri.c
+bool dw_wado_uri(struct http_request *rq, struct http_response *rs, struct err *e);
 // frames.c
 bool dw_frames(struct http_request *rq, struct http_response *rs, struct err *e);
 // stow.c

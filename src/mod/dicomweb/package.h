@@ -9,7 +9,7 @@
 
 bool dw_reply_package(struct http_request *rq, struct http_response *rs, const struct dw_target *t, const struct instance_list *list, bool zip, struct err *e);
 
-// The pieces of each form; list must outlive the body.
+// The pieces of each form; the objects of the list must outlive the body.
 bool dw_zip_body(struct dw_body *b, struct arena *a, struct archive *ar, const struct instance_list *list, struct err *e);
 bool dw_tar_body(struct dw_body *b, struct arena *a, struct archive *ar, const struct instance_list *list, struct err *e);
 

@@ -47,3 +47,8 @@ const struct http_route DICOMWEB_ROUTES[] = {
     {HTTP_DELETE, HTTP_ADMIN, INSTANCE, dw_delete},
     {.pattern = NULL},
 };
+
+const struct http_route WADO_URI_ROUTES[] = {
+    {HTTP_GET, HTTP_READ, "/wado", dw_wado_uri},
+    {.pattern = NULL},
+};

@@ -160,13 +160,14 @@ static bool reply_converted(struct http_request *rq, struct http_response *rs, c
 
 // ---- one object alone ----
 
-static bool reply_alone(struct http_request *rq, struct http_response *rs, const struct asked *q, const struct dw_choice *c, struct err *e) {
+static bool reply_alone(struct http_request *rq, struct http_response *rs, const struct asked *q, const struct dw_choice *c, bool plain_type, struct err *e) {
     const struct instance_ref *ref = &q->list->refs[0];
     struct dw_version v;
     bool done = false;
-    char *type = arena_printf(rq->arena, e, "application/dicom; transfer-syntax=%.*s", STR_FMT(part_ts(c, ref)));
+    char *form = arena_printf(rq->arena, e, "application/dicom; transfer-syntax=%.*s", STR_FMT(part_ts(c, ref)));
     char *name = arena_printf(rq->arena, e, "attachment; filename=\"%.*s.dcm\"", STR_FMT(ref->sop_instance_uid));
-    if (!type || !name || !dw_version_of(q->list, type, &v, e)) return false;
+    const char *type = plain_type ? "application/dicom" : form;
+    if (!form || !name || !dw_version_of(q->list, form, &v, e)) return false;
     http_setz(rs, "Content-Disposition", name);
     if (as_stored(c, ref)) return reply_one_stored(rq, rs, q, type, &v, e);
     struct dw_body *b = arena_zero(rq->arena, 1, sizeof *b, e);
@@ -175,7 +176,7 @@ static bool reply_alone(struct http_request *rq, struct http_response *rs, const
 }
 
 static bool reply_objects(struct http_request *rq, struct http_response *rs, const struct asked *q, const struct dw_choice *c, struct err *e) {
-    if (!c->multipart) return reply_alone(rq, rs, q, c, e);
+    if (!c->multipart) return reply_alone(rq, rs, q, c, false, e);
     for (size_t i = 0; i < q->list->count; i++)
         if (!as_stored(c, &q->list->refs[i])) return reply_converted(rq, rs, q, c, e);
     return reply_stored(rq, rs, q, c, e);
@@ -188,7 +189,7 @@ bool dw_reply_instance(struct http_request *rq, struct http_response *rs, const 
     const struct dw_choice c = {.offer = &offer, .ts = ts, .named_ts = named};
     if (!objects_fit(&q, &c))
         return err_set(e, ERR_NOT_ACCEPTABLE, "dicomweb", "this object is stored as %.*s and cannot be had as %s", STR_FMT(list->refs[0].ts_uid), ts->uid);
-    return reply_alone(rq, rs, &q, &c, e);
+    return reply_alone(rq, rs, &q, &c, true, e); // 8.7.3.5.2: no transfer-syntax parameter in the URI service
 }
 
 bool dw_retrieve(struct http_request *rq, struct http_response *rs, struct err *e) {

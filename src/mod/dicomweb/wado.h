@@ -4,7 +4,7 @@
 
 #include "mod/dicomweb/resource.h"
 
-// application/dicom of the first of the list in a transfer syntax; named: the asker said so itself. ERR_NOT_ACCEPTABLE when it cannot be had so.
+// application/dicom (without a transfer-syntax parameter) of the first of the list in a transfer syntax; named: the asker said so itself. ERR_NOT_ACCEPTABLE when it cannot be had so.
 bool dw_reply_instance(struct http_request *rq, struct http_response *rs, const struct dw_target *t, const struct instance_list *list, const struct dcm_ts *ts,
                        bool named, struct err *e);
 

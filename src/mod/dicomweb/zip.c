@@ -127,7 +127,7 @@ static void put_facts(struct writer *w, const struct instance_ref *ref, uint32_t
 
 // Of pieces: local headers and objects in turn, then the central headers, then the end.
 struct zip {
-    const struct instance_list *list;
+    struct instance_list list;
     uint64_t *offsets; // of the local headers
 };
 
@@ -152,8 +152,8 @@ static bool write_local(struct dw_body *b, size_t piece, char *to, size_t length
 
 static bool write_central(struct dw_body *b, size_t piece, char *to, size_t length, struct err *e) {
     const struct zip *z = b->context;
-    size_t i = piece - 2 * z->list->count;
-    const struct instance_ref *ref = &z->list->refs[i];
+    size_t i = piece - 2 * z->list.count;
+    const struct instance_ref *ref = &z->list.refs[i];
     struct writer w = {to, 0};
     char name[DW_ENTRY_NAME];
     size_t name_n = dw_entry_name(ref, name), extra_n = central_extra(ref, z->offsets[i]);
@@ -216,7 +216,7 @@ bool dw_zip_body(struct dw_body *b, struct arena *a, struct archive *ar, const s
     char name[DW_ENTRY_NAME];
     struct zip *z = arena_zero(a, 1, sizeof *z, e);
     if (!z || !dw_body_init(b, a, ar, 3 * list->count + 1, e)) return false;
-    *z = (struct zip){list, arena_zero(a, list->count, sizeof *z->offsets, e)};
+    *z = (struct zip){*list, arena_zero(a, list->count, sizeof *z->offsets, e)};
     if (!z->offsets) return false;
     b->context = z;
     for (size_t i = 0; i < list->count; i++) {
