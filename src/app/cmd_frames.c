@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sysexits.h>
@@ -26,7 +27,7 @@ static const struct cli_option OPTIONS[] = {
     {0},
 };
 
-enum { AHEAD_MAX = 512, DECODE_ARENA_BYTES = 4 * (PX_FRAME_BYTES_MAX / 4) + (64 << 20) };
+enum { AHEAD_MAX = 512, MORE_ROOM_BYTES = 64 * 1024, DECODE_ARENA_BYTES = 4 * (PX_FRAME_BYTES_MAX / 4) + (64 << 20) };
 
 struct work {
     struct cli_args *args;
@@ -164,6 +165,7 @@ struct ahead {
     struct codec_job job;
     struct arena arena;
     bool begun;
+    void *memory; // that the arena begins in, so that each frame does not fault its pages in again
 };
 
 static bool put_decoded(struct work *w, uint32_t frame, const struct px_frame *f, struct err *e) {
@@ -203,9 +205,16 @@ static bool write_decoded(struct work *w, struct err *e) {
     if (!codec_of(w->object.ts)) return err_set(e, ERR_UNSUPPORTED, "frames", "there is no decoder for %s", w->object.ts ? w->object.ts->name : "this");
     struct ahead *slots = arena_zero(w->args->arena, count, sizeof *slots, e);
     if (!slots) return false;
-    for (uint32_t i = 0; i < count; i++) arena_init(&slots[i].arena, DECODE_ARENA_BYTES);
+    size_t room = (size_t)(px_frame_bits(&w->image) / 8) * 2 + MORE_ROOM_BYTES;
+    for (uint32_t i = 0; i < count; i++) {
+        slots[i].memory = malloc(room);
+        arena_init_in(&slots[i].arena, DECODE_ARENA_BYTES, slots[i].memory, slots[i].memory ? room : 0);
+    }
     bool ok = decode_all(w, slots, count, e);
-    for (uint32_t i = 0; i < count; i++) arena_deinit(&slots[i].arena);
+    for (uint32_t i = 0; i < count; i++) {
+        arena_deinit(&slots[i].arena);
+        free(slots[i].memory);
+    }
     return ok;
 }
 

@@ -26,6 +26,7 @@ struct arena_block {
     struct arena_block *prev;
     size_t cap;
     size_t used;
+    bool borrowed; // the caller's memory
     _Alignas(ALIGN) char data[];
 };
 
@@ -33,9 +34,17 @@ void arena_init(struct arena *a, size_t ceiling) {
     *a = (struct arena){.ceiling = ceiling};
 }
 
+void arena_init_in(struct arena *a, size_t ceiling, void *memory, size_t n) {
+    arena_init(a, ceiling);
+    if (n < sizeof(struct arena_block)) return;
+    a->head = memory;
+    *a->head = (struct arena_block){.cap = n - sizeof(struct arena_block), .borrowed = true};
+    POISON(a->head->data, a->head->cap);
+}
+
 static void free_block(struct arena_block *b) {
     UNPOISON(b->data, b->cap);
-    free(b);
+    if (!b->borrowed) free(b);
 }
 
 void arena_deinit(struct arena *a) {
@@ -61,7 +70,7 @@ void arena_reset(struct arena *a) {
 }
 
 static bool add_block(struct arena *a, size_t need, struct err *e) {
-    size_t cap = a->head ? a->head->cap * 2 : FIRST_BLOCK;
+    size_t cap = a->head && !a->head->borrowed ? a->head->cap * 2 : FIRST_BLOCK;
     if (cap > LARGEST_STEP) cap = LARGEST_STEP;
     if (cap < need) cap = need;
     struct arena_block *b = malloc(sizeof *b + cap);
@@ -69,6 +78,7 @@ static bool add_block(struct arena *a, size_t need, struct err *e) {
     b->prev = a->head;
     b->cap = cap;
     b->used = 0;
+    b->borrowed = false;
     POISON(b->data, b->cap);
     a->head = b;
     return true;

@@ -20,6 +20,8 @@ struct arena {
 
 // ceiling: bytes after which allocations fail with ERR_TOO_LARGE; no memory is taken before the first allocation.
 void arena_init(struct arena *a, size_t ceiling);
+// The same, with n bytes of the caller's memory (aligned for any type) to begin in; what does not fit there goes to the heap.
+void arena_init_in(struct arena *a, size_t ceiling, void *memory, size_t n);
 void arena_deinit(struct arena *a);
 
 // Forgets everything allocated but keeps the first block for the next round.

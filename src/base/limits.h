@@ -52,6 +52,16 @@ enum {
     J2K_PRECINCTS_MAX = 1 << 17,             // of one tile, over all resolutions
     J2K_BLOCKS_MAX = 1 << 19,                // code-blocks of one tile, likewise
 
+    // Workers that decode and encode
+    CODEC_WORKERS_MAX = 256,
+    CODEC_JOB_MS = 20 * 1000,                      // what any job may take ...
+    CODEC_JOB_BYTES_PER_MS = 2 * 1024,             // ... and this much longer for its bytes
+    CODEC_WORKER_BASE_BYTES = 384 * 1024 * 1024,   // address space besides the frame: program, stacks, heap
+    CODEC_WORKER_FRAME_TIMES = 16,                 // and so many times the frame: decoders work in wider samples
+    CODEC_WORKER_THREAD_BYTES = 160 * 1024 * 1024, // per thread of a job: a stack and a heap of its own
+    CODEC_INPUT_BYTES_MAX = PX_FRAME_BYTES_MAX + 4096,
+    CODEC_OUTPUT_BYTES_MAX = PX_FRAME_BYTES_MAX + 64 * 1024 * 1024,
+
     // Store
     STORE_GROUP_OBJECTS_MAX = 1024,             // objects served by one flush
     STORE_GROUP_BYTES_MAX = 16 * 1024 * 1024,   // bytes served by one flush; what a power cut can tear is not much more

@@ -8,16 +8,33 @@ static bool is_native(const struct dcm_ts *ts) {
     return ts && !ts->encapsulated && !ts->video;
 }
 
-bool codec_frame_check(const struct px_image *declared, const struct px_frame *frame, struct err *e) {
-    const struct px_image *image = &frame->image;
+static bool bits_can_be(const struct px_image *image) {
     unsigned bits = image->bits_allocated;
-    bool fits = image->rows == declared->rows && image->columns == declared->columns && image->samples == declared->samples;
-    bool whole = (bits == 1 || bits == 8 || bits == 16 || bits == 32 || bits == 64) && image->bits_stored >= 1 && image->bits_stored <= bits &&
-                 image->high_bit < bits && image->high_bit + 1 >= image->bits_stored && frame->bit_offset < 8;
-    if (!fits || !whole) return err_set(e, ERR_UNDECODABLE, "codec", "the decoder gave another image than the declared one");
-    uint64_t bytes = (px_frame_bits(image) + frame->bit_offset + 7) / 8;
-    if (bytes > PX_FRAME_BYTES_MAX || frame->n < bytes || !frame->bytes) return err_set(e, ERR_UNDECODABLE, "codec", "the decoder gave less than a frame");
-    return true;
+    bool width = image->kind == PX_INTEGER ? bits == 1 || bits == 8 || bits == 16 || bits == 32 : bits == (image->kind == PX_FLOAT ? 32 : 64);
+    return width && image->bits_stored >= 1 && image->bits_stored <= bits && image->high_bit < bits && image->high_bit + 1 >= image->bits_stored;
+}
+
+// What whoever shows the pixels relies on (pixel/frame.c checks the same of native ones).
+static bool colours_can_be(const struct px_image *image) {
+    if (image->samples == 3 && (image->bits_allocated == 1 || image->photometric < PX_RGB)) return false;
+    if (image->samples != 3 && image->photometric >= PX_RGB) return false;
+    if (image->photometric == PX_PALETTE_COLOR && image->bits_allocated > 16) return false;
+    return image->photometric != PX_YBR_FULL_422 || image->columns % 2 == 0;
+}
+
+bool codec_image_check(const struct px_image *declared, const struct px_image *image, struct err *e) {
+    bool same = image->rows == declared->rows && image->columns == declared->columns && image->samples == declared->samples && image->kind == declared->kind;
+    if (same && bits_can_be(image) && colours_can_be(image)) return true;
+    return err_set(e, ERR_UNDECODABLE, "codec", "the decoder gave %u x %u pixels of %u x %u bits, %s, for %u x %u of %u x %u, %s", image->columns, image->rows,
+                   image->samples, image->bits_allocated, px_photometric_name(image->photometric), declared->columns, declared->rows, declared->samples,
+                   declared->bits_allocated, px_photometric_name(declared->photometric));
+}
+
+bool codec_frame_check(const struct px_image *declared, const struct px_frame *frame, struct err *e) {
+    if (!codec_image_check(declared, &frame->image, e)) return false;
+    uint64_t bytes = (px_frame_bits(&frame->image) + frame->bit_offset + 7) / 8;
+    if (frame->bit_offset < 8 && bytes <= PX_FRAME_BYTES_MAX && frame->n >= bytes && frame->bytes) return true;
+    return err_set(e, ERR_UNDECODABLE, "codec", "the decoder gave %zu bytes of a frame of %llu", frame->n, (unsigned long long)bytes);
 }
 
 static bool native_frame(const struct codec_job *job, struct px_frame *out, struct err *e) {

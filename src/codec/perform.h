@@ -18,6 +18,7 @@ struct codec_tolerance {
 bool codec_same(const struct px_frame *in, const struct px_frame *again, const struct codec_tolerance *t, struct err *e);
 
 // What a result says of itself must fit what was declared and the bytes that are there: nobody reads beyond them.
+bool codec_image_check(const struct px_image *declared, const struct px_image *image, struct err *e);
 bool codec_frame_check(const struct px_image *declared, const struct px_frame *frame, struct err *e);
 
 #endif
