@@ -148,7 +148,7 @@ static void costs_one_job(char what, const char *says) {
 
 // ---- the processes of this one ----
 
-static int parent_of(int pid) {
+static int parent_of(int pid, char *state) {
     char path[64], text[512] = "";
     snprintf(path, sizeof path, "/proc/%d/stat", pid);
     FILE *f = fopen(path, "r");
@@ -158,8 +158,7 @@ static int parent_of(int pid) {
     text[n] = 0;
     const char *behind = strrchr(text, ')');
     int parent = -1;
-    char state;
-    if (!behind || sscanf(behind + 1, " %c %d", &state, &parent) != 2) return -1;
+    if (!behind || sscanf(behind + 1, " %c %d", state, &parent) != 2) return -1;
     return parent;
 }
 
@@ -168,7 +167,8 @@ static unsigned children(int pids[WORKERS * 2]) {
     DIR *d = opendir("/proc");
     for (struct dirent *entry; (entry = readdir(d)) != NULL;) {
         int pid = atoi(entry->d_name);
-        if (pid > 0 && parent_of(pid) == getpid() && n < WORKERS * 2) pids[n++] = pid;
+        char state_of;
+        if (pid > 0 && parent_of(pid, &state_of) == getpid() && n < WORKERS * 2) pids[n++] = pid;
     }
     closedir(d);
     return n;
@@ -230,7 +230,11 @@ static void a_worker_that_dies_at_rest_costs_nothing(void **state) {
     works();
     unsigned n = children(pids);
     assert_in_range(n, 1, WORKERS);
-    for (unsigned i = 0; i < n; i++) kill(pids[i], SIGKILL);
+    for (unsigned i = 0; i < n; i++) {
+        char now = 0;
+        kill(pids[i], SIGKILL);
+        while (parent_of(pids[i], &now) == getpid() && now != 'Z') usleep(1000);
+    }
     for (int i = 0; i < 10; i++) works();
 }
 
