@@ -41,7 +41,7 @@ races: deps-test
 	tests/system/tsan
 
 format:
-	git ls-files '*.c' '*.h' | xargs clang-format -i
+	git ls-files '*.c' '*.h' '*.cpp' | xargs clang-format -i
 
 lint:
 	scripts/lint.sh

@@ -22,7 +22,7 @@ def folder_of(path):
 def main():
     faults, includers = [], {}
     src = ROOT / "src"
-    for file in sorted(src.rglob("*.[ch]")):
+    for file in sorted(f for f in src.rglob("*") if f.suffix in (".c", ".h", ".cpp")):
         rel = file.relative_to(src)
         own = folder_of(rel)
         text = file.read_text(encoding="utf-8")

@@ -15,8 +15,8 @@ def percentile(values, share):
 
 
 def main():
-    files = sorted(str(p) for p in (ROOT / "src").rglob("*.[ch]"))
-    out = subprocess.run(["ctags", "--output-format=json", "--fields=+ne", "--c-kinds=f", "-L", "-", "-f", "-"], input="\n".join(files),
+    files = sorted(str(p) for p in (ROOT / "src").rglob("*") if p.suffix in (".c", ".h", ".cpp"))
+    out = subprocess.run(["ctags", "--output-format=json", "--fields=+ne", "--c-kinds=f", "--c++-kinds=f", "-L", "-", "-f", "-"], input="\n".join(files),
                          capture_output=True, text=True, check=True).stdout
     lengths, faults = [], []
     for line in out.splitlines():

@@ -9,11 +9,11 @@ ninja -C "$build" gantry >/dev/null || { echo "the build fails: ninja -C $build"
 c_files() { git ls-files -co --exclude-standard "$@"; }
 check_layers() { scripts/check_layers.py; }
 check_lengths() { scripts/check_lengths.py; }
-check_format() { c_files '*.c' '*.h' | xargs clang-format -n -Werror && echo "format: as .clang-format"; }
+check_format() { c_files '*.c' '*.h' '*.cpp' | xargs clang-format -n -Werror && echo "format: as .clang-format"; }
 check_symbols() { scripts/check_symbols.sh "$build"; }
 check_hardening() { scripts/check_hardening.sh "$build/gantry"; }
 check_tidy() {
-    c_files 'src/*.c' | xargs -n 4 -P "$(nproc)" clang-tidy -p "$build" --quiet --warnings-as-errors='*' \
+    c_files 'src/*.c' 'src/*.cpp' | xargs -n 4 -P "$(nproc)" clang-tidy -p "$build" --quiet --warnings-as-errors='*' \
         --extra-arg=-Wno-unknown-warning-option 2>/dev/null && echo "clang-tidy: nothing"
 }
 check_cppcheck() {

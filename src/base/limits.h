@@ -48,7 +48,7 @@ enum {
     PX_VIEWPORT_MAX = 16384,                 // its longest side
     PX_LUT_ENTRIES_MAX = 65536,              // PS3.3 C.11.1.1: 0 in a descriptor means this many
     J2K_SAMPLES_MAX = 128 * 1024 * 1024,     // of one JPEG 2000 frame: its decoder takes four bytes for each
-    J2K_TILES_MAX = 16384,                   // of one JPEG 2000 frame
+    J2K_TILES_MAX = 16384,                   // of one JPEG 2000 frame; the standard has 65535
     J2K_PRECINCTS_MAX = 1 << 17,             // of one tile, over all resolutions
     J2K_BLOCKS_MAX = 1 << 19,                // code-blocks of one tile, likewise
 

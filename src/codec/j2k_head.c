@@ -12,7 +12,6 @@ enum {
     J2K_SOT = 0xff90,
     J2K_SOD = 0xff93,
     J2K_EOC = 0xffd9,
-    J2K_TILES_STANDARD = 65535, // T.800 A.5.1
 };
 
 #define BAD(e, ...) err_set(e, ERR_UNDECODABLE, "jpeg 2000", __VA_ARGS__)
@@ -88,8 +87,7 @@ static bool check_grid(struct j2k_head *h, struct err *e) {
         (uint64_t)h->tile_y0 + h->tile_dy <= h->y0)
         return BAD(e, "SIZ: tiles of %u x %u from %u, %u do not cover an image from %u, %u", h->tile_dx, h->tile_dy, h->tile_x0, h->tile_y0, h->x0, h->y0);
     uint64_t tiles = ceil_div(h->x1 - h->tile_x0, h->tile_dx) * ceil_div(h->y1 - h->tile_y0, h->tile_dy);
-    if (tiles > J2K_TILES_STANDARD || tiles > J2K_TILES_MAX)
-        return BAD(e, "SIZ: %llu tiles are more than the %d that are taken", (unsigned long long)tiles, J2K_TILES_MAX);
+    if (tiles > J2K_TILES_MAX) return BAD(e, "SIZ: %llu tiles are more than the %d that are taken", (unsigned long long)tiles, J2K_TILES_MAX);
     h->tiles = (uint32_t)tiles;
     return true;
 }

@@ -143,7 +143,7 @@ static inline __attribute__((always_inline)) uint32_t put(const uint16_t *restri
     uint32_t excess = 0;
     for (size_t i = 0; i < n; i++) {
         uint32_t v = (in[i * in_step] ^ sign) - sign;
-        excess |= sign ? v ^ (uint32_t)((int32_t)v >> 31) : v;
+        excess |= sign ? v ^ -(v >> 31) : v;
         if (bytes == 1)
             to[i * step] = (uint8_t)v;
         else if (bytes == 2)

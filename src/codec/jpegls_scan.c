@@ -196,7 +196,7 @@ INLINE int32_t predict(int32_t a, int32_t b, int32_t c) {
 INLINE int32_t read_error(struct jls_scan *s, struct jls_bits *b, const struct jls_context *x) {
     unsigned k = x->k;
     if (b->have < 32) *b = fill(*b);
-    unsigned zeros = b->acc ? (unsigned)__builtin_clzll(b->acc) : 64, length = zeros + 1 + k;
+    unsigned zeros = (unsigned)__builtin_clzll(b->acc | 1), length = zeros + 1 + k;
     uint64_t v;
     if (__builtin_expect(length <= b->have && zeros < s->limit - s->qbpp - 1, 1)) {
         v = (uint64_t)zeros << k | b->acc << zeros << 1 >> 1 >> (63 - k);
@@ -227,7 +227,7 @@ INLINE int32_t reconstruct(const struct jls_scan *s, int32_t p, int32_t error, b
 }
 
 INLINE int32_t regular(struct jls_scan *s, struct jls_bits *bits, int32_t q, int32_t a, int32_t b, int32_t c, bool exact) {
-    int32_t sign = q >> 31, maxval = (int32_t)s->coding.maxval;
+    int32_t sign = -(q < 0), maxval = (int32_t)s->coding.maxval;
     struct jls_context *x = &s->context[(q ^ sign) - sign];
     int32_t p = predict(a, b, c) + ((x->c ^ sign) - sign);
     p = p < 0 ? 0 : p;

@@ -37,7 +37,7 @@ static inline __attribute__((always_inline)) uint32_t pack_row(const int32_t *re
     for (size_t i = 0; i < n; i++) {
         uint32_t v = (uint32_t)in[i] & r.mask;
         v = (v ^ r.sign) - r.sign;
-        excess |= is_signed ? v ^ (uint32_t)((int32_t)v >> 31) : v;
+        excess |= is_signed ? v ^ -(v >> 31) : v;
         if (bytes == 1)
             to[i * step] = (uint8_t)v;
         else if (bytes == 2)
