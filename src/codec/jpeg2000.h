@@ -12,7 +12,7 @@
 // - Part 2 codestreams are taken when each component is a sample of the frame, not when they join frames.
 //
 // Encoding of .90 and .91: one tile, one layer, code-blocks of 64 x 64, LRCP. RGB is transformed: YBR_RCT (lossless), YBR_ICT (lossy); other colour is written as
-// it is. Lossy: the 9-7 wavelet to a peak signal-to-noise ratio of 25 dB + quality / 4 (quality 90: 47.5 dB, an RMS error of 0.42 % of the range of
+// it is. Lossy: the 9-7 wavelet to a peak signal-to-noise ratio of about 25 dB + quality / 4 (quality 90: 47.5 dB, an RMS error of 0.42 % of the range of
 // values that the frame has; 50: 37.5 dB; 1: 25 dB).
 extern const struct codec_family codec_jpeg2000;
 extern const struct codec_family codec_jpeg2000_part2; // .92 and .93: read only
