@@ -92,6 +92,19 @@ static bool check_grid(struct j2k_head *h, struct err *e) {
     return true;
 }
 
+static bool check_declared(const struct j2k_head *h, struct err *e) {
+    const struct px_image *d = h->declared;
+    uint32_t columns = h->x1 - h->x0, rows = h->y1 - h->y0;
+    if (columns != d->columns || rows != d->rows)
+        return BAD(e, "the codestream is of %u x %u pixels, and the data set declares %u x %u", columns, rows, d->columns, d->rows);
+    bool by_palette = h->palette && h->components == 1 && d->samples == 3;
+    if (h->components != d->samples && !by_palette)
+        return BAD(e, "the codestream has %u components, and the data set declares %u samples per pixel", h->components, d->samples);
+    uint64_t samples = (uint64_t)columns * rows * d->samples;
+    if (samples <= J2K_SAMPLES_MAX) return true;
+    return BAD(e, "%u x %u pixels of %u samples are more than the %d samples that are taken", columns, rows, d->samples, J2K_SAMPLES_MAX);
+}
+
 static bool read_components(const uint8_t *p, struct j2k_head *h, struct err *e) {
     for (unsigned i = 0; i < h->components; i++, p += 3) {
         struct j2k_component *c = &h->component[i];
@@ -115,19 +128,7 @@ static bool read_siz(const uint8_t *p, size_t n, struct j2k_head *h, struct err 
     h->components = be16(p + 34);
     if (h->components < 1 || h->components > 4 || n < 36 + 3 * (size_t)h->components)
         return BAD(e, "SIZ of %zu bytes has %u components; an image of the data set has 1 or 3", n, h->components);
-    return check_grid(h, e) && read_components(p + 36, h, e);
-}
-
-static bool check_declared(const struct j2k_head *h, const struct px_image *d, struct err *e) {
-    uint32_t columns = h->x1 - h->x0, rows = h->y1 - h->y0;
-    if (columns != d->columns || rows != d->rows)
-        return BAD(e, "the codestream is of %u x %u pixels, and the data set declares %u x %u", columns, rows, d->columns, d->rows);
-    bool by_palette = h->palette && h->components == 1 && d->samples == 3;
-    if (h->components != d->samples && !by_palette)
-        return BAD(e, "the codestream has %u components, and the data set declares %u samples per pixel", h->components, d->samples);
-    uint64_t samples = (uint64_t)columns * rows * d->samples;
-    if (samples <= J2K_SAMPLES_MAX) return true;
-    return BAD(e, "%u x %u pixels of %u samples are more than the %d samples that are taken", columns, rows, d->samples, J2K_SAMPLES_MAX);
+    return check_grid(h, e) && check_declared(h, e) && read_components(p + 36, h, e);
 }
 
 // Precincts and code-blocks of one tile-component: a decoder keeps a record of each of them.
@@ -239,7 +240,7 @@ static bool read_parts(const uint8_t *p, size_t n, size_t at, struct j2k_head *h
 }
 
 bool j2k_head_read(const uint8_t *p, size_t n, const struct px_image *declared, struct j2k_head *out, struct err *e) {
-    *out = (struct j2k_head){0};
+    *out = (struct j2k_head){.declared = declared};
     if (!open_boxes(p, n, out, e)) return false;
     const uint8_t *s = (const uint8_t *)out->stream.p;
     size_t at = 2, size = out->stream.n;
@@ -247,5 +248,5 @@ bool j2k_head_read(const uint8_t *p, size_t n, const struct px_image *declared, 
     if (!read_segments(s, size, &at, J2K_SOT, out, e)) return false;
     if (out->components == 0 || out->layers == 0) return BAD(e, "the main header lacks SIZ or COD");
     out->header_size = at;
-    return check_declared(out, declared, e) && read_parts(s, size, at, out, e);
+    return read_parts(s, size, at, out, e);
 }

@@ -16,6 +16,7 @@ struct j2k_component {
 };
 
 struct j2k_head {
+    const struct px_image *declared;
     uint32_t x0, y0, x1, y1;                     // the image on the reference grid
     uint32_t tile_x0, tile_y0, tile_dx, tile_dy; // tiles on it
     uint32_t tiles;
