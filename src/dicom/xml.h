@@ -14,4 +14,7 @@ bool dcm_xml_write(const struct dcm_dataset *ds, const struct dcm_json_options *
 // are empty values.
 bool dcm_xml_read(struct arena *a, struct str xml, dcm_on_bulk *on_bulk, void *ctx, struct dcm_dataset **out, struct err *e);
 
+// Whether it is a Native DICOM Model document at all: well-formed XML with that root.
+bool dcm_xml_check(struct str xml, struct err *e);
+
 #endif

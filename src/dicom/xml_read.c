@@ -278,9 +278,14 @@ static bool read_dataset(struct reader *r, const struct xml *parent, struct dcm_
     return true;
 }
 
+static const struct xml *read_tree(struct arena *tree, struct str text, struct err *e) {
+    const struct xml *root = xml_read(tree, text, DCM_DEPTH_MAX * XML_LEVELS_PER_SEQUENCE + 8, e);
+    if (!root || str_eqz(root->name, "NativeDicomModel")) return root;
+    err_set(e, ERR_BAD_INPUT, "dicom", "the document is a <%.*s>, not a <NativeDicomModel>", STR_FMT(str_sub(root->name, 0, 60)));
+    return NULL;
+}
+
 static bool read_root(struct reader *r, const struct xml *root, struct dcm_dataset *ds) {
-    if (!str_eqz(root->name, "NativeDicomModel"))
-        return err_set(r->e, ERR_BAD_INPUT, "dicom", "the document is a <%.*s>, not a <NativeDicomModel>", STR_FMT(str_sub(root->name, 0, 60)));
     if (!read_dataset(r, root, ds)) return false;
     return !r->beyond_ascii || dcm_put_text(ds, DCM_SpecificCharacterSet, DCM_VR_CS, STR_LIT("ISO_IR 192"), r->e);
 }
@@ -292,9 +297,17 @@ bool dcm_xml_read(struct arena *a, struct str xml, dcm_on_bulk *on_bulk, void *c
     arena_init(&tree, TREE_BYTES_MAX);
     buf_init(&r.value, DCM_HEADER_BYTES_MAX);
     *out = dcm_dataset_new(a, r.e);
-    const struct xml *root = *out ? xml_read(&tree, xml, DCM_DEPTH_MAX * XML_LEVELS_PER_SEQUENCE + 8, r.e) : NULL;
+    const struct xml *root = *out ? read_tree(&tree, xml, r.e) : NULL;
     bool ok = root && read_root(&r, root, *out);
     buf_deinit(&r.value);
+    arena_deinit(&tree);
+    return ok;
+}
+
+bool dcm_xml_check(struct str xml, struct err *e) {
+    struct arena tree;
+    arena_init(&tree, TREE_BYTES_MAX);
+    bool ok = read_tree(&tree, xml, e) != NULL;
     arena_deinit(&tree);
     return ok;
 }
