@@ -2,6 +2,9 @@
 #include "sys/sums.h"
 
 #include <xxhash.h>
+#if defined(__x86_64__) && __has_include(<xxh_x86dispatch.h>)
+#include <xxh_x86dispatch.h> // the widest vectors of the processor at hand: the plain functions use the narrowest
+#endif
 
 #include "base/limits.h"
 
