@@ -39,24 +39,8 @@ char *buf_reserve(struct buf *b, size_t n) {
     return p + b->n;
 }
 
-void buf_add(struct buf *b, const void *p, size_t n) {
-    if (n == 0) return;
-    char *to = buf_reserve(b, n);
-    if (!to) return;
-    memcpy(to, p, n);
-    b->n += n;
-}
-
-void buf_add_str(struct buf *b, struct str s) {
-    buf_add(b, s.p, s.n);
-}
-
 void buf_addz(struct buf *b, const char *z) {
     buf_add(b, z, strlen(z));
-}
-
-void buf_addc(struct buf *b, char c) {
-    buf_add(b, &c, 1);
 }
 
 void buf_addf(struct buf *b, const char *format, ...) {

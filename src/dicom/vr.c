@@ -45,15 +45,20 @@ static const struct dcm_vr_info vrs[] = {
     BINARY(UV, 8, true),
 };
 
+// 1 + place in vrs, by the two letters.
+#define SLOT(vr) ((((vr) >> 8) - 'A') * 26 + (((vr)&0xFF) - 'A'))
+static const uint8_t places[26 * 26] = {
+    [SLOT(DCM_VR_AE)] = 1,  [SLOT(DCM_VR_AS)] = 2,  [SLOT(DCM_VR_AT)] = 3,  [SLOT(DCM_VR_CS)] = 4,  [SLOT(DCM_VR_DA)] = 5,  [SLOT(DCM_VR_DS)] = 6,
+    [SLOT(DCM_VR_DT)] = 7,  [SLOT(DCM_VR_FD)] = 8,  [SLOT(DCM_VR_FL)] = 9,  [SLOT(DCM_VR_IS)] = 10, [SLOT(DCM_VR_LO)] = 11, [SLOT(DCM_VR_LT)] = 12,
+    [SLOT(DCM_VR_OB)] = 13, [SLOT(DCM_VR_OD)] = 14, [SLOT(DCM_VR_OF)] = 15, [SLOT(DCM_VR_OL)] = 16, [SLOT(DCM_VR_OV)] = 17, [SLOT(DCM_VR_OW)] = 18,
+    [SLOT(DCM_VR_PN)] = 19, [SLOT(DCM_VR_SH)] = 20, [SLOT(DCM_VR_SL)] = 21, [SLOT(DCM_VR_SQ)] = 22, [SLOT(DCM_VR_SS)] = 23, [SLOT(DCM_VR_ST)] = 24,
+    [SLOT(DCM_VR_SV)] = 25, [SLOT(DCM_VR_TM)] = 26, [SLOT(DCM_VR_UC)] = 27, [SLOT(DCM_VR_UI)] = 28, [SLOT(DCM_VR_UL)] = 29, [SLOT(DCM_VR_UN)] = 30,
+    [SLOT(DCM_VR_UR)] = 31, [SLOT(DCM_VR_US)] = 32, [SLOT(DCM_VR_UT)] = 33, [SLOT(DCM_VR_UV)] = 34,
+};
+
 const struct dcm_vr_info *dcm_vr_find(uint16_t vr) {
-    size_t low = 0, high = sizeof vrs / sizeof vrs[0];
-    while (low < high) {
-        size_t middle = (low + high) / 2;
-        if (vrs[middle].vr == vr) return &vrs[middle];
-        if (vrs[middle].vr < vr)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return NULL;
+    unsigned first = (vr >> 8) - 'A', second = (vr & 0xFF) - 'A';
+    if (first >= 26 || second >= 26) return NULL;
+    unsigned place = places[first * 26 + second];
+    return place ? &vrs[place - 1] : NULL;
 }

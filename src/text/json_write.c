@@ -58,8 +58,10 @@ void json_end_array(struct json_writer *w) {
 }
 
 // Printable ASCII but the quote and the backslash goes out as it is.
+static const bool PLAIN[256] = {[' ' ... '!'] = true, ['#' ... '['] = true, [']' ... '~'] = true};
+
 static bool is_plain(unsigned char c) {
-    return c >= 0x20 && c < 0x7F && c != '"' && c != '\\';
+    return PLAIN[c];
 }
 
 static void add_escaped_char(struct buf *to, unsigned char c) {
