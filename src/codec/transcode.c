@@ -81,14 +81,48 @@ struct work {
     struct arena arena;
     struct spool spool;
     struct dcm_source source;
+    uint64_t wide_from, wide_end; // the 32-bit pixels whose words change places
 };
 
-static bool read_either(void *ctx, uint64_t offset, void *p, size_t n, struct err *e) {
-    const struct work *w = ctx;
+static bool read_plainly(const struct work *w, uint64_t offset, void *p, size_t n, struct err *e) {
     if (offset >= TRANSCODE_SPOOL_BASE) return spool_read(&w->spool, offset - TRANSCODE_SPOOL_BASE, p, n, e);
     const struct dcm_source *s = w->t->pixels.source;
     if (!s || !s->read_at) return err_set(e, ERR_INTERNAL, "codec", "a value by reference, and no source to read it from");
     return s->read_at(s->ctx, offset, p, n, e);
+}
+
+static bool read_either(void *ctx, uint64_t offset, void *p, size_t n, struct err *e) {
+    const struct work *w = ctx;
+    uint8_t *at = p;
+    if (!read_plainly(w, offset, p, n, e)) return false;
+    for (size_t i = 0; offset >= w->wide_from && offset < w->wide_end && i + 4 <= n; i += 4) {
+        uint8_t word[2] = {at[i], at[i + 1]};
+        memcpy(at + i, at + i + 2, 2);
+        memcpy(at + i + 2, word, 2);
+    }
+    return true;
+}
+
+// Pixels of 32 bits in OW change byte order by their own width, as every reader takes them; the writer swaps words of two bytes, so these change places first.
+static bool is_wide(const struct transcode *t) {
+    struct px_image i;
+    struct err ignored;
+    return t->dataset->big_endian != t->to->big_endian && px_image_of(t->dataset, &i, &ignored) && i.kind == PX_INTEGER && i.bits_allocated == 32;
+}
+
+static bool exchange_words(struct work *w, struct dcm_dataset *copy, struct err *e) {
+    struct dcm_element *el = (struct dcm_element *)dcm_find(copy, DCM_PixelData);
+    if (!el || el->vr != DCM_VR_OW || el->flags & DCM_FRAGMENTS) return true;
+    if (el->value) { // through the source, like longer ones
+        uint64_t at = w->spool.n;
+        if (!spool_add(&w->spool, el->value, el->length, e)) return false;
+        el->value = NULL;
+        el->offset = TRANSCODE_SPOOL_BASE + at;
+        el->flags |= DCM_BY_REFERENCE;
+    }
+    w->wide_from = el->offset;
+    w->wide_end = el->offset + el->length;
+    return true;
 }
 
 // ---- pixel data of the object and of its icons ----
@@ -187,10 +221,12 @@ static bool prepare(struct work *w, const struct transcode *t, const struct dcm_
     w->source = (struct dcm_source){read_either, w};
     *out = t->dataset;
     if (!transcode_possible(t->dataset, t->pixels.ts, t->to, e)) return false;
-    if (!needs_codecs(t) && t->uid != TRANSCODE_UID_NEW) return true;
-    bool ok = needs_codecs(t) ? convert_object(w, &made, e) : transcode_renew(&w->arena, t->dataset, &made, e);
+    if (!needs_codecs(t) && !is_wide(t) && t->uid != TRANSCODE_UID_NEW) return true;
+    bool ok = needs_codecs(t)               ? convert_object(w, &made, e)
+              : t->uid == TRANSCODE_UID_NEW ? transcode_renew(&w->arena, t->dataset, &made, e)
+                                            : (made = transcode_copy(&w->arena, t->dataset, e)) != NULL;
     *out = made;
-    return ok;
+    return ok && (!is_wide(t) || exchange_words(w, made, e));
 }
 
 static void done(struct work *w) {

@@ -122,6 +122,7 @@ bool dcm_reader_enter(struct dcm_reader *r, struct err *e) {
     r->value_left = 0;
     if (!push(r, FRAME_SEQUENCE, r->tag, end, e)) return false;
     top(r)->unknown = true;
+    r->big_endian = r->items_big_endian;
     r->state = AT_ITEM;
     return true;
 }
@@ -323,6 +324,7 @@ static enum dcm_step begin_element(struct dcm_reader *r, struct header *h, const
     r->offset += h->size;
     *used += h->size;
     if (!begin(r, kind, h, order, e)) return DCM_FAIL;
+    r->items_big_endian = order == ITEM_BE;
     r->vr = h->vr;
     *t = (struct dcm_token){.kind = kind,
                             .tag = h->tag,

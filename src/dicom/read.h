@@ -66,8 +66,9 @@ struct dcm_reader {
     uint8_t state;
     bool implicit; // current VR form and byte order
     bool big_endian;
-    bool fresh;     // no element of this item was read yet
-    bool cut_short; // the last failure was only a lack of bytes
+    bool fresh;            // no element of this item was read yet
+    bool items_big_endian; // of the element begun last, when items follow in it
+    bool cut_short;        // the last failure was only a lack of bytes
     uint32_t tag;
     uint16_t vr;
     uint32_t last_tag;  // of the top level: the one before, for telling padding from elements
