@@ -62,8 +62,26 @@ static bool write_stream(void *ctx, const void *p, size_t n, struct err *e) {
     return fwrite(p, 1, n, ctx) == n || err_errno(e, ERR_IO, "transcode", "cannot write");
 }
 
+// An object that does not say what it is may do so in its meta header.
+static bool write_by_meta(const struct transcode *t, const struct dcm_dataset *meta, struct dcm_sink to, struct err *e) {
+    struct buf b;
+    struct str class = dcm_text(meta, DCM_MediaStorageSOPClassUID), instance = dcm_text(meta, DCM_MediaStorageSOPInstanceUID);
+    if (str_eqz(class, DCM_UID_MediaStorageDirectoryStorage))
+        return err_set(e, ERR_UNSUPPORTED, "transcode", "a DICOMDIR refers to itself by byte offsets, which would change: it stays as it is");
+    buf_init(&b, PATH_BYTES);
+    bool ok = dcm_write_meta(class, instance, str_of(t->to->uid), (struct str){0}, &b, e) && to.write(to.ctx, b.p, b.n, e) && transcode_write(t, to, e);
+    buf_deinit(&b);
+    return ok;
+}
+
+static bool write_object(const struct transcode *t, const struct dcm_dataset *meta, struct dcm_sink to, struct err *e) {
+    bool says = dcm_text(t->dataset, DCM_SOPClassUID).n && dcm_text(t->dataset, DCM_SOPInstanceUID).n;
+    bool meta_says = meta && dcm_text(meta, DCM_MediaStorageSOPClassUID).n && dcm_text(meta, DCM_MediaStorageSOPInstanceUID).n;
+    return says || !meta_says ? transcode_part10(t, to, e) : write_by_meta(t, meta, to, e);
+}
+
 // Under a temporary name beside the last one, so that no half of a file is ever seen under it.
-static bool write_file(const struct transcode *t, const char *temporary, struct err *e) {
+static bool write_file(const struct transcode *t, const struct dcm_dataset *meta, const char *temporary, struct err *e) {
     int fd = open(temporary, O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, 0666);
     FILE *f = fd < 0 ? NULL : fdopen(fd, "wb");
     if (!f) {
@@ -71,7 +89,7 @@ static bool write_file(const struct transcode *t, const char *temporary, struct 
         if (fd >= 0) close(fd);
         return false;
     }
-    bool ok = transcode_part10(t, (struct dcm_sink){write_stream, f}, e);
+    bool ok = write_object(t, meta, (struct dcm_sink){write_stream, f}, e);
     if (fclose(f) != 0 && ok) ok = err_errno(e, ERR_IO, "transcode", "cannot write %s", temporary);
     return ok;
 }
@@ -140,7 +158,7 @@ static bool convert_to(const struct conversion *c, struct input *in, const char 
     struct transcode t = {.dataset = in->object.dataset, .pixels = pixels_of(in), .to = c->to, .uid = c->uid};
     t.pixels.options = c->options;
     snprintf(temporary, sizeof temporary, "%s.%ld-%u.part", path, (long)getpid(), atomic_fetch_add(&number, 1));
-    bool ok = write_file(&t, temporary, e) && (!c->verify || verify(c, in, temporary, e));
+    bool ok = write_file(&t, in->object.meta, temporary, e) && (!c->verify || verify(c, in, temporary, e));
     if (ok && rename(temporary, path) != 0) ok = err_errno(e, ERR_IO, "transcode", "cannot name %s", path);
     if (!ok) unlink(temporary);
     return ok;

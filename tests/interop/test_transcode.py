@@ -14,7 +14,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "support"))
 import gantry
 
 EVERYTHING = os.environ.get("GANTRY_TRANSCODE") == "all"
-BYTES_MAX = 64 << 20 if EVERYTHING else 500_000
+BYTES_MAX = 64 << 20 if EVERYTHING else 300_000
+SHARE = 1 if EVERYTHING else 3  # of the objects that each transfer syntax gets: all, or every third, others for each
 UIDS = {
     "implicit-le": "1.2.840.10008.1.2", "explicit-le": "1.2.840.10008.1.2.1", "big-endian": "1.2.840.10008.1.2.2", "deflated": "1.2.840.10008.1.2.1.99",
     "encapsulated": "1.2.840.10008.1.2.1.98", "deflated-frame": "1.2.840.10008.1.2.8.1", "rle": "1.2.840.10008.1.2.5",
@@ -24,10 +25,10 @@ UIDS = {
 NATIVE = ("implicit-le", "explicit-le", "big-endian", "deflated")
 # Who reads what we wrote: its command, given source and destination.
 PEERS = {
-    "rle": ["dcmdrle"], "jpeg-lossless": ["dcmdjpeg", "+cn"], "jpeg-lossless-sv1": ["dcmdjpeg", "+cn"], "jpeg-ls": ["dcmdjpls", "+cn"],
+    "rle": ["dcmdrle"], "jpeg-lossless": ["dcmdjpeg", "+cn"], "jpeg-lossless-sv1": ["dcmdjpeg", "+cn"], "jpeg-ls": ["dcmdjpls"],
     "j2k-lossless": ["gdcmconv", "--raw"],
 }
-PHOTOMETRIC, PLANAR, PIXELS = "00280004", "00280006", "7FE00010"
+PHOTOMETRIC, PLANAR, ALLOCATED, PIXELS = "00280004", "00280006", "00280100", "7FE00010"
 
 
 def run(*command):
@@ -49,10 +50,13 @@ def transcode(files, to, out, *options):
     return refused
 
 
-def attributes(path):
-    done = run(gantry.GANTRY, "json", path)
+def attributes(files):
+    """DICOM JSON of each, by name."""
+    if not files:
+        return {}
+    done = run(gantry.GANTRY, "json", *files)
     assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout)
+    return {f.name: json.loads(line) for f, line in zip(files, done.stdout.splitlines(), strict=True)}
 
 
 def pixels(attributes):
@@ -90,20 +94,29 @@ def as_implicit(item):
     return out
 
 
+def brought(name, before, after):
+    """The pixels of before in the form that after declares, and the tags that declare it: what a conversion may change, and no more."""
+    data, declared = pixels(before), {PIXELS}
+    value = lambda item, tag: item.get(tag, {}).get("Value", [None])[0]
+    if value(before, PHOTOMETRIC) != value(after, PHOTOMETRIC):
+        assert (value(before, PHOTOMETRIC), value(after, PHOTOMETRIC)) == ("YBR_FULL_422", "YBR_FULL"), f"{name}: photometric interpretation"
+        data = halves_spread(data)
+        declared.add(PHOTOMETRIC)
+    if value(before, PLANAR) != value(after, PLANAR):
+        assert value(before, PLANAR) == 1, f"{name}: planar configuration"
+        data = planes_together(before, data)
+        declared.add(PLANAR)
+    if value(before, ALLOCATED) == 1 and value(after, ALLOCATED) == 8:
+        data = bytes(byte >> bit & 1 for byte in data for bit in range(8))[:len(pixels(after))]  # codings without single bits
+        declared.add(ALLOCATED)
+    return data, declared
+
+
 def compare(name, before, after):
     """Nothing but the form of the pixels may differ, and the pixels themselves are the same."""
     if name.startswith("implicit-le"):
         before, after = as_implicit(before), as_implicit(after)
-    data = pixels(before)
-    declared = {PIXELS}
-    if before.get(PHOTOMETRIC) != after.get(PHOTOMETRIC):
-        assert before[PHOTOMETRIC]["Value"] == ["YBR_FULL_422"] and after[PHOTOMETRIC]["Value"] == ["YBR_FULL"], f"{name}: photometric interpretation"
-        data = halves_spread(data)
-        declared.add(PHOTOMETRIC)
-    if before.get(PLANAR) != after.get(PLANAR):
-        assert before[PLANAR]["Value"] == [1] and after[PLANAR]["Value"] == [0], f"{name}: planar configuration"
-        data = planes_together(before, data)
-        declared.add(PLANAR)
+    data, declared = brought(name, before, after)
     for tag in before.keys() | after.keys():
         if tag not in declared and not (tag.endswith("0000") or tag == "00080001"):
             assert before.get(tag) == after.get(tag), f"{name}: {tag} was {str(before.get(tag))[:200]}, is {str(after.get(tag))[:200]}"
@@ -135,13 +148,21 @@ def named(files, folder):
     return out
 
 
+# What cannot be read, by name, and why.
+UNREADABLE = {
+    "generated_encapsulated_defined_bot_1_to_1.dcm": "its fragments are no codestreams", "generated_encapsulated_defined_bot_2_to_2.dcm": "the same",
+    "GH364.dcm": "an item outside a sequence", "genFile.dcm": "native pixels under JPEG Baseline", "DICOMDIR": "refers to itself by offsets",
+    "DICOMDIR-bigEnd": "the same", "DICOMDIR-implicit": "the same", "wklist10.wl": "no SOP UIDs", "issue49-latin1.wl": "no SOP UIDs",
+    "priv_SQ.dcm": "no SOP UIDs", "JLSL_RGB_ILV1.dcm": "no SOP UIDs",
+}
+
 # What a transfer syntax has no place for, each by the standard or by the coding; the words are those of the message.
-REFUSALS = ("only for objects with pixel data", "never encapsulated", "bits", "signed", "video", "no decoder")
+REFUSALS = ("only for objects with pixel data", "never encapsulated", "bits", "signed", "video", "no decoder", "would end at byte")
 
 
 def check_refusals(to, refused):
     for name, line in refused.items():
-        assert any(word in line for word in REFUSALS), f"{to}: {line}"
+        assert any(word in line.lower() for word in REFUSALS), f"{to}: {line}"
 
 
 def check_peer(to, path, before, scratch):
@@ -151,20 +172,96 @@ def check_peer(to, path, before, scratch):
     done = run(*PEERS[to], path, out)
     if done.returncode != 0 or not out.exists():
         return f"{PEERS[to][0]} {path.name}: {done.stderr.strip()[-200:]}"
-    after = attributes(out)
-    data = pixels(before)
-    if after.get(PLANAR) != before.get(PLANAR) and before.get(PLANAR, {}).get("Value") == [1]:
-        data = planes_together(before, data)
-    elif after.get(PLANAR) != before.get(PLANAR) and after.get(PLANAR, {}).get("Value") == [1]:
-        return None if planes_together(after, pixels(after))[:len(data)] == data else f"{PEERS[to][0]} {path.name}: other pixels"
-    if before.get(PHOTOMETRIC, {}).get("Value") == ["YBR_FULL_422"]:
-        data = halves_spread(data)
-    return None if pixels(after)[:len(data)] == data else f"{PEERS[to][0]} {path.name}: other pixels"
+    after = attributes([out])[out.name]
+    if after.get(PLANAR, {}).get("Value") == [1] != before.get(PLANAR, {}).get("Value"):  # dcmdrle
+        before, after = after, before
+    data, _ = brought(path.name, before, after)
+    n = min(len(data), len(pixels(after)))
+    return None if n and pixels(after)[:n] == data[:n] else f"{PEERS[to][0]} {path.name}: other pixels"
+
+
+# Peers that do not read what they should, and why ours is right.
+PEERS_FAIL = {
+    "liver_expb.dcm": "dcmdrle takes no single bits, which PS3.5 8.2.2 allows", "liver_deflate.dcm": "the same", "liver_rle.dcm": "the same",
+    "liver_1frame.dcm": "the same", "liver_expb_1frame.dcm": "the same", "seg_image_ct_binary_overlap.dcm": "the same",
+    "seg_image_ct_binary_single_frame.dcm": "the same", "seg_image_sm_dots_tiled_full.dcm": "the same", "reference_seg.dcm": "the same",
+    "seg_image_sm_control_labelmap.dcm": "GDCM does not know the class",
+    "JLSL_08_07_0_1F.dcm": "dcmdjpls refuses 7 bits, in the original too",
+    "DX-Im-GE_XR220-2.dcm": "8 bits stored in 16 allocated: dcmdjpls and GDCM take the codestream's 8 for the allocated ones",
+    "SC_rgb_16bit_2frame.dcm": "GDCM does not write it", "SC_rgb_expb_16bit_2frame.dcm": "GDCM does not write it",
+}
 
 
 def errors_of(path):
     done = run("dciodvfy", path)
-    return {line for line in (done.stdout + done.stderr).splitlines() if line.startswith("Error") and "ransfer" not in line}
+    return {line for line in (done.stdout + done.stderr).splitlines() if line.startswith("Error") and "Illegal root for UID" not in line}
+
+
+def lossless(base, scratch):
+    """Through every lossless transfer syntax and back; who else reads it."""
+    known, counts = attributes(base), {}
+    for number, to in enumerate(t for t in UIDS if t != "explicit-le"):
+        some = base[number % SHARE::SHARE]
+        refused = transcode(some, to, scratch / to)
+        there = [scratch / to / f.name for f in some if f.name not in refused]
+        check_refusals(to, refused)
+        counts[to] = len(there)
+        check_refusals(to, transcode(there, "explicit-le", scratch / f"{to}-back"))
+        for name, back in attributes([scratch / f"{to}-back" / f.name for f in there]).items():
+            compare(f"{to} {name}", known[name], back)
+        for f in there[::SHARE * 2] if to in PEERS else []:
+            problem = check_peer(to, f, known[f.name], scratch)
+            assert not problem or f.name.split("-", 1)[1] in PEERS_FAIL, problem
+        for f in there[::SHARE * 4] if to in PEERS else []:
+            new = errors_of(f) - errors_of(scratch / "base" / f.name)
+            assert not new, f"{to} {f.name}: dciodvfy finds {new}"
+        shutil.rmtree(scratch / to)
+        shutil.rmtree(scratch / f"{to}-back")
+    print(len(base), "objects:", ", ".join(f"{to} {n}" for to, n in counts.items()))
+
+
+def texts(attributes, tag):
+    return attributes.get(tag, {}).get("Value", [])
+
+
+UID, TYPE, LOSSY, RATIO, METHOD, SOURCES = "00080018", "00080008", "00282110", "00282112", "00282114", "00082112"
+
+
+def lossy_is_told(scratch):
+    """A lossy result is a new image that says how it came to be; history is appended to and never taken back."""
+    root = gantry.need_data("dicom")
+    name, color = root / "pydicom__pydicom/test_files/MR_small_RLE.dcm", root / "Enet4__dicom-test-files/pydicom/color-px.dcm"
+    for to, source, method in (("j2k", name, "ISO_15444_1"), ("jpeg-ls-near", name, "ISO_14495_1"), ("jpeg", color, "ISO_10918_1"), ("htj2k", name, "ISO_15444_15")):
+        out = scratch / "lossy"
+        assert not transcode([source], to, out, "--verify")
+        before, after = attributes([source])[source.name], attributes([out / source.name])[source.name]
+        assert texts(after, LOSSY) == ["01"] and texts(after, METHOD) == [method] and float(texts(after, RATIO)[0]) > 1.2, (to, texts(after, RATIO))
+        assert texts(after, TYPE)[0] == "DERIVED" and texts(after, TYPE)[1:] == texts(before, TYPE)[1:]
+        assert texts(after, UID) != texts(before, UID) and texts(after, SOURCES)[0]["00081155"]["Value"] == texts(before, UID)
+        assert to == "htj2k" or not errors_of(out / source.name) - errors_of(source), to  # dciodvfy does not know it
+        assert not transcode([source], to, scratch / "again")
+        assert texts(attributes([scratch / "again" / source.name])[source.name], UID) == texts(after, UID), "the same conversion is the same instance"
+        assert not transcode([out / source.name], "j2k-lossless", scratch / "again")
+        once = attributes([scratch / "again" / source.name])[source.name]
+        assert all(texts(once, t) == texts(after, t) for t in (UID, LOSSY, RATIO, METHOD)), "lossless compression of a lossy image adds nothing and hides nothing"
+        assert not transcode([out / source.name], "j2k", scratch / "twice") or to == "j2k"
+        if to != "j2k":
+            twice = attributes([scratch / "twice" / source.name])[source.name]
+            assert texts(twice, METHOD) == [method, "ISO_15444_1"] and len(texts(twice, RATIO)) == 2
+    assert not transcode([name], "j2k", scratch / "kept", "--keep-uid")
+    assert texts(attributes([scratch / "kept" / name.name])[name.name], UID) == texts(attributes([name])[name.name], UID)
+    assert not transcode([name], "rle", scratch / "kept", "--new-uid")
+    assert texts(attributes([scratch / "kept" / name.name])[name.name], UID) != texts(attributes([name])[name.name], UID)
+
+
+def unsaid_loss_is_told(scratch):
+    """An object in JPEG Baseline that says nothing of a loss says so once the transfer syntax no longer does."""
+    root = gantry.need_data("dicom")
+    source = root / "fo-dicom__fo-dicom" / "multiframe.dcm"
+    assert texts(attributes([source])[source.name], LOSSY) != ["01"]
+    assert not transcode([source], "explicit-le", scratch / "unsaid")
+    after = attributes([scratch / "unsaid" / source.name])[source.name]
+    assert texts(after, LOSSY) == ["01"] and texts(after, METHOD) == ["ISO_10918_1"] and texts(after, UID) == texts(attributes([source])[source.name], UID)
 
 
 def main():
@@ -173,28 +270,13 @@ def main():
         scratch = Path(scratch)
         files = named(wanted(), scratch / "in")
         refused = transcode(files, "explicit-le", scratch / "base", "--verify")
-        for line in refused.values():
-            print(line[-220:])
+        for name, line in refused.items():
+            assert EVERYTHING or name.split("-", 1)[1] in UNREADABLE, line
+            print(line[-220:] + "\n" if EVERYTHING else "", end="")
         base = [scratch / "base" / f.name for f in files if f.name not in refused]
-        known = {f.name: attributes(f) for f in base}
-        problems, counts = [], {}
-        for to in UIDS:
-            if to == "explicit-le":
-                continue
-            refused = transcode(base, to, scratch / to)
-            there = [scratch / to / f.name for f in base if f.name not in refused]
-            check_refusals(to, refused)
-            counts[to] = len(there)
-            check_refusals(to, transcode(there, "explicit-le", scratch / f"{to}-back"))
-            for f in there:
-                compare(f"{to} {f.name}", known[f.name], attributes(scratch / f"{to}-back" / f.name))
-            for f in there if to in PEERS else []:
-                problems.append(check_peer(to, f, known[f.name], scratch))
-            shutil.rmtree(scratch / to)
-            shutil.rmtree(scratch / f"{to}-back")
-        problems = [p for p in problems if p]
-        print(len(base), "objects:", ", ".join(f"{to} {n}" for to, n in counts.items()))
-        print("\n".join(problems))
+        lossless(base, scratch)
+        lossy_is_told(scratch)
+        unsaid_loss_is_told(scratch)
 
 
 if __name__ == "__main__":
