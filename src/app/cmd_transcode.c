@@ -279,8 +279,13 @@ static int read_options(struct cli_args *args, struct conversion *c) {
 
 static int run(struct cli_args *args) {
     struct conversion c = {.args = args};
+    struct err e = {0};
     int code = read_options(args, &c);
-    return code ? code : run_all(&c);
+    if (code) return code;
+    if (!codec_pool_start("/proc/self/exe", 0, &e)) return cli_fail(args, &e);
+    code = run_all(&c);
+    codec_pool_stop();
+    return code;
 }
 
 static const struct cli_option OPTIONS[] = {
