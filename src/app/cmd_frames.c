@@ -23,6 +23,7 @@ static const struct cli_option OPTIONS[] = {
     {"frame", "N|A-B", "which frames, from 1 (default: all)", false},
     {"decode", NULL, "pixels, little endian and colour by pixel, in place of what is stored", false},
     {"workers", "N", "processes that decode side by side, 1 to 256 (default: one per processor; 0: this one does it)", false},
+    {"threads", "N", "that one frame may be worked on by, where its encoding allows (default: 1)", false},
     {"out", "DIR", "folder for a file per frame; - for standard output, one after the other", false},
     {0},
 };
@@ -37,6 +38,7 @@ struct work {
     struct codec_object object;
     uint32_t first, last; // from 0, last included
     bool decode;
+    unsigned threads;
     const char *out;
 };
 
@@ -90,7 +92,7 @@ static bool find_frames(struct work *w, struct err *e) {
     if (!px_image_of(o->dataset, &w->image, e)) return false;
     bool ok = w->image.encapsulated ? codec_frames_of(w->args->arena, o->dataset, o->ts, w->image.frames, &w->in->source, &w->frames, e)
                                     : native_frames(w->args->arena, &w->image, &w->frames, e);
-    w->object = (struct codec_object){.ts = o->ts, .source = &w->in->source, .frames = &w->frames, .options = {.threads = 1}};
+    w->object = (struct codec_object){.ts = o->ts, .source = &w->in->source, .frames = &w->frames, .options = {.threads = w->threads}};
     return ok;
 }
 
@@ -241,6 +243,9 @@ static bool start_workers(const struct cli_args *args, struct err *e) {
 }
 
 static bool work(struct work *w, struct err *e) {
+    int64_t threads;
+    if (!cli_int(w->args, "threads", 1, 1, 64, &threads)) return err_set(e, ERR_USAGE, "frames", "--threads is wrong");
+    w->threads = (unsigned)threads;
     w->out = cli_text(w->args, "out", NULL);
     w->decode = cli_flag(w->args, "decode");
     if (w->decode && !w->out) return err_set(e, ERR_USAGE, "frames", "--decode needs --out, a folder or -");
