@@ -29,7 +29,7 @@ enum {
     COMPRESS_BYTES_MIN = 1024,
     FORM_BYTES_MAX = 1024 * 1024,
     DRAIN_STEP_MS = 10,
-    ZSTD_SLACK_BYTES = 1024, // what a compressor wants to have beyond its input
+    SLACK_BYTES = 128 * 1024, // what compressors want to have beyond their input
 };
 
 struct http_server {
@@ -168,7 +168,7 @@ static void compress(struct exchange *x) {
     if (plain.n < COMPRESS_BYTES_MIN || !coding) return;
     bool zstd = coding == CODINGS[0];
     struct buf packed;
-    buf_init(&packed, plain.n + plain.n / 100 + ZSTD_SLACK_BYTES);
+    buf_init(&packed, plain.n + plain.n / 100 + SLACK_BYTES);
     bool ok = zstd ? zstd_compress(plain, (struct str){NULL, 0}, &packed, NULL) : gzip_pack(plain, GZIP_FAST, &packed, NULL);
     if (!ok || packed.n >= plain.n) {
         buf_deinit(&packed); // it does not get smaller, or there is no memory: send it as it is

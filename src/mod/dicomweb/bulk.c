@@ -197,7 +197,7 @@ bool dw_bulkdata(struct http_request *rq, struct http_response *rs, struct err *
     http_setz(rs, "Vary", "Accept");
     if (!v || !dw_target_of(rq, &t, e) || !dw_list(&t, rq->arena, &list, e)) return false;
     const struct instance_ref *ref = &list.refs[0];
-    struct str url = dw_url(rq->arena, ref->study_uid, ref->series_uid, ref->sop_instance_uid);
+    struct str url = dw_path(rq, ref->study_uid, ref->series_uid, ref->sop_instance_uid);
     v->location = str_of(arena_printf(rq->arena, e, "%.*s/bulkdata/%.*s", STR_FMT(url), STR_FMT(path)));
     if (!v->location.p) return false;
     bool pixels = dcm_tag_parse(path, &tag) && tag >= DCM_FloatPixelData && tag <= DCM_PixelData;

@@ -42,7 +42,7 @@ static bool add_frame(struct dw_pixels *p, struct dw_body *b, size_t i, const ch
 static bool reply_body(struct http_request *rq, struct http_response *rs, struct dw_pixels *p, bool multipart, struct err *e) {
     const struct instance_ref *ref = p->object.ref;
     const struct instance_list list = {(struct instance_ref *)(uintptr_t)ref, 1};
-    struct str url = dw_url(rq->arena, ref->study_uid, ref->series_uid, ref->sop_instance_uid);
+    struct str url = dw_path(rq, ref->study_uid, ref->series_uid, ref->sop_instance_uid);
     struct dw_body *b = arena_zero(rq->arena, 1, sizeof *b, e);
     char *form = arena_printf(rq->arena, e, "frames %.*s %d %s %d", STR_FMT(rq->uri.raw_path), multipart, p->type, (int)p->form);
     char boundary[DW_BOUNDARY];
@@ -96,7 +96,7 @@ static bool reply_coded(struct http_request *rq, struct http_response *rs, struc
     const struct instance_ref *ref = p->object.ref;
     struct coding *c = arena_zero(rq->arena, 1, sizeof *c, e);
     if (!c) return dw_pixels_close(p), false;
-    *c = (struct coding){p, 0, dw_url(rq->arena, ref->study_uid, ref->series_uid, ref->sop_instance_uid)};
+    *c = (struct coding){p, 0, dw_path(rq, ref->study_uid, ref->series_uid, ref->sop_instance_uid)};
     const struct dw_parts parts = {.next = next_coded, .end = end_coding, .context = c, .type = dw_media_of(p->to), .ts = p->to->uid, .archive = p->archive};
     return dw_parts_reply(rq, rs, &parts, e);
 }

@@ -4,6 +4,8 @@
 
 #include "http/server.h"
 
+// capabilities.c
+bool dw_capabilities(struct http_request *rq, struct http_response *rs, struct err *e);
 // qido.c
 bool dw_query_studies(struct http_request *rq, struct http_response *rs, struct err *e);
 bool dw_query_series(struct http_request *rq, struct http_response *rs, struct err *e);

@@ -1,9 +1,12 @@
-// QIDO-RS (PS3.18 10.6): from query parameters to the archive's one search, and its answers as DICOM JSON.
+// QIDO-RS (PS3.18 10.6): from query parameters to the archive's one search, and its answers as DICOM JSON or XML.
+#include "base/limits.h"
 #include "core/query.h"
 #include "dicom/json.h"
+#include "dicom/xml.h"
+#include "http/multipart.h"
 #include "mod/dicomweb/handlers.h"
+#include "mod/dicomweb/qido.h"
 #include "mod/dicomweb/resource.h"
-#include "base/limits.h"
 
 enum {
     KEYS_MAX = 512,
@@ -11,43 +14,16 @@ enum {
     ANSWER_BYTES_MAX = 32 * 1024 * 1024, // of one answer, likewise
 };
 
-// PS3.18 tables 10.6.3-3, 10.6.3-4 and 10.6.3-5: what an answer has without being asked.
-static const uint32_t STUDY_ATTRIBUTES[] = {DCM_StudyDate,
-                                            DCM_StudyTime,
-                                            DCM_AccessionNumber,
-                                            DCM_InstanceAvailability,
-                                            DCM_ModalitiesInStudy,
-                                            DCM_ReferringPhysicianName,
-                                            DCM_PatientName,
-                                            DCM_PatientID,
-                                            DCM_PatientBirthDate,
-                                            DCM_PatientSex,
-                                            DCM_StudyInstanceUID,
-                                            DCM_StudyID,
-                                            DCM_TimezoneOffsetFromUTC,
-                                            DCM_NumberOfStudyRelatedSeries,
-                                            DCM_NumberOfStudyRelatedInstances,
-                                            DCM_StudyDescription,
-                                            0};
-static const uint32_t SERIES_ATTRIBUTES[] = {DCM_Modality,
-                                             DCM_TimezoneOffsetFromUTC,
-                                             DCM_SeriesDescription,
-                                             DCM_SeriesInstanceUID,
-                                             DCM_SeriesNumber,
-                                             DCM_NumberOfSeriesRelatedInstances,
-                                             DCM_BodyPartExamined,
-                                             DCM_PerformedProcedureStepStartDate,
-                                             DCM_PerformedProcedureStepStartTime,
-                                             DCM_RequestAttributesSequence,
-                                             0};
-static const uint32_t INSTANCE_ATTRIBUTES[] = {DCM_SOPClassUID, DCM_SOPInstanceUID, DCM_InstanceAvailability, DCM_InstanceNumber,        DCM_Rows,
-                                               DCM_Columns,     DCM_BitsAllocated,  DCM_NumberOfFrames,       DCM_TimezoneOffsetFromUTC, 0};
-
 struct search {
     struct query query;
     struct dw_target target;
+    struct http_request *rq;
     const char *type;
+    bool xml;
+    char boundary[MULTIPART_MADE_BOUNDARY];
+    bool none; // limit=0: nothing is to be returned
     bool more; // rows beyond what was asked for or allowed
+    uint32_t rows;
 };
 
 // ---- keys ----
@@ -96,9 +72,9 @@ static bool add_tags(struct query *q, const uint32_t *tags, struct err *e) {
 // What the answer has by its level, and of the levels above those that the path does not fix.
 static bool add_defaults(struct search *s, struct err *e) {
     struct query *q = &s->query;
-    if (q->level == QUERY_INSTANCE && !add_tags(q, INSTANCE_ATTRIBUTES, e)) return false;
-    if ((q->level == QUERY_SERIES || (q->level == QUERY_INSTANCE && !s->target.series.p)) && !add_tags(q, SERIES_ATTRIBUTES, e)) return false;
-    return s->target.study.p || add_tags(q, STUDY_ATTRIBUTES, e);
+    if (q->level == QUERY_INSTANCE && !add_tags(q, dw_query_attributes(QUERY_INSTANCE), e)) return false;
+    if ((q->level == QUERY_SERIES || (q->level == QUERY_INSTANCE && !s->target.series.p)) && !add_tags(q, dw_query_attributes(QUERY_SERIES), e)) return false;
+    return s->target.study.p || add_tags(q, dw_query_attributes(QUERY_STUDY), e);
 }
 
 // ---- parameters ----
@@ -141,25 +117,36 @@ static bool take_match(struct arena *a, struct query *q, const struct uri_param 
     return add_key(q, &key, e);
 }
 
+static bool take_truth(const struct uri_param *p, bool *out, struct err *e) {
+    *out = str_eq_nocase(p->value, STR_LIT("true"));
+    if (*out || str_eq_nocase(p->value, STR_LIT("false"))) return true;
+    return err_set(e, ERR_BAD_INPUT, "dicomweb", "%.*s takes true or false, not '%.*s'", STR_FMT(p->name), STR_FMT(str_sub(p->value, 0, 40)));
+}
+
 static bool take_param(struct search *s, struct arena *a, const struct uri_param *p, struct err *e) {
     struct query *q = &s->query;
-    if (str_eqz(p->name, "limit")) return take_limit(p, &q->limit, e);
+    bool ignored;
+    if (str_eqz(p->name, "limit")) {
+        if (!take_limit(p, &q->limit, e)) return false;
+        s->none = q->limit == 0;
+        return true;
+    }
     if (str_eqz(p->name, "offset")) return take_limit(p, &q->offset, e);
     if (str_eqz(p->name, "includefield")) return take_includefield(q, p->value, e);
-    if (str_eqz(p->name, "fuzzymatching")) {
-        q->fuzzy = str_eq_nocase(p->value, STR_LIT("true"));
-        if (q->fuzzy || str_eq_nocase(p->value, STR_LIT("false"))) return true;
-        return err_set(e, ERR_BAD_INPUT, "dicomweb", "fuzzymatching takes true or false");
-    }
+    if (str_eqz(p->name, "fuzzymatching")) return take_truth(p, &q->fuzzy, e);
+    // "" matches what is empty, and lists match any of their values, whether it is said or not.
+    if (str_eqz(p->name, "emptyvaluematching") || str_eqz(p->name, "multiplevaluematching")) return take_truth(p, &ignored, e);
     if (str_eqz(p->name, "accept") || str_eqz(p->name, "charset")) return true;
-    // Parameters that we do not know are ignored (8.3.4), but a misspelt attribute must not widen a search: those begin with a capital or a digit.
-    if (p->name.n && (p->name.p[0] == '_' || (p->name.p[0] >= 'a' && p->name.p[0] <= 'z'))) return true;
+    if (p->name.n && p->name.p[0] == '_') return true; // what pages add to get past caches
+    // Anything else is an attribute or a slip: a misspelt attribute must not widen a search.
     return take_match(a, q, p, e);
 }
 
 static bool read_search(struct http_request *rq, enum query_level level, struct search *out, struct err *e) {
     *out = (struct search){.query = {.level = level, .combined_datetime = true}};
-    if (!dw_wants_json(rq, &out->type, e) || !dw_target_of(rq, &out->target, e)) return false;
+    out->rq = rq;
+    if (!dw_wants_metadata(rq, &out->type, &out->xml, e) || !dw_target_of(rq, &out->target, e)) return false;
+    if (out->xml && !multipart_make_boundary(out->boundary, e)) return false;
     out->query.keys = arena_zero(rq->arena, KEYS_MAX, sizeof *out->query.keys, e);
     if (!out->query.keys) return false;
     for (unsigned i = 0; i < rq->uri.param_count; i++)
@@ -177,16 +164,22 @@ static struct str uid_of(const struct dcm_dataset *ds, uint32_t tag, enum query_
 
 static bool complete_row(const struct search *s, struct arena *scratch, struct dcm_dataset *match, struct err *e) {
     enum query_level level = s->query.level;
-    struct str url = dw_url(scratch, uid_of(match, DCM_StudyInstanceUID, level, QUERY_STUDY), uid_of(match, DCM_SeriesInstanceUID, level, QUERY_SERIES),
-                            uid_of(match, DCM_SOPInstanceUID, level, QUERY_INSTANCE));
-    if (!dcm_put_text(match, DCM_RetrieveURL, DCM_VR_UR, url, e)) return false;
-    return level == QUERY_SERIES || dcm_putz(match, DCM_InstanceAvailability, "ONLINE", e);
+    struct str path = dw_url(scratch, uid_of(match, DCM_StudyInstanceUID, level, QUERY_STUDY), uid_of(match, DCM_SeriesInstanceUID, level, QUERY_SERIES),
+                             uid_of(match, DCM_SOPInstanceUID, level, QUERY_INSTANCE));
+    char *url = arena_printf(scratch, e, "%.*s%.*s", STR_FMT(http_base(s->rq)), STR_FMT(path));
+    if (!url || !dcm_put_text(match, DCM_RetrieveURL, DCM_VR_UR, str_of(url), e)) return false;
+    return level == QUERY_SERIES || dcm_find(match, DCM_InstanceAvailability) || dcm_putz(match, DCM_InstanceAvailability, "ONLINE", e);
 }
 
-static bool write_row(const struct search *s, struct arena *scratch, struct dcm_dataset *match, struct buf *to, struct err *e) {
+static bool write_row(struct search *s, struct arena *scratch, struct dcm_dataset *match, struct buf *to, struct err *e) {
     struct dcm_json_options o = {.repair = true};
     if (!complete_row(s, scratch, match, e)) return false;
-    if (to->n > 1) buf_addc(to, ',');
+    bool first = s->rows++ == 0;
+    if (s->xml) {
+        multipart_write_begin(to, s->boundary, first, s->type, (struct str){NULL, 0});
+        return dcm_xml_write(match, &o, scratch, to, e) && buf_ok(to, e);
+    }
+    if (!first) buf_addc(to, ',');
     return dcm_json_write(match, &o, scratch, to, e) && buf_ok(to, e);
 }
 
@@ -195,19 +188,45 @@ static bool write_rows(struct search *s, struct query_cursor *cursor, uint32_t l
     arena_init(&scratch, DCM_HEADER_BYTES_MAX);
     enum query_step step = QUERY_END;
     bool ok = true;
-    buf_addc(to, '[');
-    for (uint32_t n = 0; ok; n++) {
+    if (!s->xml) buf_addc(to, '[');
+    while (ok) {
         struct dcm_dataset *match;
         arena_reset(&scratch);
         step = query_next(cursor, &scratch, &match, e);
         if (step != QUERY_ROW) break;
-        s->more = n == limit || to->n > ANSWER_BYTES_MAX;
+        s->more = s->rows == limit || to->n > ANSWER_BYTES_MAX;
         if (s->more) break;
         ok = write_row(s, &scratch, match, to, e);
     }
-    buf_addc(to, ']');
+    if (!s->xml)
+        buf_addc(to, ']');
+    else if (s->rows)
+        multipart_write_end(to, s->boundary);
     arena_deinit(&scratch);
     return ok && step != QUERY_FAIL;
+}
+
+// PS3.18 8.3.4.4.1: there is more to be had. <service> is the base URI.
+static void warn_of_more(const struct search *s, struct http_response *rs) {
+    char *text = arena_printf(s->rq->arena, NULL, "299 %.*s" DICOMWEB_ROOT ": There are additional results that can be requested", STR_FMT(http_base(s->rq)));
+    if (text) http_setz(rs, "Warning", text);
+}
+
+// No results: an empty list (PS3.18 2026a table 10.6.3-1: "also used to indicate a successful search that yields zero results, in which case the payload
+// includes an empty list"). A multipart body cannot be empty (RFC 2046 5.1.1): 204 then, as earlier editions had it.
+static bool reply(struct search *s, struct http_response *rs, struct buf *b, struct err *e) {
+    const char *type = s->type;
+    if (s->more) warn_of_more(s, rs);
+    http_setz(rs, "Cache-Control", "no-store");
+    http_setz(rs, "Vary", "Accept");
+    if (s->xml && s->rows == 0) {
+        http_reply_status(rs, 204);
+        return true;
+    }
+    if (s->xml && !(type = arena_printf(s->rq->arena, e, "multipart/related; type=\"%s\"; boundary=%s", s->type, s->boundary))) return false;
+    http_reply_buf(rs, 200, type, b);
+    rs->compress = true;
+    return true;
 }
 
 static bool search(struct http_request *rq, struct http_response *rs, enum query_level level, struct err *e) {
@@ -215,22 +234,16 @@ static bool search(struct http_request *rq, struct http_response *rs, enum query
     struct query_cursor *cursor;
     struct buf b;
     if (!read_search(rq, level, &s, e)) return false;
-    bool ours = s.query.limit == 0 || s.query.limit > ROWS_MAX; // the bound is ours, not the asker's
+    bool ours = !s.none && (s.query.limit == 0 || s.query.limit > ROWS_MAX); // the bound is ours, not the asker's
     uint32_t limit = ours ? ROWS_MAX : s.query.limit;
-    s.query.limit = ours ? limit + 1 : limit; // one more tells that there is more
+    s.query.limit = limit + 1; // one more tells that there is more
     if (!query_open(s.target.archive, &s.target.actor, rq->arena, &s.query, &cursor, e)) return false;
     buf_init(&b, HTTP_JSON_BYTES_MAX);
     bool ok = write_rows(&s, cursor, limit, &b, e);
     query_close(cursor);
-    if (ok && buf_ok(&b, e)) {
-        // PS3.18 10.6.3.2
-        if (s.more) http_setz(rs, "Warning", "299 gantry \"There are additional results that can be requested\"");
-        http_setz(rs, "Cache-Control", "no-store");
-        http_reply_buf(rs, 200, s.type, &b);
-        rs->compress = true;
-    }
+    ok = ok && buf_ok(&b, e) && reply(&s, rs, &b, e);
     buf_deinit(&b);
-    return rs->kind == HTTP_BODY_BUF;
+    return ok;
 }
 
 bool dw_query_studies(struct http_request *rq, struct http_response *rs, struct err *e) {

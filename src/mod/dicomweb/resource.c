@@ -2,7 +2,7 @@
 #include "mod/dicomweb/resource.h"
 
 #include "dicom/uid.h"
-#include "http/media.h"
+#include "mod/dicomweb/accept.h"
 #include "sys/digest.h"
 
 static bool take_uid(const struct http_request *rq, const char *name, struct str *out, struct err *e) {
@@ -55,11 +55,20 @@ struct str dw_accept(const struct http_request *rq) {
     return query.n ? query : http_header(rq, "Accept");
 }
 
-bool dw_wants_json(const struct http_request *rq, const char **type, struct err *e) {
-    static const char *const offers[] = {"application/dicom+json", "application/json", NULL};
-    int chosen = http_accept_choose(rq->arena, dw_accept(rq), offers);
-    if (chosen < 0) return err_set(e, ERR_NOT_ACCEPTABLE, "dicomweb", "this can be had as application/dicom+json or application/json");
-    *type = offers[chosen];
+static bool fits(void *context, struct dw_choice *choice) {
+    (void)context, (void)choice;
+    return true;
+}
+
+bool dw_wants_metadata(const struct http_request *rq, const char **type, bool *xml, struct err *e) {
+    static const struct dw_offer OFFERS[] = {{"application/dicom+json", NULL, false, true},
+                                             {"application/json", NULL, false, true},
+                                             {"application/dicom+xml", NULL, true, false},
+                                             {NULL, NULL, false, false}};
+    struct dw_choice choice;
+    if (!dw_choose(rq, OFFERS, fits, NULL, NULL, &choice, e)) return false;
+    *type = choice.offer->media;
+    *xml = choice.multipart;
     return true;
 }
 

@@ -25,8 +25,9 @@ struct str dw_link(const struct http_request *rq, struct str study, struct str s
 struct str dw_path(const struct http_request *rq, struct str study, struct str series, struct str instance);
 // The Accept header, or the accept query parameter, which goes before it (PS3.18 8.3.3.1).
 struct str dw_accept(const struct http_request *rq);
-// ERR_NOT_ACCEPTABLE unless DICOM JSON is taken. *type: what to call it.
-bool dw_wants_json(const struct http_request *rq, const char **type, struct err *e);
+// How data sets are to be answered (PS3.18 8.7.3.2): DICOM JSON (the default), JSON, or one part each of multipart/related; type="application/dicom+xml".
+// *type: the media type of JSON or of each part. ERR_NOT_ACCEPTABLE.
+bool dw_wants_metadata(const struct http_request *rq, const char **type, bool *xml, struct err *e);
 // Sets a strong ETag of a digest; true when the asker has that already and the answer is 304.
 bool dw_not_modified(const struct http_request *rq, struct http_response *rs, const uint8_t digest[32]);
 

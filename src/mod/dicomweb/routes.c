@@ -8,6 +8,9 @@
 #define STORE dw_store, dw_store_begin, dw_store_body, dw_store_end
 
 const struct http_route DICOMWEB_ROUTES[] = {
+    // Capabilities (8.9)
+    {HTTP_GET, HTTP_OPEN, "/", dw_capabilities},
+    {HTTP_OPTIONS, HTTP_OPEN, "/", dw_capabilities},
     // Search (10.6)
     {HTTP_GET, HTTP_READ, "/studies", dw_query_studies},
     {HTTP_GET, HTTP_READ, "/series", dw_query_series},

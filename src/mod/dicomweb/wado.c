@@ -82,7 +82,7 @@ static bool reply_stored(struct http_request *rq, struct http_response *rs, cons
     dw_boundary_of(&v, boundary);
     for (size_t i = 0; i < q->list->count; i++) {
         const struct instance_ref *ref = &q->list->refs[i];
-        struct str url = dw_url(rq->arena, ref->study_uid, ref->series_uid, ref->sop_instance_uid);
+        struct str url = dw_path(rq, ref->study_uid, ref->series_uid, ref->sop_instance_uid);
         if (!dw_body_printf(b, e, "%s--%s\r\nContent-Type: application/dicom; transfer-syntax=%.*s\r\nContent-Length: %llu\r\nContent-Location: %.*s\r\n\r\n",
                             i ? "\r\n" : "", boundary, STR_FMT(part_ts(c, ref)), (unsigned long long)ref->loc.length, STR_FMT(url)))
             return false;
