@@ -1,9 +1,10 @@
-// HTJ2K frames: the decoder of JPEG 2000, the encoder of OpenJPH, and the marker segment that it leaves out.
+// HTJ2K frames: the decoder of JPEG 2000, the encoder of OpenJPH, and its codestreams cut at their resolutions.
 #include "codec/htj2k.h"
 
 #include <math.h>
 
 #include "base/limits.h"
+#include "codec/htj2k_parts.h"
 #include "codec/j2k_head.h"
 #include "codec/jpeg2000.h"
 #include "codec/openjph.h"
@@ -42,24 +43,10 @@ static bool write_bytes(void *ctx, const void *p, size_t n) {
     return !((struct buf *)ctx)->failed;
 }
 
-static void put_be(uint8_t *p, uint32_t v, unsigned n) {
-    for (unsigned i = 0; i < n; i++) p[i] = (uint8_t)(v >> 8 * (n - 1 - i));
-}
-
-// The codestream from begin on gets a TLM marker segment (T.800 A.7.1) before its one tile-part.
-static bool add_tlm(struct buf *to, size_t begin, const struct px_image *image, struct err *e) {
+// The markers that OpenJPH leaves out.
+static bool cut(struct buf *to, size_t begin, const struct px_image *image, struct err *e) {
     struct j2k_head h;
-    uint8_t tlm[12] = {0xff, 0x55, 0, 10, 0, 0x60};
-    if (!j2k_head_read((const uint8_t *)to->p + begin, to->n - begin, image, &h, e)) return false;
-    memcpy(tlm + 8, to->p + begin + h.header_size + 6, 4); // Psot of tile 0
-    put_be(tlm + 6, 0, 2);
-    char *room = buf_reserve(to, sizeof tlm);
-    if (!room) return buf_ok(to, e);
-    char *at = to->p + begin + h.header_size;
-    memmove(at + sizeof tlm, at, to->n - begin - h.header_size);
-    memcpy(at, tlm, sizeof tlm);
-    to->n += sizeof tlm;
-    return true;
+    return j2k_head_read((const uint8_t *)to->p + begin, to->n - begin, image, &h, e) && htj2k_cut(to, begin, &h, e);
 }
 
 static bool unpack(const struct px_frame *in, struct arena *a, struct openjph_image *image, int32_t *low, int32_t *high, struct err *e) {
@@ -93,7 +80,7 @@ static bool encode_planes(const struct px_frame *in, bool lossy, int quality, st
     size_t begin = to->n;
     if (!unpack(in, a, &image, &low, &high, e)) return false;
     image.step = step_of(d, low, high, quality);
-    if (openjph_encode(&image, write_bytes, to, message, sizeof message)) return buf_ok(to, e) && add_tlm(to, begin, d, e);
+    if (openjph_encode(&image, write_bytes, to, message, sizeof message)) return buf_ok(to, e) && cut(to, begin, d, e);
     return buf_ok(to, e) && err_set(e, ERR_UNSUPPORTED, "htj2k", "the encoder refuses: %s", message);
 }
 

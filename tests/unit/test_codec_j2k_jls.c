@@ -177,12 +177,21 @@ static void rpcl_has_what_the_standard_wants_of_it(void **state) {
     assert_true(j2k_head_read(p, stream.n, &image, &h, &e));
     assert_true(h.high_throughput);
     assert_true(3000 >> h.levels <= 64);
-    bool tlm = false, rpcl = false;
+    bool rpcl = false;
+    size_t tlm = 0;
     for (size_t at = 2; at < h.header_size; at += 2 + (size_t)(p[at + 2] << 8 | p[at + 3])) {
-        tlm |= p[at + 1] == 0x55 && memcmp(p + at + 8, p + h.header_size + 6, 4) == 0; // the length of the tile-part
+        if (p[at + 1] == 0x55) tlm = at;
         rpcl |= p[at + 1] == 0x52 && p[at + 5] == 2;
     }
     assert_true(tlm);
+    assert_int_equal(p[tlm + 2] << 8 | p[tlm + 3], 4 + 6 * (h.levels + 1)); // a tile-part for each resolution
+    size_t part = h.header_size;
+    for (unsigned i = 0; i <= h.levels; i++) {
+        assert_memory_equal(p + tlm + 8 + 6 * i, p + part + 6, 4); // the length of it
+        assert_int_equal(p[part + 10], i);
+        part += (size_t)(p[part + 6] << 24 | p[part + 7] << 16 | p[part + 8] << 8 | p[part + 9]);
+    }
+    assert_int_equal(part, stream.n - 2); // then EOC
     assert_true(rpcl);
     free((void *)(uintptr_t)in.bytes);
 }
