@@ -102,6 +102,14 @@ static bool same_form(const struct px_image *a, const struct px_image *b) {
            a->photometric == b->photometric;
 }
 
+// Lossy frames may need more bits than the data set declares, and one frame more than another: the data set tells of the most. Right-justified samples are the
+// same values in either.
+static void settle_depth(struct px_image *a, struct px_image *b) {
+    if (a->high_bit + 1 != a->bits_stored || b->high_bit + 1 != b->bits_stored) return;
+    a->bits_stored = b->bits_stored = a->bits_stored > b->bits_stored ? a->bits_stored : b->bits_stored;
+    a->high_bit = b->high_bit = a->bits_stored - 1;
+}
+
 // Every frame has to come out in the one form that the data set can tell of.
 static bool agree(struct conveyor *c, const struct px_image *now, struct err *e) {
     const struct px_image *was = &c->p->was;
@@ -109,7 +117,9 @@ static bool agree(struct conveyor *c, const struct px_image *now, struct err *e)
         return err_set(e, ERR_UNDECODABLE, "codec", "the frame is %u x %u with %u samples per pixel where the data set has %u x %u with %u", now->columns,
                        now->rows, now->samples, was->columns, was->rows, was->samples);
     if (c->done == 0) c->p->now = *now;
-    return same_form(now, &c->p->now) ||
+    struct px_image as_wide = *now;
+    settle_depth(&as_wide, &c->p->now);
+    return same_form(&as_wide, &c->p->now) ||
            err_set(e, ERR_UNDECODABLE, "codec", "the frame has another colour model or bit depth (%s, %u bits) than the first (%s, %u)",
                    px_photometric_name(now->photometric), now->bits_stored, px_photometric_name(c->p->now.photometric), c->p->now.bits_stored);
 }
