@@ -7,6 +7,7 @@
 
 #include "base/limits.h"
 #include "codec/j2k_head.h"
+#include "codec/samples.h"
 
 #define JLS "1.2.840.10008.1.2.4.80"
 #define JLS_NEAR "1.2.840.10008.1.2.4.81"
@@ -337,6 +338,65 @@ static void preset_coding_parameters_are_followed(void **state) {
     free((void *)(uintptr_t)in.bytes);
 }
 
+// Restart intervals begin anew with everything: strips that were encoded alone, joined by restart markers, are one codestream.
+static void restart_intervals_are_strips_of_lines(void **state) {
+    enum { LINES = 4, STRIPS = 10, COLUMNS = 29 };
+    (void)state;
+    struct px_frame in = frame_for(image_for(LINES * STRIPS, COLUMNS, 1, 8, false), SLOPE), strip = in;
+    struct buf joined;
+    buf_init(&joined, 1 << 20);
+    strip.image.rows = LINES;
+    strip.n = LINES * COLUMNS;
+    for (unsigned i = 0; i < STRIPS; i++) {
+        strip.bytes = in.bytes + i * strip.n;
+        charls_encode(&strip, CHARLS_INTERLEAVE_MODE_NONE, CHARLS_COLOR_TRANSFORMATION_NONE, 0, NULL);
+        size_t sos = 2;
+        while ((uint8_t)stream.p[sos + 1] != 0xda) sos += 2 + (size_t)((uint8_t)stream.p[sos + 2] << 8 | (uint8_t)stream.p[sos + 3]);
+        if (i == 0) {
+            stream.p[8] = LINES * STRIPS; // rows, low byte, of SOF55 at byte 2
+            buf_add(&joined, stream.p, sos);
+            buf_add(&joined, "\xff\xdd\0\4\0\4", 6); // DRI: 4 lines
+            buf_add(&joined, stream.p + sos, 10);
+        } else {
+            buf_addc(&joined, (char)0xff);
+            buf_addc(&joined, (char)(0xd0 + (i - 1) % 8));
+        }
+        buf_add(&joined, stream.p + sos + 10, stream.n - 2 - sos - 10);
+    }
+    buf_add(&joined, "\xff\xd9", 2);
+    buf_clear(&stream);
+    buf_add(&stream, joined.p, joined.n);
+    struct px_frame out = decoded(JLS, &in.image);
+    assert_int_equal(greatest_difference(&in, &out), 0);
+    charls_agrees(&in);
+    struct px_frame none;
+    struct err e = {0};
+    size_t rst = 0;
+    for (size_t i = 0; i + 1 < stream.n; i++)
+        if ((uint8_t)stream.p[i] == 0xff && (uint8_t)stream.p[i + 1] == 0xd3) rst = i;
+    stream.p[rst + 1] = (char)0xd9; // a strip ends the image
+    assert_false(decode_copy(&arena, JLS, &in.image, stream.p, stream.n, &none, &e));
+    assert_non_null(strstr(e.message, "line 16"));
+    buf_deinit(&joined);
+    free((void *)(uintptr_t)in.bytes);
+}
+
+// One sample for 2 x 2 points, of an image that begins at (1, 1) of the grid (T.800 B.2).
+static void subsampled_components_are_spread(void **state) {
+    static const int32_t luma[9] = {1, 2, 3, 4, 5, 6, 7, 8, 9}, chroma[4] = {10, 20, 30, 40};
+    static const uint8_t expected[9] = {10, 20, 20, 30, 40, 40, 30, 40, 40};
+    (void)state;
+    struct codec_plane planes[3] = {{luma, 3, 3, 1, 1, 1, 1}, {chroma, 2, 2, 0, 0, 2, 2}, {chroma, 2, 2, 0, 0, 2, 2}};
+    struct px_image image = image_for(3, 3, 3, 8, false);
+    struct px_frame out;
+    assert_true(codec_pack(&arena, &image, planes, (struct codec_depth){8, false}, 1, 1, &out, NULL));
+    for (size_t i = 0; i < 9; i++) {
+        assert_int_equal(out.bytes[3 * i], luma[i]);
+        assert_int_equal(out.bytes[3 * i + 1], expected[i]);
+        assert_int_equal(out.bytes[3 * i + 2], expected[i]);
+    }
+}
+
 // ---- damage ----
 
 static void a_codestream_cut_anywhere_is_refused_or_whole(void **state) {
@@ -448,6 +508,8 @@ int main(void) {
         cmocka_unit_test_setup_teardown(boxes_around_a_codestream_are_passed_over, set_up, tear_down),
         cmocka_unit_test_setup_teardown(every_interleaving_and_transform_decodes_as_by_charls, set_up, tear_down),
         cmocka_unit_test_setup_teardown(preset_coding_parameters_are_followed, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(restart_intervals_are_strips_of_lines, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(subsampled_components_are_spread, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_codestream_cut_anywhere_is_refused_or_whole, set_up, tear_down),
         cmocka_unit_test_setup_teardown(flipped_bits_do_no_harm, set_up, tear_down),
         cmocka_unit_test_setup_teardown(headers_that_would_explode_are_refused_before_memory_is_taken, set_up, tear_down),
