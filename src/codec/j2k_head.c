@@ -161,6 +161,9 @@ static bool check_coding(const struct j2k_head *h, const uint8_t *p, size_t n, b
     if (precincts && n < 6 + (size_t)levels) return BAD(e, "a coding style lacks the sizes of precincts");
     uint64_t width = h->tile_dx < h->x1 - h->x0 ? h->tile_dx : h->x1 - h->x0, height = h->tile_dy < h->y1 - h->y0 ? h->tile_dy : h->y1 - h->y0;
     struct cost c = cost_of(width, height, levels, bx, by, precincts ? p + 5 : NULL);
+    // the least packet takes a byte; sizes were rounded up, at most to the fourfold
+    uint64_t packets = c.precincts * h->components * h->layers / 4;
+    if (packets > h->stream.n) return BAD(e, "%u layers would make %llu packets of %zu bytes", h->layers, (unsigned long long)packets, h->stream.n);
     if (c.precincts * h->components <= J2K_PRECINCTS_MAX && c.blocks * h->components <= J2K_BLOCKS_MAX) return true;
     return BAD(e, "%llu precincts and %llu code-blocks per tile are more than the %d and %d that are taken", (unsigned long long)c.precincts * h->components,
                (unsigned long long)c.blocks * h->components, J2K_PRECINCTS_MAX, J2K_BLOCKS_MAX);

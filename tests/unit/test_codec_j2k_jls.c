@@ -480,7 +480,7 @@ static void headers_that_would_explode_are_refused_before_memory_is_taken(void *
     free((void *)(uintptr_t)in.bytes);
 }
 
-static void tiny_precincts_over_a_large_image_are_refused(void **state) {
+static void code_blocks_and_packets_without_end_are_refused(void **state) {
     (void)state;
     struct px_frame in = frame_for(image_for(16, 16, 1, 8, false), FLAT);
     struct px_image image = encoded(J2K, &in, NULL), large = image;
@@ -490,6 +490,8 @@ static void tiny_precincts_over_a_large_image_are_refused(void **state) {
     put32(8, 8192), put32(12, 8192), put32(24, 8192), put32(28, 8192);
     stream.p[cod + 10] = stream.p[cod + 11] = 0; // code-blocks of 4 x 4
     refused(J2K, &large, "code-blocks");
+    stream.p[cod + 6] = stream.p[cod + 7] = (char)0xff; // layers
+    refused(J2K, &large, "packets");
     free((void *)(uintptr_t)in.bytes);
 }
 
@@ -513,7 +515,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(a_codestream_cut_anywhere_is_refused_or_whole, set_up, tear_down),
         cmocka_unit_test_setup_teardown(flipped_bits_do_no_harm, set_up, tear_down),
         cmocka_unit_test_setup_teardown(headers_that_would_explode_are_refused_before_memory_is_taken, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(tiny_precincts_over_a_large_image_are_refused, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(code_blocks_and_packets_without_end_are_refused, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
