@@ -195,9 +195,21 @@ static bool encode_baseline(struct arena *a, const struct px_frame *in, const st
     struct px_jpeg shape = {.width = i->columns, .height = i->rows, .components = i->samples};
     if (i->samples == 3) shape.colour = i->photometric == PX_RGB ? PX_JPEG_YCC : PX_JPEG_FROM_YCC;
     const uint8_t *pixels = by_pixel(a, in, e);
-    if (!pixels || !px_encode_jpeg(pixels, &shape, quality ? quality : CODEC_QUALITY_DEFAULT, PX_JPEG_422, to, e)) return false;
-    if (i->samples == 3) image->photometric = PX_YBR_FULL_422;
+    bool even = i->columns % 2 == 0; // what YBR_FULL_422 is made for: pairs of pixels
+    if (!pixels || !px_encode_jpeg(pixels, &shape, quality ? quality : CODEC_QUALITY_DEFAULT, even ? PX_JPEG_422 : PX_JPEG_444, to, e)) return false;
+    if (i->samples == 3) image->photometric = even ? PX_YBR_FULL_422 : PX_YBR_FULL;
     return true;
+}
+
+// The one picture of 12 bits that is written: grey without a sign, of at most 12 bits stored. Bytes are baseline in this transfer syntax too.
+static bool encode_extended(struct arena *a, const struct px_frame *in, const struct dcm_ts *ts, int quality, struct buf *to, struct px_image *image,
+                            struct err *e) {
+    const struct px_image *i = &in->image;
+    if (i->bits_allocated == 8) return encode_baseline(a, in, ts, quality, to, image, e);
+    if (i->samples != 1 || i->is_signed) return refuse(e, ts, "signed pixels, nor colour of more than 8 bits");
+    if (i->photometric == PX_PALETTE_COLOR) return refuse(e, ts, "palette colour, whose indices cannot be nearly right");
+    if (i->bits_stored > JPEG_DCT_BITS || precision_of(i, in->bytes) > JPEG_DCT_BITS) return refuse(e, ts, "more than 12 bits");
+    return jpeg_dct_encode(a, i->rows, i->columns, in->bytes, quality ? quality : CODEC_QUALITY_DEFAULT, to, e);
 }
 
 static bool encode(const struct px_frame *in, const struct dcm_ts *ts, const struct codec_options *o, struct buf *to, struct px_image *image, struct err *e) {
@@ -211,6 +223,8 @@ static bool encode(const struct px_frame *in, const struct dcm_ts *ts, const str
         ok = encode_lossless(&a, in, ts, to, e);
     else if (strcmp(ts->uid, DCM_UID_JPEGBaseline8Bit) == 0)
         ok = encode_baseline(&a, in, ts, o->quality, to, image, e);
+    else if (strcmp(ts->uid, DCM_UID_JPEGExtended12Bit) == 0)
+        ok = encode_extended(&a, in, ts, o->quality, to, image, e);
     else
         err_set(e, ERR_UNSUPPORTED, "codec", "%s is read, not written", ts->name);
     arena_deinit(&a);

@@ -5,9 +5,9 @@
 
 enum { SCANS_MAX = 256 };
 
-static const uint8_t NATURAL[64] = {0,  1,  8,  16, 9,  2,  3,  10, 17, 24, 32, 25, 18, 11, 4,  5,  12, 19, 26, 33, 40, 48,
-                                    41, 34, 27, 20, 13, 6,  7,  14, 21, 28, 35, 42, 49, 56, 57, 50, 43, 36, 29, 22, 15, 23,
-                                    30, 37, 44, 51, 58, 59, 52, 45, 38, 31, 39, 46, 53, 60, 61, 54, 47, 55, 62, 63};
+const uint8_t JPEG_NATURAL[64] = {0,  1,  8,  16, 9,  2,  3,  10, 17, 24, 32, 25, 18, 11, 4,  5,  12, 19, 26, 33, 40, 48,
+                                  41, 34, 27, 20, 13, 6,  7,  14, 21, 28, 35, 42, 49, 56, 57, 50, 43, 36, 29, 22, 15, 23,
+                                  30, 37, 44, 51, 58, 59, 52, 45, 38, 31, 39, 46, 53, 60, 61, 54, 47, 55, 62, 63};
 
 struct decoder {
     struct jpeg_stream *s;
@@ -46,7 +46,7 @@ static void read_sequential(struct decoder *d, unsigned c, int16_t *block) {
             break;
         }
         int v = jpeg_extend(jpeg_take(&d->bits, size), size);
-        if (size) block[NATURAL[k]] = (int16_t)v;
+        if (size) block[JPEG_NATURAL[k]] = (int16_t)v;
     }
 }
 
@@ -77,7 +77,7 @@ static void read_ac_first(struct decoder *d, unsigned c, int16_t *block) {
         k += run;
         if (k > scan->se && size) d->bits.bad = true;
         if (!size || k > scan->se) continue;
-        block[NATURAL[k]] = (int16_t)((unsigned)jpeg_extend(jpeg_take(&d->bits, size), size) << scan->al);
+        block[JPEG_NATURAL[k]] = (int16_t)((unsigned)jpeg_extend(jpeg_take(&d->bits, size), size) << scan->al);
     }
     if (d->end_run) d->end_run--;
 }
@@ -93,7 +93,7 @@ static void refine(struct decoder *d, int16_t *coefficient) {
 // Passes over run coefficients that are 0, refining the others: the place of the one behind.
 static unsigned pass(struct decoder *d, int16_t *block, unsigned k, unsigned run) {
     for (; k <= d->s->scan.se; k++) {
-        int16_t *coefficient = block + NATURAL[k];
+        int16_t *coefficient = block + JPEG_NATURAL[k];
         if (*coefficient)
             refine(d, coefficient);
         else if (run-- == 0)
@@ -117,7 +117,7 @@ static void read_ac_refinement(struct decoder *d, unsigned c, int16_t *block) {
         if (size > 1) d->bits.bad = true; // T.81 G.1.2.3
         k = pass(d, block, k, run);
         if (k > scan->se && size) d->bits.bad = true;
-        if (k <= scan->se && size) block[NATURAL[k]] = (int16_t)value;
+        if (k <= scan->se && size) block[JPEG_NATURAL[k]] = (int16_t)value;
     }
     if (!d->end_run) return;
     pass(d, block, k, 64);
@@ -189,7 +189,7 @@ static bool begin_component(struct decoder *d, struct arena *a, unsigned c, bool
     if (g->begun) return true;
     unsigned tq = d->s->frame.component[scan->component[c]].tq;
     if (tq > 3 || !d->s->quant_seen[tq]) return wrong(d, "needs a quantisation table that was not sent");
-    for (unsigned i = 0; i < 64; i++) g->quant[NATURAL[i]] = d->s->quant[tq][i];
+    for (unsigned i = 0; i < 64; i++) g->quant[JPEG_NATURAL[i]] = d->s->quant[tq][i];
     return g->begun = true;
 }
 

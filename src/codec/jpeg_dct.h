@@ -6,6 +6,7 @@
 #ifndef GANTRY_CODEC_JPEG_DCT_H
 #define GANTRY_CODEC_JPEG_DCT_H
 
+#include "base/buf.h"
 #include "codec/jpeg_stream.h"
 
 enum { JPEG_DCT_BITS = 12 };
@@ -14,7 +15,12 @@ enum { JPEG_DCT_BITS = 12 };
 // each. to_rgb: the three components are YCbCr.
 bool jpeg_dct_decode(struct arena *a, struct jpeg_stream *s, bool to_rgb, uint8_t *out, struct err *e);
 
+// One grey component: 2 little endian bytes each, none above 4095. quality: 1..100.
+bool jpeg_dct_encode(struct arena *a, uint32_t rows, uint32_t columns, const uint8_t *samples, int quality, struct buf *to, struct err *e);
+
 // ---- between its parts ----
+
+extern const uint8_t JPEG_NATURAL[64]; // place of each coefficient of the zigzag sequence (T.81 figure A.6)
 
 // One component: blocks of 64 coefficients in natural order, later of 64 samples.
 struct jpeg_grid {

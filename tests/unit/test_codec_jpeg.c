@@ -424,6 +424,26 @@ static void test_baseline_colour_is_ybr_full_422(void **state) {
     struct px_frame f = decode(&result);
     assert_int_equal(f.image.photometric, PX_RGB);
     for (size_t i = 0; i < sizeof p; i++) assert_true(abs(f.bytes[i] - p[i]) < 10);
+    image.columns = 47; // no pairs of pixels
+    image.rows = 30;
+    encode(&image, p, 47 * 30 * 3, DCM_UID_JPEGBaseline8Bit, &result);
+    assert_int_equal(result.photometric, PX_YBR_FULL);
+}
+
+static void test_twelve_bits_are_written_near_what_they_were(void **state) {
+    static uint16_t p[45 * 61];
+    struct px_image image = image_of(45, 61, 1, 12), result;
+    (void)state;
+    for (unsigned i = 0; i < 45 * 61; i++) p[i] = (uint16_t)(1000 + 30 * (i % 61) + 20 * (i / 61) - (i % 61 > 30) * 900);
+    for (unsigned stored = 12; stored >= 9; stored--) {
+        image.bits_stored = stored;
+        image.high_bit = stored - 1;
+        for (unsigned i = 0; i < 45 * 61; i++) p[i] = (uint16_t)(p[i] >> (stored < 12));
+        encode(&image, p, sizeof p, DCM_UID_JPEGExtended12Bit, &result);
+        assert_int_equal(result.bits_stored, stored);
+        struct px_frame f = decode(&result);
+        for (size_t i = 0; i < 45 * 61; i++) assert_true(abs((int)sample(&f, i) - p[i]) <= 12);
+    }
 }
 
 // Y Y Cb Cr of four grey pixels and four red ones.
@@ -453,7 +473,9 @@ static void test_what_has_no_place_is_unsupported(void **state) {
         {DCM_UID_JPEGLosslessSV1, {.bits_allocated = 32, .bits_stored = 32}},
         {DCM_UID_JPEGLosslessSV1, {.bits_allocated = 1, .bits_stored = 1}},
         {DCM_UID_JPEGLosslessSV1, {.bits_allocated = 32, .bits_stored = 32, .kind = PX_FLOAT}},
-        {DCM_UID_JPEGExtended12Bit, {.bits_allocated = 16, .bits_stored = 12}},
+        {DCM_UID_JPEGExtended12Bit, {.bits_allocated = 16, .bits_stored = 13}},
+        {DCM_UID_JPEGExtended12Bit, {.bits_allocated = 16, .bits_stored = 12, .is_signed = true}},
+        {DCM_UID_JPEGFullProgressionNonHierarchical1012, {.bits_allocated = 8, .bits_stored = 8}},
     };
     (void)state;
     for (size_t i = 0; i < sizeof CASES / sizeof CASES[0]; i++) {
@@ -559,6 +581,22 @@ static void test_flipped_bits_leave_nothing_unwritten(void **state) {
     for_each_seed(flip_bits);
 }
 
+static void repeat_the_first_scan(const struct px_image *image, uint8_t *p, size_t n) {
+    const uint8_t *sof2 = memmem(p, n, "\xFF\xC2\0", 3), *begin = memmem(p, n, "\xFF\xDA", 2), *end;
+    if (!sof2 || !begin) return;
+    for (end = begin + 2; end < p + n && !(end[0] == 0xFF && end[1] != 0);) end++;
+    buf_clear(&stream);
+    buf_add(&stream, p, (size_t)(begin - p));
+    for (unsigned i = 0; i < 400; i++) buf_add(&stream, begin, (size_t)(end - begin));
+    buf_add(&stream, end, n - (size_t)(end - p));
+    assert_non_null(strstr(refusal(image), image->bits_stored > 8 ? "one too many" : "rogression"));
+}
+
+static void test_hundreds_of_scans_are_not_worked_through(void **state) {
+    (void)state;
+    for_each_seed(repeat_the_first_scan);
+}
+
 int main(int argc, char **argv) {
     corpus = argc > 1 ? argv[1] : "tests/fuzz/corpus/jpeg";
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -580,11 +618,13 @@ int main(int argc, char **argv) {
         TEST(test_planar_colour_is_written_by_pixel),
         TEST(test_bits_above_the_stored_ones_survive),
         TEST(test_baseline_colour_is_ybr_full_422),
+        TEST(test_twelve_bits_are_written_near_what_they_were),
         TEST(test_native_ybr_full_422_is_taken),
         TEST(test_what_has_no_place_is_unsupported),
         TEST(test_no_code_is_longer_than_16_bits),
         TEST(test_a_codestream_cut_anywhere_is_refused),
         TEST(test_flipped_bits_leave_nothing_unwritten),
+        TEST(test_hundreds_of_scans_are_not_worked_through),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
