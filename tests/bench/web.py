@@ -131,10 +131,9 @@ def study(c, count):
     c.note("study CPU s/GB", cpu / (got / 1e9))
 
 
-def rendered(c, count):
-    study_uid, series, _ = load_uids(1, 0, 0)
-    paths = [f"/dicom-web/studies/{study_uid}/series/{series}/instances/{load_uids(1, i % 100, 0)[2]}/rendered" for i in range(count)]
-    _, cpu, _, _ = fetch(c.server, paths, "image/jpeg")
+def rendered(c, uids, count):
+    paths = [f"/dicom-web/studies/{s}/series/{e}/instances/{i}/rendered" for s, e, i in uids]
+    _, cpu, _, _ = fetch(c.server, (paths * count)[:count], "image/jpeg")
     c.note("rendered per CPU s", count / cpu if cpu else float("nan"))
 
 
@@ -175,12 +174,19 @@ def first_metadata(c, path, what):
     c.note(what, ms[0])
 
 
+def uids_of(path):
+    text = gantry.run(gantry.GANTRY, "dump", path).stdout
+    return [text.split(tag)[1].split("[")[1].split("]")[0] for tag in ("(0020,000D)", "(0020,000E)", "(0008,0018)")]
+
+
 def prepare(contenders, folder):
     big = Path(folder) / "big.dcm"
     multi_frame(big, BIG, FRAMES, ROWS)
     gantry.run(gantry.GANTRY, "synth", "--out", Path(folder) / "synth", "--kind", "head-ct", "--slices", "1000", "--size", "64")
     many = sorted((Path(folder) / "synth").rglob("*.dcm"))
-    many_study = gantry.run(gantry.GANTRY, "dump", many[0]).stdout.split("(0020,000D)")[1].split("[")[1].split("]")[0]
+    many_study = uids_of(many[0])[0]
+    gantry.run(gantry.GANTRY, "synth", "--out", Path(folder) / "ct", "--kind", "chest-ct", "--slices", "10", "--size", "512", "--seed", "7")
+    shown = [uids_of(path) for path in sorted((Path(folder) / "ct").rglob("*.dcm"))]
     for c in contenders:
         store(c.server, big)
         first_frame(c, f"/dicom-web/studies/{BIG}.1/series/{BIG}.2/instances/{BIG}/frames/150")
@@ -189,11 +195,12 @@ def prepare(contenders, folder):
         first_metadata(c, f"/dicom-web/studies/{load_uids(2, 0, 0)[0]}", "metadata 100 first ms")
         store(c.server, Path(folder) / "synth")
         first_metadata(c, f"/dicom-web/studies/{many_study}", "metadata 1000 first ms")
-    return many_study
+        store(c.server, Path(folder) / "ct")
+    return many_study, shown
 
 
 def measure(contenders, folder):
-    many = prepare(contenders, folder)
+    many, shown = prepare(contenders, folder)
     for round_number in range(ROUNDS):
         random.seed(round_number)
         for c in contenders:
@@ -204,7 +211,7 @@ def measure(contenders, folder):
             for what, uid, count in (("metadata 100 ms", load_uids(2, 0, 0)[0], 60), ("metadata 1000 ms", many, 20)):
                 ms, _, _, _ = fetch(c.server, [f"/dicom-web/studies/{uid}/metadata"] * (count if ours else 2), JSON, "gzip")
                 c.note(what, statistics.median(ms))
-            rendered(c, 60)
+            rendered(c, shown, 400 if ours else 60)
 
 
 def main():
