@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "http/media.h"
 #include "http/multipart.h"
+#include "mod/dicomweb/recent.h"
 #include "mod/dicomweb/rendered_part.h"
 #include "pixel/presentation.h"
 #include "sys/digest.h"
@@ -276,10 +277,11 @@ static bool reply_multipart(struct rendering *r, struct http_response *rs, struc
     return true;
 }
 
-static bool reply_single(struct rendering *r, struct http_response *rs, struct err *e) {
+static bool reply_single(struct rendering *r, struct http_response *rs, const uint8_t key[DIGEST_BYTES], struct err *e) {
     struct buf b;
     buf_init(&b, PART_BYTES_MAX);
-    bool ok = dw_make_part(r->target->archive, &r->parts[0], r->wish, &b, e);
+    bool kept = dw_recent_find(key, &b), ok = kept || dw_make_part(r->target->archive, &r->parts[0], r->wish, &b, e);
+    if (ok && !kept) dw_recent_keep(key, buf_str(&b));
     if (ok) http_reply_buf(rs, 200, DW_PART_TYPES[r->parts[0].media], &b);
     buf_deinit(&b);
     return ok;
@@ -289,7 +291,8 @@ static bool reply_single(struct rendering *r, struct http_response *rs, struct e
 static bool etag(const struct http_request *rq, const struct rendering *r, uint8_t digest[DIGEST_BYTES], struct err *e) {
     struct buf b;
     buf_init(&b, 64 * 1024 * 1024);
-    buf_addf(&b, "rendering %d %d", RENDERING_VERSION, r->multipart);
+    buf_addf(&b, "rendering %d %d %d", RENDERING_VERSION, r->multipart, r->wish->thumbnail);
+    buf_add_str(&b, rq->uri.raw_path);
     for (unsigned i = 0; i < rq->uri.param_count; i++) buf_addf(&b, "&%.*s=%.*s", STR_FMT(rq->uri.params[i].name), STR_FMT(rq->uri.params[i].value));
     for (size_t i = 0; i < r->count; i++) {
         const struct dw_part *p = &r->parts[i];
@@ -336,5 +339,5 @@ bool dw_render_reply(struct http_request *rq, struct http_response *rs, const st
     http_setz(rs, "Cache-Control", "private, max-age=600"); // a browser that turns its pages to and fro need not ask again
     if (unchanged) return true;
     http_set(rs, "Content-Location", rq->uri.raw_path);
-    return r->multipart ? reply_multipart(r, rs, e) : reply_single(r, rs, e);
+    return r->multipart ? reply_multipart(r, rs, e) : reply_single(r, rs, digest, e);
 }
