@@ -18,6 +18,7 @@ static bool bits_can_be(const struct px_image *image) {
 static bool colours_can_be(const struct px_image *image) {
     if (image->samples == 3 && (image->bits_allocated == 1 || image->photometric < PX_RGB)) return false;
     if (image->samples != 3 && image->photometric >= PX_RGB) return false;
+    if (image->photometric == PX_YBR_PARTIAL_420 || image->photometric == PX_YBR_PARTIAL_422) return false; // of video only
     if (image->photometric == PX_PALETTE_COLOR && image->bits_allocated > 16) return false;
     return image->photometric != PX_YBR_FULL_422 || image->columns % 2 == 0;
 }

@@ -44,6 +44,8 @@ static uint8_t *widen(struct arena *a, const struct px_image *image, const uint8
 
 bool codec_plain_frame(struct arena *a, const struct px_image *declared, const uint8_t *bytes, struct px_frame *out, struct err *e) {
     *out = (struct px_frame){.image = *declared, .bytes = bytes};
+    if (declared->photometric == PX_YBR_PARTIAL_422 || declared->photometric == PX_YBR_PARTIAL_420)
+        return err_set(e, ERR_UNDECODABLE, "codec", "%s is of video, not of plain frames", px_photometric_name(declared->photometric));
     if (declared->photometric == PX_YBR_FULL_422) {
         if (declared->columns % 2) return err_set(e, ERR_UNDECODABLE, "codec", "YBR_FULL_422 needs an even number of columns, not %u", declared->columns);
         out->image.photometric = PX_YBR_FULL;
