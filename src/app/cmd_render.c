@@ -8,6 +8,7 @@
 #include "app/input.h"
 #include "base/buf.h"
 #include "base/limits.h"
+#include "codec/pool.h"
 #include "codec/reader.h"
 #include "pixel/gif.h"
 #include "pixel/render.h"
@@ -218,7 +219,8 @@ static int run(struct cli_args *args) {
     int code = parse_request(args, &r);
     if (code) return code;
     buf_init(&to, (size_t)PX_OUTPUT_BYTES_MAX * 2);
-    bool ok = render_file(args, &r, &to, &e);
+    bool ok = codec_pool_start("/proc/self/exe", 1, &e) && render_file(args, &r, &to, &e);
+    codec_pool_stop();
     if (ok) ok = write_file(r.out, buf_str(&to), &e);
     buf_deinit(&to);
     return ok ? 0 : cli_fail(args, &e);

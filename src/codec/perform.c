@@ -33,6 +33,8 @@ bool codec_image_check(const struct px_image *declared, const struct px_image *i
 
 bool codec_frame_check(const struct px_image *declared, const struct px_frame *frame, struct err *e) {
     if (!codec_image_check(declared, &frame->image, e)) return false;
+    if (frame->image.photometric > PX_YBR_FULL_422)
+        return err_set(e, ERR_UNDECODABLE, "codec", "%s is no colour model of uncompressed pixels", px_photometric_name(frame->image.photometric));
     uint64_t bytes = (px_frame_bits(&frame->image) + frame->bit_offset + 7) / 8;
     if (frame->bit_offset < 8 && bytes <= PX_FRAME_BYTES_MAX && frame->n >= bytes && frame->bytes) return true;
     return err_set(e, ERR_UNDECODABLE, "codec", "the decoder gave %zu bytes of a frame of %llu", frame->n, (unsigned long long)bytes);

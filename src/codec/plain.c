@@ -42,17 +42,23 @@ static uint8_t *widen(struct arena *a, const struct px_image *image, const uint8
     return out;
 }
 
+enum px_photometric codec_plain_photometric(const struct px_image *declared) {
+    if (declared->photometric == PX_YBR_FULL_422) return PX_YBR_FULL;
+    bool transformed = declared->photometric == PX_YBR_ICT || declared->photometric == PX_YBR_RCT;
+    return transformed ? PX_RGB : declared->photometric;
+}
+
 bool codec_plain_frame(struct arena *a, const struct px_image *declared, const uint8_t *bytes, struct px_frame *out, struct err *e) {
     *out = (struct px_frame){.image = *declared, .bytes = bytes};
     if (declared->photometric == PX_YBR_PARTIAL_422 || declared->photometric == PX_YBR_PARTIAL_420)
         return err_set(e, ERR_UNDECODABLE, "codec", "%s is of video, not of plain frames", px_photometric_name(declared->photometric));
     if (declared->photometric == PX_YBR_FULL_422) {
         if (declared->columns % 2) return err_set(e, ERR_UNDECODABLE, "codec", "YBR_FULL_422 needs an even number of columns, not %u", declared->columns);
-        out->image.photometric = PX_YBR_FULL;
         out->bytes = widen(a, declared, bytes, e);
     } else if (declared->planar) {
         out->bytes = by_pixel(a, declared, bytes, e);
     }
+    out->image.photometric = codec_plain_photometric(declared);
     out->image.planar = false;
     out->image.encapsulated = false;
     out->n = codec_plain_bytes(&out->image);

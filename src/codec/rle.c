@@ -255,7 +255,7 @@ static bool decode(struct arena *a, const struct dcm_ts *ts, const struct px_ima
     out->image = *declared;
     out->image.planar = false;
     out->image.encapsulated = false;
-    if (declared->photometric == PX_YBR_FULL_422) out->image.photometric = PX_YBR_FULL; // every plane is whole
+    out->image.photometric = codec_plain_photometric(declared);
     return true;
 }
 
