@@ -87,7 +87,7 @@ def as_implicit(item):
     """What implicit VR carries: neither the VR of private attributes nor which of US and SS or of OB and OW it is; who reads it guesses."""
     out = {}
     for tag, el in item.items():
-        if int(tag[3], 16) % 2 == 0 and el["vr"] not in ("US", "SS"):
+        if int(tag[3], 16) % 2 == 0 and el["vr"] not in ("US", "SS") and tag != "00283006":  # LUT Data: US or OW
             out[tag] = {**el, "vr": "OW" if el["vr"] == "OB" else el["vr"]}
             if el["vr"] == "SQ":
                 out[tag]["Value"] = [as_implicit(v) for v in el.get("Value", [])]
