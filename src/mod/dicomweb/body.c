@@ -133,6 +133,22 @@ bool dw_body_read(struct dw_body *b, uint64_t position, void *p, size_t n, struc
     return true;
 }
 
+bool dw_body_probe(struct dw_body *b, uint64_t from, uint64_t length, struct err *e) {
+    uint64_t position = from;
+    char first;
+    while (position < from + length) {
+        size_t at = find_piece(b, position);
+        if (b->pieces[at].kind != DW_TEXT) return dw_body_read(b, position, &first, 1, e);
+        position = b->ends[at];
+    }
+    return true;
+}
+
+bool dw_stored_err(struct err *e) {
+    if (e && e->kind == ERR_BAD_INPUT) e->kind = ERR_UNDECODABLE;
+    return false;
+}
+
 // ---- versions ----
 
 bool dw_version_of(const struct instance_list *list, const char *form, struct dw_version *out, struct err *e) {
@@ -236,16 +252,13 @@ static bool send_file(struct http_response *rs, unsigned status, const char *typ
 static bool send_window(struct http_request *rq, struct http_response *rs, unsigned status, const char *type, struct dw_body *b, uint64_t from, uint64_t length,
                         struct err *e) {
     struct sending *s = arena_zero(rq->arena, 1, sizeof *s, e);
-    char first[1];
     bool sent = false;
     if (s && !rq->head && length >= FILE_MIN && length <= FILE_MAX && !send_file(rs, status, type, b, from, length, &sent, e)) {
         dw_body_deinit(b);
         return false;
     }
     if (sent) return true;
-    // What cannot be sent is found out before the status goes out.
-    bool there = s && (rq->head || length == 0 || dw_body_read(b, from, first, 1, e));
-    if (!there) {
+    if (!s || (!rq->head && !dw_body_probe(b, from, length, e))) {
         dw_body_deinit(b);
         return false;
     }

@@ -50,6 +50,10 @@ void dw_body_text(struct dw_body *b, struct str borrowed);
 bool dw_body_printf(struct dw_body *b, struct err *e, const char *format, ...) __attribute__((format(printf, 3, 4)));
 void dw_body_object(struct dw_body *b, const struct instance_ref *ref, uint64_t offset, uint64_t length);
 bool dw_body_read(struct dw_body *b, uint64_t position, void *p, size_t n, struct err *e);
+// Reads the first byte of it that is not text: what cannot be sent is found out before the status goes out.
+bool dw_body_probe(struct dw_body *b, uint64_t from, uint64_t length, struct err *e);
+// An object that was taken as it came and cannot be read is no fault of the asker: bad input becomes ERR_UNDECODABLE. Always false.
+bool dw_stored_err(struct err *e);
 void dw_body_deinit(struct dw_body *b);
 
 // What a representation is known by.

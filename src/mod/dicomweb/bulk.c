@@ -75,7 +75,7 @@ static bool value_fits(void *context, struct dw_choice *c) {
 
 static bool open_value(struct archive *ar, struct arena *a, const struct instance_ref *ref, struct str path, struct value *v, struct err *e) {
     struct dcm_dataset *whole;
-    if (!retrieve_open(ar, a, ref, &v->object, e)) return false;
+    if (!retrieve_open(ar, a, ref, &v->object, e)) return dw_stored_err(e);
     v->element = find_element(v->object.header, path);
     bool found = v->element && (v->element->value || v->element->flags & DCM_BY_REFERENCE || v->element->length == 0);
     // behind the pixel data, or not in the index
@@ -128,6 +128,7 @@ static bool reply_value(struct http_request *rq, struct http_response *rs, const
     const char *type = c.multipart ? dw_parts_type(rq->arena, c.offer->media, NULL, boundary, e) : c.offer->media;
     if (!type) return false;
     if (!c.multipart) http_setz(rs, "Content-Disposition", "attachment");
+    if (!c.multipart) http_set(rs, "Content-Location", v->location);
     b->context = v;
     b->end = end_value;
     return dw_body_reply(rq, rs, b, type, &version, e);
@@ -147,7 +148,7 @@ static bool reply_decoded(struct http_request *rq, struct http_response *rs, str
     struct dw_version v;
     struct dw_body *b = arena_zero(rq->arena, 1, sizeof *b, e);
     char boundary[DW_BOUNDARY];
-    char *form = arena_printf(rq->arena, e, "pixels %d %s", multipart, p->type);
+    char *form = arena_printf(rq->arena, e, "pixels %.*s %d %s", STR_FMT(location), multipart, p->type);
     if (!b || !form || !dw_version_of(&list, form, &v, e) || !dw_body_init(b, rq->arena, p->archive, p->count + 2, e)) return false;
     dw_boundary_of(&v, boundary);
     if (multipart && !dw_body_printf(b, e, "--%s\r\nContent-Type: %s\r\nContent-Length: %llu\r\nContent-Location: %.*s\r\n\r\n", boundary, p->type,
@@ -158,6 +159,7 @@ static bool reply_decoded(struct http_request *rq, struct http_response *rs, str
     if (multipart && !dw_body_printf(b, e, "\r\n--%s--\r\n", boundary)) return false;
     const char *type = multipart ? dw_parts_type(rq->arena, "application/octet-stream", NULL, boundary, e) : p->type;
     if (!type) return false;
+    if (!multipart) http_set(rs, "Content-Location", location);
     b->context = p;
     b->end = dw_pixels_end;
     return dw_body_reply(rq, rs, b, type, &v, e);
@@ -197,7 +199,7 @@ bool dw_bulkdata(struct http_request *rq, struct http_response *rs, struct err *
     http_setz(rs, "Vary", "Accept");
     if (!v || !dw_target_of(rq, &t, e) || !dw_list(&t, rq->arena, &list, e)) return false;
     const struct instance_ref *ref = &list.refs[0];
-    struct str url = dw_path(rq, ref->study_uid, ref->series_uid, ref->sop_instance_uid);
+    struct str url = dw_place(rq->arena, http_prefix(rq), ref);
     v->location = str_of(arena_printf(rq->arena, e, "%.*s/bulkdata/%.*s", STR_FMT(url), STR_FMT(path)));
     if (!v->location.p) return false;
     bool pixels = dcm_tag_parse(path, &tag) && tag >= DCM_FloatPixelData && tag <= DCM_PixelData;

@@ -22,6 +22,7 @@ struct walk {
     struct instance_list list;
     struct dw_choice choice;
     bool pixels_only;
+    struct str prefix;
     size_t next;        // object
     struct arena arena; // of the open object
     bool open;
@@ -84,10 +85,10 @@ static bool open_object(struct walk *w, const struct instance_ref *ref, struct e
     char path[PATH_MAX_BYTES];
     close_object(w);
     w->last = &w->first;
-    if (!retrieve_open(w->archive, &w->arena, ref, &w->object, e)) return false;
+    if (!retrieve_open(w->archive, &w->arena, ref, &w->object, e)) return dw_stored_err(e);
     w->open = true;
     if (w->pixels_only) whole = w->object.header;
-    if (!w->pixels_only && !retrieve_dataset(&w->object, &w->arena, &whole, e)) return false;
+    if (!w->pixels_only && !retrieve_dataset(&w->object, &w->arena, &whole, e)) return dw_stored_err(e);
     if (!collect(w, whole, path, 0, 0, e)) return false;
     w->at = w->first;
     return true;
@@ -96,8 +97,7 @@ static bool open_object(struct walk *w, const struct instance_ref *ref, struct e
 // ---- its parts ----
 
 static struct str url_of(const struct walk *w, struct arena *a) {
-    const struct instance_ref *ref = w->object.ref;
-    return dw_url(a, ref->study_uid, ref->series_uid, ref->sop_instance_uid);
+    return dw_place(a, w->prefix, w->object.ref);
 }
 
 static bool begin_pixels(struct walk *w, struct err *e) {
@@ -108,10 +108,7 @@ static bool begin_pixels(struct walk *w, struct err *e) {
     if (!dw_pixels_fit(&w->pixels, &c))
         return err_set(e, ERR_NOT_ACCEPTABLE, "dicomweb", "pixel data stored as %s can be had with transfer-syntax=* only", w->object.ts->uid);
     if (w->pixels.form == DW_PIXELS_DECODED && w->pixels.frame_bytes == 0) return err_set(e, ERR_UNDECODABLE, "dicomweb", "the size of a frame cannot be told");
-    if (w->pixels.form == DW_PIXELS_STORED && w->pixels.object.frames_err.kind) {
-        *e = w->pixels.object.frames_err;
-        return false;
-    }
+    if (w->pixels.form == DW_PIXELS_STORED && w->pixels.object.frames.count == 0) return dw_no_frames(&w->pixels, e);
     return dw_pixels_all(&w->pixels, &w->arena, e);
 }
 
@@ -168,7 +165,7 @@ bool dw_reply_bulk(struct http_request *rq, struct http_response *rs, const stru
     static const struct dw_offer octets = {"application/octet-stream", DCM_UID_ExplicitVRLittleEndian, true, false};
     struct walk *w = arena_zero(rq->arena, 1, sizeof *w, e);
     if (!w) return false;
-    *w = (struct walk){.archive = t->archive, .list = *list, .choice = *c, .pixels_only = pixels_only};
+    *w = (struct walk){.archive = t->archive, .list = *list, .choice = *c, .pixels_only = pixels_only, .prefix = http_prefix(rq)};
     w->choice.offer = &octets;
     arena_init(&w->arena, OBJECT_ARENA_BYTES);
     const struct dw_parts parts = {.next = next_value,

@@ -42,9 +42,9 @@ static bool add_frame(struct dw_pixels *p, struct dw_body *b, size_t i, const ch
 static bool reply_body(struct http_request *rq, struct http_response *rs, struct dw_pixels *p, bool multipart, struct err *e) {
     const struct instance_ref *ref = p->object.ref;
     const struct instance_list list = {(struct instance_ref *)(uintptr_t)ref, 1};
-    struct str url = dw_path(rq, ref->study_uid, ref->series_uid, ref->sop_instance_uid);
+    struct str url = dw_place(rq->arena, http_prefix(rq), ref);
     struct dw_body *b = arena_zero(rq->arena, 1, sizeof *b, e);
-    char *form = arena_printf(rq->arena, e, "frames %.*s %d %s %d", STR_FMT(rq->uri.raw_path), multipart, p->type, (int)p->form);
+    char *form = arena_printf(rq->arena, e, "frames %.*s%.*s %d %s %d", STR_FMT(http_prefix(rq)), STR_FMT(rq->uri.raw_path), multipart, p->type, (int)p->form);
     char boundary[DW_BOUNDARY];
     struct dw_version v;
     bool done = false;
@@ -57,6 +57,7 @@ static bool reply_body(struct http_request *rq, struct http_response *rs, struct
     for (size_t i = 0; ok && i < p->count; i++) ok = add_frame(p, b, i, multipart ? boundary : NULL, url, e);
     ok = ok && (!multipart || dw_body_printf(b, e, "\r\n--%s--\r\n", boundary));
     const char *media = p->type, *type = media;
+    if (ok && !multipart) http_set(rs, "Content-Location", str_of(arena_printf(rq->arena, NULL, "%.*s/frames/%u", STR_FMT(url), p->order[0] + 1)));
     if (ok && multipart) {
         struct str name = {media, str_find(str_of(media), ';', 0)};
         char *z = arena_strz(rq->arena, name, e);
@@ -96,7 +97,7 @@ static bool reply_coded(struct http_request *rq, struct http_response *rs, struc
     const struct instance_ref *ref = p->object.ref;
     struct coding *c = arena_zero(rq->arena, 1, sizeof *c, e);
     if (!c) return dw_pixels_close(p), false;
-    *c = (struct coding){p, 0, dw_path(rq, ref->study_uid, ref->series_uid, ref->sop_instance_uid)};
+    *c = (struct coding){p, 0, dw_place(rq->arena, http_prefix(rq), ref)};
     const struct dw_parts parts = {.next = next_coded, .end = end_coding, .context = c, .type = dw_media_of(p->to), .ts = p->to->uid, .archive = p->archive};
     return dw_parts_reply(rq, rs, &parts, e);
 }
@@ -106,11 +107,7 @@ static bool reply_coded(struct http_request *rq, struct http_response *rs, struc
 bool dw_reply_frames(struct http_request *rq, struct http_response *rs, struct dw_pixels *p, bool multipart, struct err *e) {
     if (p->form == DW_PIXELS_STORED)
         for (size_t i = 0; i < p->count; i++)
-            if (p->object.frames_err.kind || p->order[i] >= p->object.frames.count) {
-                *e = p->object.frames_err;
-                dw_pixels_close(p);
-                return e->kind == ERR_NONE ? err_set(e, ERR_UNDECODABLE, "dicomweb", "the pixel data has fewer frames than it declares") : false;
-            }
+            if (p->order[i] >= p->object.frames.count) return dw_pixels_close(p), dw_no_frames(p, e);
     if (p->form != DW_PIXELS_CODED && p->form != DW_PIXELS_STORED && p->frame_bytes == 0) {
         struct err why = p->image_err;
         dw_pixels_close(p);

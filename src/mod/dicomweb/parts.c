@@ -104,7 +104,7 @@ bool dw_parts_reply(struct http_request *rq, struct http_response *rs, const str
     arena_init(&s->arena, PART_ARENA_BYTES);
     buf_init(&s->text, TEXT_BYTES_MAX);
     char *type = multipart_make_boundary(s->boundary, e) ? dw_parts_type(rq->arena, p->type, p->ts, s->boundary, e) : NULL;
-    bool ok = type && (rq->head || advance(s, e));
+    bool ok = type && (rq->head || (advance(s, e) && (!s->open || dw_body_probe(&s->part.body, 0, s->part.body.length, e))));
     if (ok && s->ended && p->none) ok = err_set(e, ERR_NOT_FOUND, "dicomweb", "%s", p->none);
     if (!ok) {
         end_stream(s);

@@ -6,7 +6,11 @@
 #include "base/limits.h"
 #include "dicom/uids.h"
 
-enum { JOB_ARENA_BYTES = 1024 * 1024 * 1024 };
+enum {
+    JOB_ARENA_BYTES = 1024 * 1024 * 1024,
+    AHEAD_BYTES_MAX = 64 * 1024 * 1024, // decoded frames that wait to be sent
+    ALL_FRAMES_MAX = 1 << 20,
+};
 
 struct dw_frame_job {
     struct arena arena;
@@ -47,7 +51,7 @@ bool dw_pixels_open(struct dw_pixels *p, struct archive *ar, struct arena *a, co
     *p = (struct dw_pixels){.archive = ar, .arena = a};
     if (!ref->pixel_offset && !(dcm_ts_find(ref->ts_uid) && dcm_ts_find(ref->ts_uid)->deflated))
         return err_set(e, ERR_NOT_FOUND, "dicomweb", "the object has no pixel data");
-    if (!retrieve_open(ar, a, ref, &p->object, e)) return false;
+    if (!retrieve_open(ar, a, ref, &p->object, e)) return dw_stored_err(e);
     const struct dcm_dataset *header = p->object.header;
     p->element = pixel_element(header);
     if (!p->element) {
@@ -141,6 +145,7 @@ const char *dw_pixels_outer_ts(const struct dw_pixels *p) {
 }
 
 bool dw_pixels_all(struct dw_pixels *p, struct arena *a, struct err *e) {
+    if (p->frames > ALL_FRAMES_MAX) return err_set(e, ERR_UNDECODABLE, "dicomweb", "the object says that it has %u frames", p->frames);
     uint32_t *order = arena_zero(a, p->frames, sizeof *order, e);
     if (!order) return false;
     for (uint32_t i = 0; i < p->frames; i++) order[i] = i;
@@ -189,8 +194,15 @@ static bool begin_from_native(struct dw_pixels *p, struct dw_frame_job *j, struc
     return j->begun = codec_job_begin(&j->job, e);
 }
 
+bool dw_no_frames(const struct dw_pixels *p, struct err *e) {
+    if (p->object.frames_err.kind == ERR_NONE) return err_set(e, ERR_UNDECODABLE, "dicomweb", "the pixel data has fewer frames than it declares");
+    if (e) *e = p->object.frames_err;
+    return false;
+}
+
 static bool begin_from_codestream(struct dw_pixels *p, struct dw_frame_job *j, struct err *e) {
     const struct codec_object o = {.ts = p->object.ts, .source = &p->object.source, .frames = &p->object.frames};
+    if (p->order[j->index] >= p->object.frames.count) return dw_no_frames(p, e);
     bool coding = p->form == DW_PIXELS_CODED;
     j->job = (struct codec_job){.task = coding ? CODEC_TRANSCODE : CODEC_DECODE, .from = p->object.ts, .to = coding ? p->to : NULL, .image = p->image};
     if (!codec_read_frame(&j->arena, &o, p->order[j->index], &j->job.input, e)) return false;
@@ -225,6 +237,7 @@ static bool finish(struct dw_pixels *p, struct dw_frame_job *j, struct err *e) {
 static bool make_jobs(struct dw_pixels *p, struct err *e) {
     size_t n = codec_pool_size() + 1;
     if (n > DW_AHEAD_MAX) n = DW_AHEAD_MAX;
+    while (n > 1 && n * p->frame_bytes > AHEAD_BYTES_MAX) n--;
     if (n > p->count) n = p->count;
     p->jobs = arena_zero(p->arena, n, sizeof *p->jobs, e);
     if (!p->jobs) return false;

@@ -68,6 +68,9 @@ bool dw_pixels_add(struct dw_pixels *p, struct dw_body *b, size_t i, struct err 
 // The i-th frame made (DW_PIXELS_DECODED, DW_PIXELS_CODED): valid until the next is asked for. i ascends.
 bool dw_pixels_make(struct dw_pixels *p, size_t i, struct str *out, struct err *e);
 
+// Says why the frames cannot be told. Always false.
+bool dw_no_frames(const struct dw_pixels *p, struct err *e);
+
 // Answers with the frames of the order in the chosen form; p (in the request's arena) is closed, also on failure.
 bool dw_reply_frames(struct http_request *rq, struct http_response *rs, struct dw_pixels *p, bool multipart, struct err *e);
 

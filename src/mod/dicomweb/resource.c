@@ -46,8 +46,10 @@ struct str dw_link(const struct http_request *rq, struct str study, struct str s
     return behind(rq, http_base(rq), study, series, instance);
 }
 
-struct str dw_path(const struct http_request *rq, struct str study, struct str series, struct str instance) {
-    return behind(rq, http_prefix(rq), study, series, instance);
+struct str dw_place(struct arena *a, struct str prefix, const struct instance_ref *ref) {
+    struct str url = dw_url(a, ref->study_uid, ref->series_uid, ref->sop_instance_uid);
+    if (prefix.n == 0 || !url.p) return url;
+    return str_of(arena_printf(a, NULL, "%.*s%.*s", STR_FMT(prefix), STR_FMT(url)));
 }
 
 struct str dw_accept(const struct http_request *rq) {

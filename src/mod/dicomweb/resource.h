@@ -20,9 +20,10 @@ bool dw_target_of(const struct http_request *rq, struct dw_target *out, struct e
 bool dw_list(const struct dw_target *t, struct arena *a, struct instance_list *out, struct err *e);
 // "/dicom-web/studies/1[/series/2[/instances/3]]": as far as the UIDs are given. {NULL, 0} when there is no memory.
 struct str dw_url(struct arena *a, struct str study, struct str series, struct str instance);
-// The same as the asker sees it, behind a proxy too: absolute, for Retrieve URL and Location; with the proxy's path prefix alone, for bulk data.
+// The same as the asker sees it, behind a proxy too: absolute, for Retrieve URL and Location.
 struct str dw_link(const struct http_request *rq, struct str study, struct str series, struct str instance);
-struct str dw_path(const struct http_request *rq, struct str study, struct str series, struct str instance);
+// The path of an object with the prefix that a proxy gives it (http_prefix), in a: for bulk data and Content-Location.
+struct str dw_place(struct arena *a, struct str prefix, const struct instance_ref *ref);
 // The Accept header, or the accept query parameter, which goes before it (PS3.18 8.3.3.1).
 struct str dw_accept(const struct http_request *rq);
 // How data sets are to be answered (PS3.18 8.7.3.2): DICOM JSON (the default), JSON, or one part each of multipart/related; type="application/dicom+xml".

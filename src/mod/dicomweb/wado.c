@@ -51,9 +51,15 @@ static bool objects_fit(const struct asked *q, const struct dw_choice *c) {
     return true;
 }
 
+static bool all_stored_as(const struct instance_list *list, const struct dcm_ts *ts) {
+    for (size_t i = 0; i < list->count; i++)
+        if (!str_eqz(dcm_uid_trim(list->refs[i].ts_uid), ts->uid)) return false;
+    return true;
+}
+
 static bool fits(void *context, struct dw_choice *c) {
     const struct asked *q = context;
-    if (!c->offer->ts) return c->any_ts || !c->named_ts; // archives hold objects as they are stored
+    if (!c->offer->ts) return !c->named_ts || all_stored_as(q->list, c->ts); // archives hold objects as they are stored
     if (!str_eqz(str_of(c->offer->media), "application/dicom")) return true;
     return objects_fit(q, c);
 }
@@ -78,11 +84,13 @@ static bool reply_stored(struct http_request *rq, struct http_response *rs, cons
     struct dw_version v;
     struct dw_body *b = arena_zero(rq->arena, 1, sizeof *b, e);
     char boundary[DW_BOUNDARY];
-    if (!b || !dw_version_of(q->list, "multipart", &v, e) || !dw_body_init(b, rq->arena, q->target->archive, 2 * q->list->count + 1, e)) return false;
+    struct str prefix = http_prefix(rq);
+    char *form = arena_printf(rq->arena, e, "multipart %.*s", STR_FMT(prefix));
+    if (!b || !form || !dw_version_of(q->list, form, &v, e) || !dw_body_init(b, rq->arena, q->target->archive, 2 * q->list->count + 1, e)) return false;
     dw_boundary_of(&v, boundary);
     for (size_t i = 0; i < q->list->count; i++) {
         const struct instance_ref *ref = &q->list->refs[i];
-        struct str url = dw_path(rq, ref->study_uid, ref->series_uid, ref->sop_instance_uid);
+        struct str url = dw_place(rq->arena, prefix, ref);
         if (!dw_body_printf(b, e, "%s--%s\r\nContent-Type: application/dicom; transfer-syntax=%.*s\r\nContent-Length: %llu\r\nContent-Location: %.*s\r\n\r\n",
                             i ? "\r\n" : "", boundary, STR_FMT(part_ts(c, ref)), (unsigned long long)ref->loc.length, STR_FMT(url)))
             return false;
@@ -121,7 +129,7 @@ static bool spool(struct arena *a, struct archive *ar, const struct dw_choice *c
     const struct convert_options o = options_of(c);
     struct spooled *s = arena_zero(a, 1, sizeof *s, e);
     if (!s || !dw_body_init(b, a, ar, 1, e)) return false;
-    if (!convert_spooled(ar, ref, ts_of(c, ref), &o, &s->fd, &s->length, e)) return false;
+    if (!convert_spooled(ar, ref, ts_of(c, ref), &o, &s->fd, &s->length, e)) return dw_stored_err(e);
     s->source = dcm_source_fd(&s->fd);
     b->context = s;
     b->end = end_spooled;
@@ -133,6 +141,7 @@ struct converting {
     struct archive *archive;
     struct instance_list list;
     struct dw_choice choice;
+    struct str prefix;
     size_t next;
 };
 
@@ -141,7 +150,7 @@ static enum dw_part_step next_object(void *context, struct arena *a, struct dw_p
     if (v->next == v->list.count) return DW_PARTS_END;
     const struct instance_ref *ref = &v->list.refs[v->next++];
     out->type = arena_printf(a, e, "application/dicom; transfer-syntax=%.*s", STR_FMT(part_ts(&v->choice, ref)));
-    out->location = dw_url(a, ref->study_uid, ref->series_uid, ref->sop_instance_uid);
+    out->location = dw_place(a, v->prefix, ref);
     if (!out->type) return DW_PART_FAILED;
     if (!as_stored(&v->choice, ref)) return spool(a, v->archive, &v->choice, ref, &out->body, e) ? DW_PART : DW_PART_FAILED;
     if (!dw_body_init(&out->body, a, v->archive, 1, e)) return DW_PART_FAILED;
@@ -152,7 +161,7 @@ static enum dw_part_step next_object(void *context, struct arena *a, struct dw_p
 static bool reply_converted(struct http_request *rq, struct http_response *rs, const struct asked *q, const struct dw_choice *c, struct err *e) {
     struct converting *v = arena_zero(rq->arena, 1, sizeof *v, e);
     if (!v) return false;
-    *v = (struct converting){q->target->archive, *q->list, *c, 0};
+    *v = (struct converting){q->target->archive, *q->list, *c, http_prefix(rq), 0};
     v->choice.offer = NULL; // the caller's
     struct dw_parts parts = {.next = next_object, .context = v, .type = "application/dicom", .ts = common_ts(c, q->list), .archive = v->archive};
     return dw_parts_reply(rq, rs, &parts, e);
@@ -169,6 +178,7 @@ static bool reply_alone(struct http_request *rq, struct http_response *rs, const
     const char *type = plain_type ? "application/dicom" : form;
     if (!form || !name || !dw_version_of(q->list, form, &v, e)) return false;
     http_setz(rs, "Content-Disposition", name);
+    http_set(rs, "Content-Location", dw_place(rq->arena, http_prefix(rq), ref));
     if (as_stored(c, ref)) return reply_one_stored(rq, rs, q, type, &v, e);
     struct dw_body *b = arena_zero(rq->arena, 1, sizeof *b, e);
     if (!b || !dw_conditions(rq, rs, &v, &done, e)) return false;
