@@ -95,6 +95,7 @@ static bool check_grid(struct j2k_head *h, struct err *e) {
 static bool check_declared(const struct j2k_head *h, struct err *e) {
     const struct px_image *d = h->declared;
     uint32_t columns = h->x1 - h->x0, rows = h->y1 - h->y0;
+    if (d->kind != PX_INTEGER) return BAD(e, "JPEG 2000 holds no float pixel data");
     if (columns != d->columns || rows != d->rows)
         return BAD(e, "the codestream is of %u x %u pixels, and the data set declares %u x %u", columns, rows, d->columns, d->rows);
     bool by_palette = h->palette && h->components == 1 && d->samples == 3;

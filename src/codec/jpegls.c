@@ -165,7 +165,7 @@ static void put_line(struct stream *s, uint32_t y, unsigned at, const uint16_t *
         excess = in_step == 1 && step == 1 ? put(in, n, 1, to, 1, 2, sign) : put(in, n, in_step, to, step, 2, sign);
     else
         excess = put(in, n, in_step, to, step, 4, sign);
-    s->excess |= excess >> (d->is_signed ? d->high_bit : d->high_bit + 1) != 0;
+    s->excess |= (uint64_t)excess >> (d->is_signed ? d->high_bit : d->high_bit + 1) != 0;
 }
 
 // One scan's shape.
@@ -301,6 +301,7 @@ static bool decode(struct arena *a, const struct dcm_ts *ts, const struct px_ima
                    struct px_frame *out, struct err *e) {
     (void)ts, (void)o; // the codestream says whether it is lossless; a frame is one thread's work
     struct stream s = {.p = p, .n = n, .at = 2, .declared = declared};
+    if (declared->kind != PX_INTEGER) return BAD(e, "JPEG-LS holds no float pixel data");
     if (n < 2 || be16(p) != 0xffd8) return BAD(e, "no JPEG-LS codestream: it does not begin with SOI");
     if (!decode_all(&s, a, e)) return false;
     *out = (struct px_frame){.image = *declared, .bytes = s.out, .n = (size_t)declared->rows * declared->columns * declared->samples * s.bytes};

@@ -241,6 +241,27 @@ static void bits_stored_grows_when_values_need_it_and_only_then(void **state) {
     }
 }
 
+static void cells_of_32_bits_take_what_the_codestream_has(void **state) {
+    static const char *const uids[] = {JLS, J2K, HTJ2K};
+    (void)state;
+    for (size_t u = 0; u < 3; u++)
+        for (int is_signed = 0; is_signed < 2; is_signed++) {
+            struct px_frame in = frame_for(image_for(8, 9, 1, 13, is_signed), NOISE);
+            struct px_image image = encoded(uids[u], &in, NULL);
+            image.bits_allocated = image.bits_stored = 32;
+            image.high_bit = 31;
+            struct px_frame out = decoded(uids[u], &image);
+            assert_int_equal(out.image.bits_allocated, 32);
+            assert_int_equal(greatest_difference(&in, &out), 0);
+            struct px_frame none;
+            struct err e = {0};
+            image.kind = PX_FLOAT;
+            assert_false(decode_copy(&arena, uids[u], &image, stream.p, stream.n, &none, &e));
+            assert_int_equal(e.kind, ERR_UNDECODABLE);
+            free((void *)(uintptr_t)in.bytes);
+        }
+}
+
 static void another_size_than_the_declared_one_is_refused(void **state) {
     static const char *const uids[] = {JLS, J2K, HTJ2K};
     (void)state;
@@ -506,6 +527,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(rpcl_has_what_the_standard_wants_of_it, set_up, tear_down),
         cmocka_unit_test_setup_teardown(the_data_set_decides_about_the_sign, set_up, tear_down),
         cmocka_unit_test_setup_teardown(bits_stored_grows_when_values_need_it_and_only_then, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(cells_of_32_bits_take_what_the_codestream_has, set_up, tear_down),
         cmocka_unit_test_setup_teardown(another_size_than_the_declared_one_is_refused, set_up, tear_down),
         cmocka_unit_test_setup_teardown(boxes_around_a_codestream_are_passed_over, set_up, tear_down),
         cmocka_unit_test_setup_teardown(every_interleaving_and_transform_decodes_as_by_charls, set_up, tear_down),
