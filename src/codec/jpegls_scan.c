@@ -192,26 +192,30 @@ INLINE int32_t predict(int32_t a, int32_t b, int32_t c) {
     return p > high ? high : p;
 }
 
-// The error that the bits hold for a context, not yet signed.
-INLINE int32_t read_error(struct jls_scan *s, struct jls_bits *b, const struct jls_context *x) {
-    unsigned k = x->k;
+// A code of at most limit bits with k low ones.
+INLINE uint64_t golomb(struct jls_scan *s, struct jls_bits *b, unsigned k, unsigned limit) {
     if (b->have < 32) *b = fill(*b);
     unsigned zeros = (unsigned)__builtin_clzll(b->acc | 1), length = zeros + 1 + k;
     uint64_t v;
-    if (__builtin_expect(length <= b->have && zeros < s->limit - s->qbpp - 1, 1)) {
+    if (__builtin_expect(length <= b->have && zeros < limit - s->qbpp - 1, 1)) {
         v = (uint64_t)zeros << k | b->acc << zeros << 1 >> 1 >> (63 - k);
         b->acc = b->acc << zeros << 1 << k;
         b->have -= length;
     } else {
         s->bits = *b;
-        v = golomb_long(s, k, s->limit);
+        v = golomb_long(s, k, limit);
         *b = s->bits;
     }
     if (__builtin_expect(v > s->mapped_max, 0)) {
         s->failed = true;
         v = 0;
     }
-    int32_t m = (int32_t)v;
+    return v;
+}
+
+// The error that the bits hold for a context, not yet signed.
+INLINE int32_t read_error(struct jls_scan *s, struct jls_bits *b, const struct jls_context *x) {
+    int32_t m = (int32_t)golomb(s, b, x->k, s->limit);
     return ((m >> 1) ^ -(m & 1)) ^ x->flip;
 }
 
@@ -219,7 +223,7 @@ INLINE int32_t reconstruct(const struct jls_scan *s, int32_t p, int32_t error, b
     int32_t maxval = (int32_t)s->coding.maxval;
     if (exact) return (p + error) & maxval;
     int32_t near = (int32_t)s->coding.near, span = (int32_t)(s->range * s->step), v = p + error * (int32_t)s->step;
-    if (v < -near)
+    if (v < -near) // seldom: a branch is foretold, a select would be waited for
         v += span;
     else if (v > maxval + near)
         v -= span;
@@ -263,14 +267,11 @@ static uint32_t run_length(struct jls_scan *s, uint32_t left, unsigned *index) {
 
 // The error of the sample that ends a run (A.7.2).
 static int32_t run_error(struct jls_scan *s, struct jls_run_context *x, unsigned index) {
-    unsigned k = 0;
-    for (uint64_t t = x->a + (x->type ? x->n >> 1 : 0); (uint64_t)x->n << k < t;) k++;
-    uint64_t v = golomb_long(s, k, s->limit - J[index] - 1);
-    if (v > s->mapped_max) {
-        s->failed = true;
-        return 0;
-    }
-    unsigned mapped = (unsigned)v, t = mapped + x->type, odd = t & 1;
+    uint32_t target = x->a + (x->type ? x->n >> 1 : 0);
+    unsigned k = golomb_parameter(target, x->n);
+    struct jls_bits b = s->bits;
+    unsigned mapped = (unsigned)golomb(s, &b, k, s->limit - J[index] - 1), t = mapped + x->type, odd = t & 1;
+    s->bits = b;
     int32_t magnitude = (int32_t)((t + odd) / 2);
     int32_t error = (k != 0 || 2 * x->nn >= x->n) == odd ? -magnitude : magnitude;
     x->nn += error < 0;
