@@ -11,8 +11,14 @@
 
 static const char *const CAPABILITIES[] = {"application/json", "application/vnd.sun.wadl+xml", NULL};
 static const char *const DATA_SETS[] = {"application/dicom+json", "application/json", "multipart/related; type=\"application/dicom+xml\"", NULL};
-static const char *const OBJECTS[] = {"multipart/related; type=\"application/dicom\"", "application/zip", "application/x-tar", NULL};
-static const char *const OBJECT[] = {"multipart/related; type=\"application/dicom\"", "application/dicom", "application/zip", "application/x-tar", NULL};
+static const char *const OBJECTS[] = {"multipart/related; type=\"application/dicom\"", "multipart/related; type=\"application/octet-stream\"",
+                                      "application/zip", "application/x-tar", NULL};
+static const char *const OBJECT[] = {"multipart/related; type=\"application/dicom\"",
+                                     "application/dicom",
+                                     "multipart/related; type=\"application/octet-stream\"",
+                                     "application/zip",
+                                     "application/x-tar",
+                                     NULL};
 static const char *const PIXELS[] = {"multipart/related; type=\"application/octet-stream\"",
                                      "multipart/related; type=\"image/jpeg\"",
                                      "multipart/related; type=\"image/jls\"",
@@ -23,18 +29,19 @@ static const char *const PIXELS[] = {"multipart/related; type=\"application/octe
                                      "multipart/related; type=\"video/mp4\"",
                                      NULL};
 static const char *const BULK[] = {"multipart/related; type=\"application/octet-stream\"", "application/octet-stream", NULL};
-static const char *const RENDERED[] = {"image/jpeg", "image/png", "image/gif", "video/mp4", NULL};
+static const char *const RENDERED[] = {"image/jpeg", "image/png", "image/gif", "video/mp4", "text/html", "text/plain", "application/pdf", NULL};
 static const char *const THUMBNAIL[] = {"image/jpeg", "image/png", "image/gif", NULL};
 static const char *const STORE_IN[] = {"multipart/related; type=\"application/dicom\"", "multipart/related; type=\"application/dicom+json\"",
                                        "multipart/related; type=\"application/dicom+xml\"", NULL};
 static const char *const STORE_OUT[] = {"application/dicom+json", "application/json", "application/dicom+xml", NULL};
 
 static const char *const RENDER_PARAMS[] = {"window", "viewport", "quality", "annotation", "iccprofile", "accept", NULL};
-static const char *const THUMBNAIL_PARAMS[] = {"viewport", "accept", NULL};
+static const char *const THUMBNAIL_PARAMS[] = {"window", "viewport", "quality", "accept", NULL};
 static const char *const DELETE_PARAMS[] = {"reason", NULL};
 
 static const unsigned FOUND[] = {200, 304, 400, 404, 406, 0};
-static const unsigned RANGED[] = {200, 206, 304, 400, 404, 406, 410, 416, 422, 0};
+static const unsigned RANGED[] = {200, 206, 304, 400, 404, 406, 416, 422, 0};
+static const unsigned SHOWN[] = {200, 304, 400, 404, 406, 422, 0};
 static const unsigned SEARCHED[] = {200, 204, 400, 406, 413, 0};
 static const unsigned STORED[] = {200, 202, 400, 406, 409, 413, 415, 503, 507, 0};
 static const unsigned DELETED[] = {204, 400, 403, 404, 0};
@@ -63,14 +70,14 @@ static const struct dw_transaction TABLE[] = {
     {HTTP_GET, SERIES "/pixeldata", "RetrieveSeriesPixelData", "10.4", NULL, PIXELS, NULL, RANGED},
     {HTTP_GET, INSTANCE "/pixeldata", "RetrieveInstancePixelData", "10.4", NULL, PIXELS, NULL, RANGED},
     {HTTP_GET, INSTANCE "/frames/{frames}", "RetrieveFrames", "10.4", NULL, PIXELS, NULL, RANGED},
-    {HTTP_GET, STUDY "/rendered", "RetrieveRenderedStudy", "10.4", NULL, RENDERED, RENDER_PARAMS, RANGED},
-    {HTTP_GET, SERIES "/rendered", "RetrieveRenderedSeries", "10.4", NULL, RENDERED, RENDER_PARAMS, RANGED},
-    {HTTP_GET, INSTANCE "/rendered", "RetrieveRenderedInstance", "10.4", NULL, RENDERED, RENDER_PARAMS, RANGED},
-    {HTTP_GET, INSTANCE "/frames/{frames}/rendered", "RetrieveRenderedFrames", "10.4", NULL, RENDERED, RENDER_PARAMS, RANGED},
-    {HTTP_GET, STUDY "/thumbnail", "RetrieveStudyThumbnail", "10.4", NULL, THUMBNAIL, THUMBNAIL_PARAMS, RANGED},
-    {HTTP_GET, SERIES "/thumbnail", "RetrieveSeriesThumbnail", "10.4", NULL, THUMBNAIL, THUMBNAIL_PARAMS, RANGED},
-    {HTTP_GET, INSTANCE "/thumbnail", "RetrieveInstanceThumbnail", "10.4", NULL, THUMBNAIL, THUMBNAIL_PARAMS, RANGED},
-    {HTTP_GET, INSTANCE "/frames/{frames}/thumbnail", "RetrieveFramesThumbnail", "10.4", NULL, THUMBNAIL, THUMBNAIL_PARAMS, RANGED},
+    {HTTP_GET, STUDY "/rendered", "RetrieveRenderedStudy", "10.4", NULL, RENDERED, RENDER_PARAMS, SHOWN},
+    {HTTP_GET, SERIES "/rendered", "RetrieveRenderedSeries", "10.4", NULL, RENDERED, RENDER_PARAMS, SHOWN},
+    {HTTP_GET, INSTANCE "/rendered", "RetrieveRenderedInstance", "10.4", NULL, RENDERED, RENDER_PARAMS, SHOWN},
+    {HTTP_GET, INSTANCE "/frames/{frames}/rendered", "RetrieveRenderedFrames", "10.4", NULL, RENDERED, RENDER_PARAMS, SHOWN},
+    {HTTP_GET, STUDY "/thumbnail", "RetrieveStudyThumbnail", "10.4", NULL, THUMBNAIL, THUMBNAIL_PARAMS, SHOWN},
+    {HTTP_GET, SERIES "/thumbnail", "RetrieveSeriesThumbnail", "10.4", NULL, THUMBNAIL, THUMBNAIL_PARAMS, SHOWN},
+    {HTTP_GET, INSTANCE "/thumbnail", "RetrieveInstanceThumbnail", "10.4", NULL, THUMBNAIL, THUMBNAIL_PARAMS, SHOWN},
+    {HTTP_GET, INSTANCE "/frames/{frames}/thumbnail", "RetrieveFramesThumbnail", "10.4", NULL, THUMBNAIL, THUMBNAIL_PARAMS, SHOWN},
     {HTTP_POST, "/studies", "StoreInstances", "10.5", STORE_IN, STORE_OUT, NULL, STORED},
     {HTTP_POST, STUDY, "StoreStudyInstances", "10.5", STORE_IN, STORE_OUT, NULL, STORED},
     {HTTP_DELETE, STUDY, "DeleteStudy", "-", NULL, NULL, DELETE_PARAMS, DELETED},
