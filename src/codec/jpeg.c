@@ -78,7 +78,7 @@ static bool is_whole(struct jpeg_stream s, struct err *e) {
         enum jpeg_event event = jpeg_next(&s, e);
         if (event == JPEG_FAILED) return false;
         if (event != JPEG_SCAN) break;
-        for (unsigned c = 0; c < s.scan.components && s.scan.ss == 0; c++) missing &= ~(1u << s.scan.component[c]);
+        for (unsigned c = 0; c < s.scan.components && (s.scan.ss == 0 || !progressive); c++) missing &= ~(1u << s.scan.component[c]);
     }
     if (!missing && (!progressive || s.ended)) return true;
     return err_set(e, ERR_UNDECODABLE, "codec", "the JPEG codestream ends after %u scans, before all of the image was sent", s.scans);
