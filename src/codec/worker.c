@@ -6,6 +6,7 @@
 #include <sysexits.h>
 #include <unistd.h>
 
+#include "base/log.h"
 #include "codec/perform.h"
 #include "codec/wire.h"
 #include "sys/child.h"
@@ -102,7 +103,10 @@ int wire_worker_run(const struct wire_worker *worker) {
     struct wire *w = child_map(MEMORY_FD, sizeof *w, NULL);
     close(MEMORY_FD);
     mallopt(M_ARENA_MAX, 2);
-    if (!w || !box_close()) return EX_OSERR;
+    if (!w || !box_close()) {
+        log_line(LOG_ERROR, "codec", "a worker process cannot put itself in its box (seccomp), and will not decode outside");
+        return EX_OSERR;
+    }
     for (;;) {
         char byte;
         ssize_t n = recv(CONTROL_FD, &byte, 1, 0);

@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <spawn.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -14,7 +15,7 @@
 
 extern char **environ;
 
-enum { FIRST_FD = 3, HIGH_FD = 64 }; // our descriptors stand above those that they become in the child
+enum { FIRST_FD = 3, HIGH_FD = 64, VARIABLES_MAX = 32 }; // our descriptors stand above those that they become in the child
 
 static bool add_descriptors(posix_spawn_file_actions_t *actions, const int *fds, unsigned n) {
     bool ok = posix_spawn_file_actions_addopen(actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0) == 0 &&
@@ -31,14 +32,28 @@ static bool plain_signals(posix_spawnattr_t *attributes) {
            posix_spawnattr_setflags(attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF) == 0;
 }
 
+// What a child is told of our environment: how the build's own tools are to report, nothing that may be secret.
+static void few_variables(char *to[], unsigned max) {
+    static const char *const known[] = {"ASAN_", "UBSAN_", "TSAN_", "LSAN_", "MSAN_", "LD_LIBRARY_PATH=", "GCOV_"};
+    unsigned n = 0;
+    for (char **v = environ; v && *v && n + 1 < max; v++)
+        for (size_t i = 0; i < sizeof known / sizeof *known; i++)
+            if (strncmp(*v, known[i], strlen(known[i])) == 0) {
+                to[n++] = *v;
+                break;
+            }
+    to[n] = NULL;
+}
+
 bool child_start(const char *program, const char *argument, const int *fds, unsigned n, pid_t *pid, struct err *e) {
     posix_spawn_file_actions_t actions;
     posix_spawnattr_t attributes;
-    char *argv[] = {(char *)(uintptr_t) "gantry", (char *)(uintptr_t)argument, NULL};
+    char *argv[] = {(char *)(uintptr_t) "gantry", (char *)(uintptr_t)argument, NULL}, *variables[VARIABLES_MAX];
+    few_variables(variables, VARIABLES_MAX);
     if (posix_spawn_file_actions_init(&actions) != 0) return err_nomem(e, "child");
     if (posix_spawnattr_init(&attributes) != 0) return posix_spawn_file_actions_destroy(&actions), err_nomem(e, "child");
     errno = ENOMEM;
-    int code = add_descriptors(&actions, fds, n) && plain_signals(&attributes) ? posix_spawn(pid, program, &actions, &attributes, argv, environ) : ENOMEM;
+    int code = add_descriptors(&actions, fds, n) && plain_signals(&attributes) ? posix_spawn(pid, program, &actions, &attributes, argv, variables) : ENOMEM;
     posix_spawnattr_destroy(&attributes);
     posix_spawn_file_actions_destroy(&actions);
     errno = code;

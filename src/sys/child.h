@@ -9,7 +9,8 @@
 
 #include "base/err.h"
 
-// Runs program with one argument. fds become its descriptors 3, 4, ...; standard input and output are /dev/null, standard error is ours, nothing else is open.
+// Runs program with one argument. fds become its descriptors 3, 4, ...; standard input and output are /dev/null, standard error is ours, nothing else is open;
+// of our environment it gets what sanitizers and the loader need.
 // Signals are as a new process expects them.
 bool child_start(const char *program, const char *argument, const int *fds, unsigned n, pid_t *pid, struct err *e);
 // Ends it at once.

@@ -297,7 +297,8 @@ static unsigned long shared_kib(void) {
     bool ours = false;
     FILE *f = fopen("/proc/self/smaps", "r");
     while (f && fgets(line, sizeof line, f)) {
-        if (strchr(line, '-') && strstr(line, " rw-s ")) ours = strstr(line, "memfd:gantry") != NULL;
+        unsigned long from, to;
+        if (sscanf(line, "%lx-%lx ", &from, &to) == 2) ours = strstr(line, "memfd:gantry") != NULL;
         if (ours && sscanf(line, "Rss: %lu", &now) == 1) sum += now;
     }
     if (f) fclose(f);
