@@ -10,8 +10,6 @@ from pathlib import Path
 import numpy
 import pydicom
 
-import gantry
-
 ROUNDS = int(os.environ.get("ROUNDS", "5"))
 FRAMES = 96
 BARS = {"RLE": 8, "JPEG lossless": 3, "JPEG-LS": 2, "JPEG 2000": 1}
@@ -66,7 +64,7 @@ def pixels_of(native):
 
 
 def show(name, ours, theirs, mib):
-    bar = next((bar for key, bar in BARS.items() if name.startswith(key)), None)
+    bar = next((bar for key, bar in BARS.items() if name.startswith(key) and "worker" not in name), 0)
     a, b = statistics.median(ours), statistics.median(theirs)
     print(f"{name:<40} {1000 * a:9.1f} {1000 * b:9.1f} {mib / a:9.0f} {b / a:8.1f} x{'' if b / a >= bar else '   (bar: %d x)' % bar}", flush=True)
 
@@ -108,6 +106,19 @@ def jpeg2000(folder, native):
     print(f"    one thread and two, wall ms: gantry {a:.0f} and {c:.0f} ({a / c:.2f} x), opj_decompress {b:.0f} and {d:.0f} ({b / d:.2f} x)")
 
 
+def side_by_side(folder, native, name, syntax):
+    """Frames over one worker and over two: what a second core is worth."""
+    encoded = folder / "encoded.dcm"
+    run(GANTRY, "transcode", native, "--to", syntax, "--out", encoded)
+    command = [GANTRY, "frames", encoded, "--decode", "--out", "-", "--workers"]
+    walls = [[], []]
+    for _ in range(ROUNDS):
+        for i in range(2):
+            walls[i].append(cost(*command, i + 1)[1])
+    one, two = (1000 * statistics.median(w) for w in walls)
+    print(f"    {FRAMES} frames of {name} by one worker and by two, wall ms: {one:.0f} and {two:.0f} ({one / two:.2f} x)")
+
+
 def main():
     with tempfile.TemporaryDirectory(dir=os.environ.get("BENCH_DIR")) as name:
         folder = Path(name)
@@ -120,3 +131,5 @@ def main():
             dcmtk(folder, f"JPEG lossless SV1, {bits}", made[kind], ["dcmcjpeg", "+e1", *(["+cn"] if kind == "colour" else [])], "dcmdjpeg")
             dcmtk(folder, f"JPEG-LS, {bits}", made[kind], ["dcmcjpls"], "dcmdjpls")
         jpeg2000(folder, made["large"])
+        side_by_side(folder, made["gray"], "JPEG 2000", "j2k-lossless")
+        side_by_side(folder, made["gray"], "JPEG-LS", "jpeg-ls")
