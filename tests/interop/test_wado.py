@@ -383,6 +383,36 @@ def damaged(server, folder):
         check("a series that breaks in the middle is cut off", True)
 
 
+def video(server):
+    """What cannot be decoded goes as it is stored, under its own media type, and says so."""
+    mp4 = "1.2.840.10008.1.2.4.102"
+    stream = b"\0\0\0\x18ftypmp42" + bytes(range(200)) * 60
+    ds = base(generate_uid(), generate_uid(), 1, "1.2.840.10008.5.1.4.1.1.77.1.1.1")
+    ds.Rows, ds.Columns, ds.SamplesPerPixel, ds.PhotometricInterpretation, ds.PixelRepresentation = 480, 640, 3, "YBR_PARTIAL_420", 0
+    ds.BitsAllocated, ds.BitsStored, ds.HighBit, ds.PlanarConfiguration, ds.NumberOfFrames = 8, 8, 7, 0, 50
+    ds.add_new(0x7FE00010, "OB", pydicom.encaps.encapsulate([stream], has_bot=False))
+    ds["PixelData"].is_undefined_length = True
+    data = encode(ds, mp4)
+    store(server, [data])
+    path = f"{ROOT}/studies/{ds.StudyInstanceUID}/series/{ds.SeriesInstanceUID}/instances/{ds.SOPInstanceUID}"
+    for target in (path + "/frames/1", path + "/bulkdata/7FE00010"):
+        for accept in ("*/*", related("video/mp4"), related("video/*"), related("video/mp4", mp4), related("video/mp4", "*")):
+            status, headers, body = get(server, target, accept)
+            check(f"{target} as {accept}", status == 200, (status, body[:300]))
+            (part, content), = parts(headers, body)
+            check("is the stream that is stored", part["content-type"] == f"video/mp4; transfer-syntax={mp4}" and content == stream, part)
+        status, headers, body = get(server, target, "video/mp4", Range="bytes=100-299")
+        check("a player may jump in it", (status, body) == (206, stream[100:300]), (status, headers))
+        for accept in ("application/octet-stream", related("video/mpeg"), "image/jpeg"):
+            check(f"{target} as {accept} is 406", get(server, target, accept)[0] == 406)
+    for accept in (related("application/dicom"), "*/*"):
+        status, headers, body = get(server, path, accept)
+        check("the object goes as it is stored", parts(headers, body)[0][1] == data and f"transfer-syntax={mp4}" in headers["content-type"], (status, headers))
+    check("unless another is named", get(server, path, related("application/dicom", EXPLICIT))[0] == 406)
+    status, headers, body = get(server, path + "/bulkdata", related("application/octet-stream"))
+    check("among all bulk data it says what it is", [(h["content-type"], c) for h, c in parts(headers, body)] == [(f"application/octet-stream; transfer-syntax={mp4}", stream)], (status, headers))
+
+
 def behind_a_proxy(folder):
     """Where a part says that it is, it is for the asker too."""
     with gantry.Server(Path(folder) / "proxied", "--base-url", "https://pacs.example.org/gantry") as server:
@@ -408,6 +438,7 @@ def main():
         archives(server, f, folder)
         uri_service(server, f)
         damaged(server, folder)
+        video(server)
         behind_a_proxy(folder)
     print(f"{checks} checks")
 
