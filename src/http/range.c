@@ -31,12 +31,12 @@ static bool parse_one(struct str spec, uint64_t length, struct http_range *out) 
 
 // Many small or overlapping ranges cost more than they are worth: the whole is cheaper for both.
 static bool worthwhile(const struct http_range *r, unsigned n, uint64_t length) {
-    uint64_t sum = 0;
+    uint64_t left = length;
     for (unsigned i = 0; i < n; i++) {
-        if (sum > length) return false;
-        sum += r[i].length;
+        if (r[i].length > left) return false;
+        left -= r[i].length;
     }
-    return n < 2 || sum <= length;
+    return true;
 }
 
 enum http_range_kind http_range_parse(struct str header, uint64_t length, struct http_range *out, unsigned *n) {

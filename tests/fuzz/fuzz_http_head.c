@@ -1,7 +1,8 @@
-// What a request's head gives to parse: the target, then (behind a NUL) a list of media types.
+// What a request's head gives to parse: the target, then (behind a NUL) a list of media types, or of ranges.
 #include <stdlib.h>
 
 #include "http/media.h"
+#include "http/range.h"
 #include "http/route.h"
 #include "http/uri.h"
 
@@ -17,6 +18,20 @@ static const struct http_route ROUTES[] = {
     {.pattern = NULL},
 };
 static const struct http_mount MOUNTS[] = {{"/dicom-web", ROUTES, NULL}, {"", ROUTES, NULL}, {.routes = NULL}};
+
+// Every range that is answered lies within, and together they are not more than the whole.
+static void read_ranges(struct str header, uint64_t length) {
+    struct http_range ranges[HTTP_RANGES_MAX];
+    unsigned n;
+    uint64_t left = length;
+    if (http_range_parse(header, length, ranges, &n) != HTTP_RANGE_SOME) return;
+    if (n == 0 || n > HTTP_RANGES_MAX) abort();
+    for (unsigned i = 0; i < n; i++) {
+        if (ranges[i].length == 0 || ranges[i].from >= length || ranges[i].length > length - ranges[i].from) abort();
+        if (ranges[i].length > left) abort();
+        left -= ranges[i].length;
+    }
+}
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -40,6 +55,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
         for (unsigned i = 1; i < n; i++)
             if (list[i - 1].q < list[i].q) abort();
     http_accept_choose(&a, accept, offers);
+    read_ranges(accept, 0);
+    read_ranges(accept, 1000);
+    read_ranges(accept, UINT64_MAX);
     arena_deinit(&a);
     return 0;
 }
