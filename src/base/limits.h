@@ -44,6 +44,7 @@ enum {
 
     // Pixels
     PX_FRAME_BYTES_MAX = 512 * 1024 * 1024,  // one frame as it is decoded
+    PX_SCRATCH_BYTES_MAX = 64 * 1024 * 1024, // tables and rows besides it
     PX_OUTPUT_BYTES_MAX = 192 * 1024 * 1024, // a rendered picture
     PX_VIEWPORT_MAX = 16384,                 // its longest side
     PX_LUT_ENTRIES_MAX = 65536,              // PS3.3 C.11.1.1: 0 in a descriptor means this many

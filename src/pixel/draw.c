@@ -72,6 +72,14 @@ static struct {
     PangoFontMap *map;
 } fonts = {PTHREAD_MUTEX_INITIALIZER, NULL};
 
+#ifdef __SANITIZE_ADDRESS__
+// What fontconfig keeps until the process ends is no leak.
+const char *__lsan_default_suppressions(void);
+const char *__lsan_default_suppressions(void) {
+    return "leak:libfontconfig\nleak:libpango";
+}
+#endif
+
 static PangoLayout *layout_of(struct str text, double size) {
     if (!fonts.map) fonts.map = pango_cairo_font_map_new();
     PangoContext *context = pango_font_map_create_context(fonts.map);

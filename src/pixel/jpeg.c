@@ -9,7 +9,7 @@
 #include "pixel/jpeg.h"
 #include "pixel/render.h"
 
-enum { CHUNK_BYTES = 64 * 1024, SCANS_MAX = 256 };
+enum { CHUNK_BYTES = 64 * 1024, ROWS_AT_ONCE = 8 /* DCTSIZE */, SCANS_MAX = 256 };
 
 // The library's structs first, so that a pointer to them is one to ours.
 struct failing {
@@ -52,6 +52,13 @@ static void last_chunk(j_compress_ptr c) {
     buf_add(s->to, s->chunk, CHUNK_BYTES - s->manager.free_in_buffer);
 }
 
+// Gray rows of whole blocks go to the transform as they lie, without the two copies on the library's way; the last row stands for those below it.
+static void write_blocks(struct jpeg_compress_struct *c, JSAMPROW *rows, JDIMENSION n) {
+    for (JDIMENSION i = n; i < ROWS_AT_ONCE; i++) rows[i] = rows[n - 1];
+    JSAMPARRAY planes[1] = {rows};
+    jpeg_write_raw_data(c, planes, ROWS_AT_ONCE);
+}
+
 // Everything that may jump back.
 static void compress(struct jpeg_compress_struct *c, struct sink *sink, const uint8_t *pixels, const struct px_jpeg *shape, int quality,
                      enum px_jpeg_sampling sampling) {
@@ -67,12 +74,18 @@ static void compress(struct jpeg_compress_struct *c, struct sink *sink, const ui
     for (int i = 0; i < c->num_components; i++) c->comp_info[i].h_samp_factor = c->comp_info[i].v_samp_factor = 1;
     if (shape->components == 3) c->comp_info[0].h_samp_factor = sampling == PX_JPEG_444 ? 1 : 2;
     if (shape->components == 3) c->comp_info[0].v_samp_factor = sampling == PX_JPEG_420 ? 2 : 1;
+    c->raw_data_in = shape->components == 1 && shape->width % DCTSIZE == 0;
     jpeg_start_compress(c, TRUE);
     if (shape->icc.n) jpeg_write_icc_profile(c, (const JOCTET *)shape->icc.p, (unsigned)shape->icc.n);
     size_t bytes = (size_t)shape->width * shape->components;
     while (c->next_scanline < c->image_height) {
-        JSAMPROW row = (JSAMPROW)(uintptr_t)(pixels + c->next_scanline * bytes);
-        jpeg_write_scanlines(c, &row, 1);
+        JSAMPROW rows[ROWS_AT_ONCE];
+        JDIMENSION n = c->image_height - c->next_scanline < ROWS_AT_ONCE ? c->image_height - c->next_scanline : ROWS_AT_ONCE;
+        for (JDIMENSION i = 0; i < n; i++) rows[i] = (JSAMPROW)(uintptr_t)(pixels + (c->next_scanline + i) * bytes);
+        if (c->raw_data_in)
+            write_blocks(c, rows, n);
+        else
+            jpeg_write_scanlines(c, rows, n);
     }
     jpeg_finish_compress(c);
 }

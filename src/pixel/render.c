@@ -11,8 +11,6 @@
 #include "pixel/rows.h"
 #include "pixel/scale.h"
 
-enum { SCRATCH_BYTES_MAX = 64 * 1024 * 1024 }; // tables and rows besides the frame
-
 struct rendering {
     struct arena *scratch;
     const struct dcm_dataset *ds;
@@ -185,10 +183,11 @@ static bool render_in(struct arena *a, struct rendering *r, const struct px_read
 
 bool px_render(struct arena *a, const struct dcm_dataset *ds, const struct px_reader *reader, uint32_t frame, const struct px_options *options,
                struct px_picture *out, struct err *e) {
-    struct arena scratch;
-    arena_init(&scratch, (size_t)PX_FRAME_BYTES_MAX + SCRATCH_BYTES_MAX);
-    struct rendering r = {.scratch = &scratch, .ds = ds, .options = options, .number = frame};
+    struct arena own;
+    arena_init(&own, (size_t)PX_FRAME_BYTES_MAX + PX_SCRATCH_BYTES_MAX);
+    struct rendering r = {.scratch = options->scratch ? options->scratch : &own, .ds = ds, .options = options, .number = frame};
     bool ok = render_in(a, &r, reader, out, e);
-    arena_deinit(&scratch);
+    if (options->scratch) arena_reset(options->scratch);
+    arena_deinit(&own);
     return ok;
 }

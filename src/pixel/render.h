@@ -25,6 +25,7 @@ struct px_options {
     enum px_icc icc;                              // profile that goes with a colour picture
     const struct dcm_dataset *presentation;       // a Grayscale (or other) Softcopy Presentation State, which then is all that there is
     const struct dcm_source *presentation_source; // of its values by reference; may be NULL
+    struct arena *scratch;                        // for what does not outlive the call, reset at its end; NULL: one of its own
     const struct dcm_source *source;              // of the object's values by reference besides pixel data (overlays); may be NULL
 };
 

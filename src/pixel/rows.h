@@ -10,7 +10,10 @@ struct px_rows {
     unsigned channels; // of the result: 1 gray, 3 RGB
     struct px_mapping mapping;
     struct px_palette palette;
-    uint8_t *gray;     // gray of every stored pattern of the frame when there are at most 16 bits, else NULL
+    uint8_t *gray; // gray of every stored pattern of the frame when there are at most 16 bits, else NULL
+    // Where gray is a straight line of the stored value (16 bits, a linear window): no table, stored * gain + offset, cut at 0 and 255.
+    bool straight;
+    float gain, offset;
     bool supplemental; // values from the palette's first on are coloured, the others gray (C.7.6.19)
 };
 

@@ -9,7 +9,16 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 static void render(const struct dcm_dataset *ds, const struct dcm_source *source, uint32_t frame, uint32_t side) {
     static const struct px_window window = {40, 400, PX_LINEAR};
     const struct px_reader reader = px_reader_native(source);
-    const struct px_options options = {.width = side, .height = side, .window = side % 2 ? &window : NULL};
+    struct px_options options = {.width = side, .height = side, .window = side % 2 ? &window : NULL, .source = source};
+    if (side == 15) { // a part of it, turned over
+        options.region = (struct px_region){.x = 1.5, .y = -2, .width = 7, .height = 1e6};
+        options.has_region = options.flip_x = true;
+        options.icc = PX_ICC_SRGB;
+    }
+    if (side == 33) { // by itself as a presentation state
+        options.presentation = ds;
+        options.presentation_source = source;
+    }
     struct px_picture picture;
     struct arena a;
     arena_init(&a, 64 << 20);
@@ -27,6 +36,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     if ((read || object.truncated) && object.dataset) {
         render(object.dataset, &source, 0, 0);
         render(object.dataset, &source, 1, 15);
+        render(object.dataset, &source, 0, 15);
+        render(object.dataset, &source, 0, 33);
         render(object.dataset, &source, 0x7FFFFFFE, 64);
     }
     arena_deinit(&a);

@@ -2,12 +2,10 @@
 """Rendered native pixels are those that pydicom and numpy compute from the same file, within one gray level; hostile files give an error, and nothing
 that a picture shows comes from memory that was not written."""
 import os
-import struct
 import subprocess
 import sys
 import tempfile
 import warnings
-import zlib
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "support"))
@@ -17,6 +15,8 @@ try:
     import numpy as np
     import pydicom
     from pydicom.pixel_data_handlers.util import apply_color_lut, apply_modality_lut, apply_voi, convert_color_space
+
+    from picture import read_png
 except ImportError:
     gantry.skip("pydicom and numpy are not installed")
 
@@ -28,49 +28,6 @@ BYTES_MAX = 16 << 20
 DIFFERENT = {
     "pydicom__pydicom-data/OBXXXX1A_expb.dcm": "8-bit pixels as big endian OW: words are swapped (PS3.5 7.3), pydicom 2.3 leaves them",
 }
-
-
-def read_png(path):
-    """Our own PNGs: 8 bits, gray or RGB, not interlaced."""
-    data = path.read_bytes()
-    at, packed, header = 8, b"", None
-    while at < len(data):
-        n, kind = struct.unpack(">I4s", data[at:at + 8])
-        body = data[at + 8:at + 8 + n]
-        if kind == b"IHDR":
-            header = struct.unpack(">IIBBBBB", body)
-        elif kind == b"IDAT":
-            packed += body
-        at += 12 + n
-    width, height, depth, color = header[:4]
-    channels = {0: 1, 2: 3}[color]
-    assert depth == 8
-    raw = np.frombuffer(zlib.decompress(packed), np.uint8).reshape(height, 1 + width * channels)
-    out = np.zeros((height, width * channels), np.uint8)
-    before = np.zeros(width * channels, np.int64)
-    for y in range(height):
-        out[y] = before = unfilter(raw[y, 0], raw[y, 1:].astype(np.int64), before, channels)
-    return out.reshape(height, width, channels)
-
-
-def unfilter(kind, line, up, bpp):
-    if kind == 0:
-        return line
-    if kind == 2:
-        return (line + up) & 255
-    if kind == 1:
-        return np.cumsum(line.reshape(-1, bpp), axis=0).reshape(-1) & 255
-    out = line.copy()
-    for i in range(len(out)):
-        left = int(out[i - bpp]) if i >= bpp else 0
-        corner = int(up[i - bpp]) if i >= bpp else 0
-        if kind == 3:
-            out[i] = (out[i] + (left + int(up[i])) // 2) & 255
-        else:
-            p = left + int(up[i]) - corner
-            near = min((abs(p - left), 0, left), (abs(p - int(up[i])), 1, int(up[i])), (abs(p - corner), 2, corner))
-            out[i] = (out[i] + near[2]) & 255
-    return out
 
 
 def group(ds, frame, macro):

@@ -110,6 +110,7 @@ static bool read_wish(const struct http_request *rq, bool thumbnail, struct dw_r
     *out = DW_RENDER_DEFAULT;
     out->accept = dw_accept(rq);
     out->thumbnail = thumbnail;
+    out->chinese = str_starts(str_trim(http_header(rq, "Accept-Language")), STR_LIT("zh"));
     if (thumbnail) out->options.width = out->options.height = THUMBNAIL_PIXELS;
     for (size_t i = 0; i < sizeof parameters / sizeof parameters[0]; i++) {
         struct str value = http_query(rq, parameters[i].name);

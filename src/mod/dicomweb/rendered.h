@@ -17,6 +17,7 @@ struct dw_render {
     unsigned frame_count;                    // 0: the object as a whole
     const struct instance_ref *presentation; // a presentation state to show it by, or NULL
     bool thumbnail;                          // one picture, whatever the object is
+    bool chinese;                            // headings of reports
     bool single;                             // one picture and never multipart (WADO-URI)
 };
 #define DW_RENDER_DEFAULT ((struct dw_render){.quality = 90})

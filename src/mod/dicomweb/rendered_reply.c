@@ -41,9 +41,11 @@ static int specificity(const struct http_media *m) {
 }
 
 // The weight of the most specific range that takes the type, -1 when none does. *multipart: that one speaks of multipart/related.
-static double weight(const struct negotiation *g, const char *type, bool *multipart) {
+static double weight(const struct negotiation *g, const char *content_type, bool *multipart) {
+    char type[32];
     double best = -1;
     int most = -1;
+    snprintf(type, sizeof type, "%.*s", (int)strcspn(content_type, ";"), content_type);
     for (unsigned i = 0; i < g->n; i++) {
         bool parts;
         struct http_media m = inner_range(&g->ranges[i], &parts);
@@ -268,7 +270,8 @@ static bool reply_multipart(struct rendering *r, struct http_response *rs, struc
         if (e) *e = why;
         return false;
     }
-    const char *type = arena_printf(r->arena, e, "multipart/related; type=\"%s\"; boundary=%s", DW_PART_TYPES[r->parts[r->next - 1].media], r->boundary);
+    const char *inner = DW_PART_TYPES[r->parts[r->next - 1].media];
+    const char *type = arena_printf(r->arena, e, "multipart/related; type=\"%.*s\"; boundary=%s", (int)strcspn(inner, ";"), inner, r->boundary);
     if (!type) {
         buf_deinit(&r->bytes);
         return false;
@@ -291,7 +294,7 @@ static bool reply_single(struct rendering *r, struct http_response *rs, const ui
 static bool etag(const struct http_request *rq, const struct rendering *r, uint8_t digest[DIGEST_BYTES], struct err *e) {
     struct buf b;
     buf_init(&b, 64 * 1024 * 1024);
-    buf_addf(&b, "rendering %d %d %d", RENDERING_VERSION, r->multipart, r->wish->thumbnail);
+    buf_addf(&b, "rendering %d %d %d %d", RENDERING_VERSION, r->multipart, r->wish->thumbnail, r->wish->chinese);
     buf_add_str(&b, rq->uri.raw_path);
     for (unsigned i = 0; i < rq->uri.param_count; i++) buf_addf(&b, "&%.*s=%.*s", STR_FMT(rq->uri.params[i].name), STR_FMT(rq->uri.params[i].value));
     for (size_t i = 0; i < r->count; i++) {
@@ -331,7 +334,7 @@ bool dw_render_reply(struct http_request *rq, struct http_response *rs, const st
     r->target = target;
     r->arena = rq->arena;
     if (!negotiate(r, e) || !add_all(r, refs, count, e)) return false;
-    http_setz(rs, "Vary", "Accept");
+    http_setz(rs, "Vary", "Accept, Accept-Language");
     if (r->count == 0) return refuse(r, e);
     r->multipart = !wish->single && (r->multipart || r->count > 1);
     if (!etag(rq, r, digest, e)) return false;
