@@ -222,26 +222,25 @@ def state_case(what, path, ps_path, work, allowed=1):
 DIFFERENT = {}
 
 
-def kind_of(ds):
-    keys = ("PhotometricInterpretation", "BitsAllocated", "BitsStored", "HighBit", "PixelRepresentation", "PlanarConfiguration", "VOILUTFunction")
-    return (*(str(ds.get(k)) for k in keys), str(ds.file_meta.get("TransferSyntaxUID")), "ModalityLUTSequence" in ds, "VOILUTSequence" in ds, int(ds.get("NumberOfFrames") or 1) > 1)
-
-
 def files(folder):
-    seen = {}
-    for path in sorted(folder.rglob("*")):
-        if not path.is_file() or "hostile" in path.parts or path.stat().st_size > BYTES_MAX:
+    """One file of each modality, transfer syntax and depth."""
+    seen = set()
+    for line in (folder / "index.tsv").read_text().splitlines()[1:]:
+        fields = line.split("\t")
+        path, kind = folder / fields[0], (fields[3][:2], fields[5], fields[9])
+        if kind in seen or "hostile" in path.parts or not fields[6] or int(fields[1]) > BYTES_MAX:
             continue
         try:
             ds = pydicom.dcmread(path, stop_before_pixels=True)
-            if "Rows" not in ds or ds.get("PhotometricInterpretation", "").startswith("MONO") and "WindowCenter" not in ds or int(ds.get("NumberOfFrames") or 1) > 100:
-                continue
-            kind = kind_of(ds)
         except Exception:
             continue
-        seen[kind] = seen.get(kind, 0) + 1
-        if seen[kind] <= 1:
-            yield path, ds
+        gray = ds.get("PhotometricInterpretation", "").startswith("MONO")
+        width = ds.get("WindowWidth", 0) or 0
+        width = float(width[0] if isinstance(width, pydicom.multival.MultiValue) else width)
+        if "Rows" not in ds or (gray and width < 1) or int(ds.get("NumberOfFrames") or 1) > 100:
+            continue
+        seen.add(kind)
+        yield path, ds
 
 
 def files_look_as_dcmtk_says(folder, work):

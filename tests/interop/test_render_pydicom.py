@@ -99,6 +99,12 @@ def expected(ds, frame, pixels, window=None):
         color = apply_color_lut(pixels, ds)
         bits = 16 if color.dtype == np.uint16 and color.max() > 255 else 8
         return color.astype(np.float64) / (256 if bits == 16 else 1)
+    if ds.get("PixelPresentation") == "COLOR" and "RedPaletteColorLookupTableDescriptor" in ds:  # C.7.6.19: from the first mapped value on
+        count, first, bits = ds.RedPaletteColorLookupTableDescriptor
+        tables = [np.frombuffer(ds[f"{c}PaletteColorLookupTableData"].value, np.uint16 if bits > 8 else np.uint8) for c in ("Red", "Green", "Blue")]
+        index = np.clip(pixels.astype(np.int64) - first, 0, (count or 65536) - 1)
+        color = np.stack([t[index] for t in tables], axis=-1) / (256.0 if bits > 8 else 1)
+        return np.where((pixels >= first)[..., None], color, expected_gray(ds, frame, pixels, window))
     if photometric.startswith("YBR"):
         return convert_color_space(pixels, "YBR_FULL", "RGB").astype(np.float64)
     if photometric == "RGB":
