@@ -252,6 +252,7 @@ static bool draw_text(const struct px_view *v, const struct px_graphic *g, const
 static bool draw_layer(struct arena *a, const struct px_view *v, const struct px_graphic_layer *layer, struct px_picture *picture, struct err *e) {
     double width = fmax(1, fmin(picture->width, picture->height) / 500.0);
     struct mask m;
+    if (!layer->count) return true;
     if ((layer->rgb[0] != layer->rgb[1] || layer->rgb[1] != layer->rgb[2]) && !make_rgb(a, picture, e)) return false;
     if (!mask_open(&m, picture->width, picture->height, e)) return false;
     cairo_set_line_width(m.cairo, width);

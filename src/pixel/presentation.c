@@ -17,12 +17,13 @@ bool px_is_presentation(struct str sop_class_uid) {
 }
 
 static bool names_frame(const struct dcm_dataset *reference, uint32_t frame) {
-    unsigned n = dcm_vm(reference, DCM_ReferencedFrameNumber);
-    for (unsigned i = 0; i < n; i++) {
+    struct str rest = dcm_text(reference, DCM_ReferencedFrameNumber); // IS: gone through once, however many
+    if (!rest.n) return true;
+    while (rest.p) {
         int64_t number;
-        if (dcm_i64(reference, DCM_ReferencedFrameNumber, i, &number) && number == (int64_t)frame + 1) return true;
+        if (str_to_i64(str_split(&rest, '\\'), &number) && number == (int64_t)frame + 1) return true;
     }
-    return n == 0;
+    return false;
 }
 
 bool px_item_applies(const struct dcm_dataset *item, struct str sop_instance_uid, uint32_t frame) {

@@ -4,6 +4,9 @@
 #include <endian.h>
 #include <math.h>
 #include <string.h>
+#ifdef __x86_64__
+#include <immintrin.h>
+#endif
 
 enum { TABLE_BITS_MAX = 16 };
 
@@ -193,12 +196,11 @@ static void gray_row(const struct px_rows *r, uint64_t first, uint8_t *to) {
 }
 
 // The common case without a branch or a table per pixel, so that compilers work on many at once.
-static inline __attribute__((always_inline)) void straight_pixels(const struct px_rows *r, uint64_t first, uint8_t *restrict to) {
-    const uint8_t *restrict p = r->frame->bytes + first * 2;
+static void straight_pixels(const struct px_rows *r, const uint8_t *restrict p, uint32_t from, uint8_t *restrict to) {
     const struct px_image *image = &r->frame->image;
     const uint32_t columns = image->columns, mask = mask_of(image), sign = image->is_signed ? 1u << (image->bits_stored - 1) : 0;
     const float gain = r->gain, offset = r->offset + 0.5f;
-    for (uint32_t x = 0; x < columns; x++) {
+    for (uint32_t x = from; x < columns; x++) {
         uint16_t cell;
         memcpy(&cell, p + (size_t)2 * x, sizeof cell);
         int32_t value = (int32_t)(((le16toh(cell) & mask) ^ sign) - sign);
@@ -210,20 +212,35 @@ static inline __attribute__((always_inline)) void straight_pixels(const struct p
 }
 
 #ifdef __x86_64__
-// Four times as fast where the processor has it.
-static __attribute__((target("avx2"))) void straight_avx2(const struct px_rows *r, uint64_t first, uint8_t *restrict to) {
-    straight_pixels(r, first, to);
+// The same where the processor has wider registers: 32 pixels at a time.
+static __attribute__((target("avx2"))) __m256i eight_grays(const uint8_t *p, __m256i mask, __m256i sign, __m256 gain, __m256 offset) {
+    __m256i value = _mm256_and_si256(_mm256_cvtepu16_epi32(_mm_loadu_si128((const __m128i *)p)), mask);
+    value = _mm256_sub_epi32(_mm256_xor_si256(value, sign), sign);
+    return _mm256_cvttps_epi32(_mm256_add_ps(_mm256_mul_ps(_mm256_cvtepi32_ps(value), gain), offset));
+}
+
+static __attribute__((target("avx2"))) uint32_t straight_avx2(const struct px_rows *r, const uint8_t *p, uint8_t *to) {
+    const struct px_image *image = &r->frame->image;
+    const __m256i mask = _mm256_set1_epi32((int)mask_of(image)), sign = _mm256_set1_epi32(image->is_signed ? 1 << (image->bits_stored - 1) : 0);
+    const __m256i order = _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7);
+    const __m256 gain = _mm256_set1_ps(r->gain), offset = _mm256_set1_ps(r->offset + 0.5f);
+    uint32_t x = 0;
+    for (; x + 32 <= image->columns; x += 32, p += 64) {
+        __m256i a = _mm256_packs_epi32(eight_grays(p, mask, sign, gain, offset), eight_grays(p + 16, mask, sign, gain, offset));
+        __m256i b = _mm256_packs_epi32(eight_grays(p + 32, mask, sign, gain, offset), eight_grays(p + 48, mask, sign, gain, offset));
+        _mm256_storeu_si256((__m256i *)(to + x), _mm256_permutevar8x32_epi32(_mm256_packus_epi16(a, b), order));
+    }
+    return x;
 }
 #endif
 
-static void straight_row(const struct px_rows *r, uint64_t first, uint8_t *restrict to) {
+static void straight_row(const struct px_rows *r, uint64_t first, uint8_t *to) {
+    const uint8_t *p = r->frame->bytes + first * 2;
+    uint32_t done = 0;
 #ifdef __x86_64__
-    if (__builtin_cpu_supports("avx2")) {
-        straight_avx2(r, first, to);
-        return;
-    }
+    if (__builtin_cpu_supports("avx2")) done = straight_avx2(r, p, to);
 #endif
-    straight_pixels(r, first, to);
+    straight_pixels(r, p, done, to);
 }
 
 static void gray_row_16(const struct px_rows *r, uint64_t first, uint8_t *to) {

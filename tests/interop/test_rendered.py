@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Rendered resources and thumbnails of PS3.18 at every level: what is chosen by Accept, how several are put together, what the parameters do, and that what
 cannot be done is said."""
-import io
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -15,7 +15,7 @@ import gantry
 try:
     import numpy as np
     import pydicom
-    from pydicom.dataset import Dataset
+    import pydicom.encaps
     from pydicom.sequence import Sequence
     from pydicom.uid import generate_uid
 
@@ -196,6 +196,54 @@ def others(server, s):
     check("pixels that are not there are 422", status == 422 and headers["Content-Type"] == "application/problem+json", (status, body))
 
 
+def pictures_of(path, *options):
+    """Hashes of the decoded pictures in the order of showing, by ffmpeg."""
+    done = subprocess.run(["ffmpeg", "-v", "error", *options, "-i", str(path), "-f", "framehash", "-hash", "md5", "-"], capture_output=True, text=True, check=True)
+    lines = [line.split(",") for line in done.stdout.splitlines() if not line.startswith("#")]
+    return [line[5].strip() for line in lines], [int(line[2]) for line in lines]
+
+
+def video(name):
+    """H.264 as a byte stream, in a transport stream and in MP4 comes out as MP4 with the same pictures in the same order."""
+    if not shutil.which("ffmpeg"):
+        print("no ffmpeg: video is not looked at")
+        return
+    folder = Path(name) / "video"
+    folder.mkdir()
+    make = ["ffmpeg", "-v", "error", "-f", "lavfi", "-i", "testsrc=size=128x96:rate=25:duration=2", "-c:v", "libx264", "-bf", "3", "-g", "20", "-pix_fmt", "yuv420p"]
+    streams = {}
+    for end, options in ("h264", ["-f", "h264"]), ("ts", ["-f", "mpegts"]), ("mp4", ["-f", "mp4"]):
+        path = folder / f"v.{end}"
+        subprocess.run([*make, *options, str(path)], check=True)
+        streams[end] = path
+    sets = {}
+    for end, path in streams.items():
+        data = path.read_bytes()
+        ds = base("1.2.840.10008.5.1.4.1.1.77.1.1.1", Modality="ES", Rows=96, Columns=128, SamplesPerPixel=3, PhotometricInterpretation="YBR_PARTIAL_420",
+                  PlanarConfiguration=0, BitsAllocated=8, BitsStored=8, HighBit=7, PixelRepresentation=0, NumberOfFrames=50, FrameTime="40")
+        ds.add_new(0x7FE00010, "OB", pydicom.encaps.encapsulate([data]))
+        ds["PixelData"].is_undefined_length = True
+        save(ds, folder / f"{end}.dcm", "1.2.840.10008.1.2.4.102")
+        sets[end] = ds
+    data_folder = Path(name) / "video-data"
+    subprocess.run([gantry.GANTRY, "import", "--data", str(data_folder), *map(str, folder.glob("*.dcm"))], check=True, capture_output=True)
+    wanted, _ = pictures_of(streams["h264"])
+    with gantry.Server(data_folder) as server:
+        for end, ds in sets.items():
+            url = Study.url(ds)
+            status, headers, body = server.http("GET", url + "/rendered")
+            check(f"{end} is had as MP4", status == 200 and headers["Content-Type"] == "video/mp4" and body[4:8] == b"ftyp", (status, headers, body[:300]))
+            out = folder / "out.mp4"
+            out.write_bytes(body)
+            hashes, times = pictures_of(out)
+            check(f"{end}: its pictures are the same, in order", hashes == wanted, (len(hashes), len(wanted)))
+            steps = {b - a for a, b in zip(times, times[1:])}
+            check(f"{end}: at an even pace", len(steps) == 1, steps)
+            status, _, body = server.http("GET", url + "/rendered", headers={"Accept": "image/jpeg"})
+            check(f"{end}: no picture, and the reason", status == 406 and b"video/mp4" in body, (status, body))
+            check(f"{end}: no thumbnail", server.http("GET", url + "/thumbnail")[0] in (404, 422))
+
+
 def main():
     warnings.simplefilter("ignore")
     with tempfile.TemporaryDirectory() as name:
@@ -209,6 +257,7 @@ def main():
             parameters(server, s)
             several(server, s)
             others(server, s)
+        video(name)
     print(f"{count} checks")
 
 

@@ -8,6 +8,7 @@
 #include "codec/reader.h"
 #include "mod/dicomweb/report.h"
 #include "pixel/gif.h"
+#include "pixel/video.h"
 
 enum { RENDER_ARENA_BYTES = 512 * 1024 * 1024, CHUNK_BYTES = 256 * 1024 };
 
@@ -16,6 +17,7 @@ const char *const DW_PART_TYPES[DW_PART_MEDIA] = {
     [DW_PNG] = "image/png",
     [DW_GIF] = "image/gif",
     [DW_MP4] = "video/mp4",
+    [DW_MPEG] = "video/mpeg",
     [DW_HTML] = "text/html; charset=utf-8",
     [DW_TEXT] = "text/plain; charset=utf-8",
     [DW_PDF] = "application/pdf",
@@ -131,6 +133,44 @@ static bool picture(struct archive *ar, struct slot *slot, const struct dw_part 
     return ok;
 }
 
+// ---- video ----
+
+static const enum dw_part_media MPEG4[] = {DW_MP4, DW_PART_MEDIA}, MPEG2[] = {DW_MPEG, DW_PART_MEDIA};
+
+static bool is_mpeg2(struct str ts_uid) {
+    return str_starts(ts_uid, STR_LIT("1.2.840.10008.1.2.4.100")) || str_starts(ts_uid, STR_LIT("1.2.840.10008.1.2.4.101"));
+}
+
+const enum dw_part_media *dw_video_media(const struct instance_ref *ref) {
+    const struct dcm_ts *ts = dcm_ts_find(ref->ts_uid);
+    if (!ts || !ts->video) return NULL;
+    return is_mpeg2(ref->ts_uid) ? MPEG2 : MPEG4;
+}
+
+static bool is_h264(struct str ts_uid) {
+    return !is_mpeg2(ts_uid) && !str_starts(ts_uid, STR_LIT("1.2.840.10008.1.2.4.107")) && !str_starts(ts_uid, STR_LIT("1.2.840.10008.1.2.4.108"));
+}
+
+static bool video_of(struct making *m, const struct dw_part *part, struct buf *to, struct err *e) {
+    struct str stream;
+    struct px_image image;
+    if (!codec_read_frame(m->arena, &m->pixels, 0, &stream, e)) return false;
+    if (part->media == DW_MPEG || px_is_mp4(stream)) {
+        buf_add_str(to, stream);
+        return buf_ok(to, e);
+    }
+    if (!is_h264(part->ref->ts_uid))
+        return err_set(e, ERR_UNDECODABLE, "dicomweb", "the video is HEVC without an MP4 container, which is not laid into one here");
+    return px_image_of(m->object.header, &image, e) && px_write_mp4(m->arena, stream, image.columns, image.rows, px_frame_ms(m->object.header, 0), to, e);
+}
+
+static bool video(struct archive *ar, struct slot *slot, const struct dw_part *part, const struct dw_render *wish, struct buf *to, struct err *e) {
+    struct making m = {.arena = &slot->work};
+    bool ok = making_open(ar, part, wish, &m, e) && video_of(&m, part, to, e);
+    making_close(&m);
+    return ok;
+}
+
 // ---- documents ----
 
 static const enum dw_part_media NOTHING[] = {DW_PART_MEDIA}, PDF[] = {DW_PDF, DW_PART_MEDIA}, REPORT[] = {DW_HTML, DW_TEXT, DW_PART_MEDIA};
@@ -189,6 +229,8 @@ bool dw_make_part(struct archive *ar, const struct dw_part *part, const struct d
         ok = pdf(ar, slot, part, to, e);
     else if (part->media == DW_HTML || part->media == DW_TEXT)
         ok = report(ar, slot, part, wish, to, e);
+    else if (part->media == DW_MP4 || part->media == DW_MPEG)
+        ok = video(ar, slot, part, wish, to, e);
     else
         ok = picture(ar, slot, part, wish, to, e);
     slot_give(slot);

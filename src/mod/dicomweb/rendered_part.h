@@ -4,7 +4,7 @@
 
 #include "mod/dicomweb/rendered.h"
 
-enum dw_part_media { DW_JPEG, DW_PNG, DW_GIF, DW_MP4, DW_HTML, DW_TEXT, DW_PDF, DW_PART_MEDIA };
+enum dw_part_media { DW_JPEG, DW_PNG, DW_GIF, DW_MP4, DW_MPEG, DW_HTML, DW_TEXT, DW_PDF, DW_PART_MEDIA };
 extern const char *const DW_PART_TYPES[DW_PART_MEDIA]; // as Content-Type has them
 
 struct dw_part {
@@ -17,6 +17,9 @@ struct dw_part {
 
 // Appends its bytes. ERR_UNDECODABLE: pixels that cannot be decoded.
 bool dw_make_part(struct archive *ar, const struct dw_part *part, const struct dw_render *wish, struct buf *to, struct err *e);
+
+// The same of stored video: it is never decoded here. NULL: it is none.
+const enum dw_part_media *dw_video_media(const struct instance_ref *ref);
 
 // Which media types an object without an image can be had as, best first, ended by DW_PART_MEDIA.
 const enum dw_part_media *dw_document_media(const struct instance_ref *ref);

@@ -146,17 +146,25 @@ static bool add_image(struct rendering *r, const struct instance_ref *ref, const
     return true;
 }
 
-static bool add_document(struct rendering *r, const struct instance_ref *ref, struct err *e) {
+static bool add_offered(struct rendering *r, const struct instance_ref *ref, const enum dw_part_media *offers, struct err *e) {
     bool multipart;
-    const enum dw_part_media *offers = dw_document_media(ref);
     struct dw_part part = {.ref = ref, .media = choose(&r->accept, offers, &multipart)};
-    if (r->wish->thumbnail || r->wish->frame_count) return true;
     if (part.media == DW_PART_MEDIA) {
         if (*offers != DW_PART_MEDIA) r->last_refused = offers;
         return true;
     }
     r->multipart |= multipart;
     return add_part(r, &part, e);
+}
+
+// Stored video is had as it is and as a whole: nothing here takes pictures out of it.
+static bool add_video(struct rendering *r, const struct instance_ref *ref, struct err *e) {
+    if (!r->wish->thumbnail && !r->wish->frame_count) return add_offered(r, ref, dw_video_media(ref), e);
+    return err_set(e, ERR_UNDECODABLE, "dicomweb", "pictures are not taken out of video here: ask for the instance as %s", DW_PART_TYPES[*dw_video_media(ref)]);
+}
+
+static bool add_document(struct rendering *r, const struct instance_ref *ref, struct err *e) {
+    return r->wish->thumbnail || r->wish->frame_count || add_offered(r, ref, dw_document_media(ref), e);
 }
 
 // ---- presentation states: the images that they are for (10.4.1.1.3) ----
@@ -185,7 +193,9 @@ static bool add_all(struct rendering *r, const struct instance_ref *refs, size_t
     for (size_t i = 0; i < count; i++) images += refs[i].pixel_offset > 0;
     for (size_t i = 0; i < count; i++) {
         bool ok = true;
-        if (refs[i].pixel_offset)
+        if (dw_video_media(&refs[i]))
+            ok = add_video(r, &refs[i], e);
+        else if (refs[i].pixel_offset)
             ok = add_image(r, &refs[i], r->wish->presentation, 0, e);
         else if (px_is_presentation(refs[i].sop_class_uid))
             ok = images > 0 || add_presentation(r, &refs[i], e); // beside images it would show them once more
