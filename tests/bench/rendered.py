@@ -10,6 +10,7 @@ import peers
 
 ROUNDS = int(os.environ.get("ROUNDS", "3"))
 SLICES = 40
+REPEATS = 5  # the processes' clocks tick every 10 ms
 
 
 def paths_of(get_json, root):
@@ -20,17 +21,19 @@ def paths_of(get_json, root):
 
 def round_of(server, paths):
     before = server.cpu_s()
-    for path in paths:
+    for path in paths * REPEATS:
         status, *_, body = server.http("GET", path, headers={"Accept": "image/jpeg"})
         assert status == 200 and body[:2] == b"\xff\xd8", (status, body[:200])
-    return len(paths) / (server.cpu_s() - before)
+    return REPEATS * len(paths) / (server.cpu_s() - before)
 
 
 def main():
     with tempfile.TemporaryDirectory(dir=os.environ.get("BENCH_DIR")) as folder:
-        files = Path(folder) / "ct"
-        gantry.run(gantry.GANTRY, "synth", "--out", files, "--kind", "chest-ct", "--slices", str(SLICES), "--size", "512")
-        all_files = [p for p in files.rglob("*") if p.is_file() and p.suffix == ".dcm"]
+        files = gantry.DATA / "dicom" / "oncoray__mirp" / "ct_crlm_1004"
+        if not files.exists():
+            files = Path(folder) / "ct"
+            gantry.run(gantry.GANTRY, "synth", "--out", files, "--kind", "chest-ct", "--slices", str(SLICES), "--size", "512")
+        all_files = sorted(p for p in files.rglob("*") if p.is_file() and p.suffix == ".dcm")[:SLICES]
         subprocess.run([gantry.GANTRY, "import", "--data", Path(folder) / "data", *all_files], check=True, stdout=subprocess.DEVNULL)
         (Path(folder) / "orthanc").mkdir()
         with gantry.Server(Path(folder) / "data") as ours, peers.Orthanc(Path(folder) / "orthanc", tuned=True) as theirs:
