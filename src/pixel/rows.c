@@ -204,10 +204,9 @@ static void straight_pixels(const struct px_rows *r, const uint8_t *restrict p, 
         uint16_t cell;
         memcpy(&cell, p + (size_t)2 * x, sizeof cell);
         int32_t value = (int32_t)(((le16toh(cell) & mask) ^ sign) - sign);
-        float gray = (float)value * gain + offset;
+        int32_t gray = (int32_t)((float)value * gain + offset); // what is cut off below 0 does not show
         gray = gray > 0 ? gray : 0;
-        gray = gray < 255.5f ? gray : 255.5f;
-        to[x] = (uint8_t)(int32_t)gray;
+        to[x] = (uint8_t)(gray < 255 ? gray : 255);
     }
 }
 
