@@ -24,7 +24,7 @@
 
 enum {
     REQUEST_ARENA_BYTES = 192 * 1024 * 1024,
-    CONNECTION_BYTES = 32 * 1024, // buffer of a connection: the header must fit; libmicrohttpd clears all of it for each connection
+    CONNECTION_BYTES = 128 * 1024, // buffer of a connection: the header must fit; pages count only when touched
     STREAM_BLOCK_BYTES = 256 * 1024,
     COMPRESS_BYTES_MIN = 1024,
     FORM_BYTES_MAX = 1024 * 1024,
