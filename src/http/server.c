@@ -483,7 +483,7 @@ static void *on_uri(void *cls, const char *uri, struct MHD_Connection *connectio
     x->rs.status = 200;
     set_address(x);
     struct str raw = {0};
-    if (!arena_dup(&x->arena, str_of(uri), &raw, &x->err)) return x;
+    if (!arena_dup(&x->arena, str_of(strcmp(uri, "*") == 0 ? "/" : uri), &raw, &x->err)) return x; // OPTIONS * asks of the server as a whole
     if (raw.n > HTTP_TARGET_BYTES_MAX)
         refuse(x, 414, &x->err, ERR_TOO_LARGE, "the target of the request is too long");
     else
