@@ -18,7 +18,7 @@ struct fsck_finding {
 struct fsck_report {
     uint64_t objects, bytes, damaged, orphans, missing, other;
 };
-// Volumes against index, both ways, every digest re-read. repair: orphans are indexed, rows without bytes are dropped with an event, damaged objects are marked and no longer served.
+// Volumes against index, both ways, every digest re-read. repair: orphans are indexed, rows without bytes are dropped with an event, damaged objects are marked, and healed when they come again; what is damaged of them is never served.
 bool archive_fsck(struct archive *ar, bool repair, void (*on_finding)(void *ctx, const struct fsck_finding *f),
                   void (*on_progress)(void *ctx, uint64_t done, uint64_t total), void *ctx, struct fsck_report *out, struct err *e);
 // A new index from the volumes alone, put in place of the old when it is whole; the event log is carried over when it can be read.
