@@ -34,8 +34,8 @@ enum {
     HTTP_CONNECTIONS_MAX = 1024,
     HTTP_HEADER_MS = 30 * 1000, // a request's header must be whole by then
     HTTP_IDLE_S = 60,
-    HTTP_TARGET_BYTES_MAX = 48 * 1024, // of a request's line
-    HTTP_FIELDS_BYTES_MAX = 48 * 1024, // of its header fields together
+    HTTP_TARGET_BYTES_MAX = 12 * 1024, // of a request's line
+    HTTP_FIELDS_BYTES_MAX = 12 * 1024, // of its header fields together
     HTTP_JSON_BYTES_MAX = 64 * 1024 * 1024,
     HTTP_PARTS_MAX = 100 * 1000, // of one multipart body
     HTTP_PART_HEADER_BYTES_MAX = 16 * 1024,

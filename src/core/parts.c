@@ -213,15 +213,16 @@ bool parts_sums(struct archive *ar, const struct instance_ref *ref, struct part_
 
 // ---- reading ----
 
-// A block of which only some bytes are wanted.
+// A block of which only some bytes are wanted. Not on the stack: a thread's stack goes back to the system when it ends, and its pages come anew.
 static bool read_edge(struct archive *ar, const struct instance_ref *ref, const struct part_sums *s, size_t i, size_t skip, char *to, size_t n, struct err *e) {
-    char block[SUMS_BLOCK_BYTES];
     uint64_t at = (uint64_t)i * SUMS_BLOCK_BYTES, left = ref->loc.length - at;
-    size_t size = left < sizeof block ? (size_t)left : sizeof block;
-    if (!vol_read_at(ar->volumes, ref->loc, at, block, size, e)) return false;
-    if (sum_of(block, size) != s->sums[i]) return damaged(ref, e);
-    memcpy(to, block + skip, n);
-    return true;
+    size_t size = left < SUMS_BLOCK_BYTES ? (size_t)left : SUMS_BLOCK_BYTES;
+    char *block = malloc(size);
+    if (!block) return err_nomem(e, "retrieve");
+    bool ok = vol_read_at(ar->volumes, ref->loc, at, block, size, e) && (sum_of(block, size) == s->sums[i] || damaged(ref, e));
+    if (ok) memcpy(to, block + skip, n);
+    free(block);
+    return ok;
 }
 
 // Whole blocks, into their place; the last one of an object may be shorter.

@@ -24,7 +24,7 @@
 
 enum {
     REQUEST_ARENA_BYTES = 192 * 1024 * 1024,
-    CONNECTION_BYTES = 128 * 1024, // buffer of a connection: the header must fit; pages count only when touched
+    CONNECTION_BYTES = 32 * 1024, // buffer of a connection: both headers must fit; more would be mapped and cleared anew for each
     STREAM_BLOCK_BYTES = 256 * 1024,
     COMPRESS_BYTES_MIN = 1024,
     FORM_BYTES_MAX = 1024 * 1024,

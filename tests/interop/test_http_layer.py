@@ -49,7 +49,7 @@ def problems(server):
             ("GET", "/nowhere", {}, 404, "not-found"), ("GET", ROOT + "/studies/1.2.3.4", {}, 404, "not-found"), ("GET", ROOT + "/studies?limit=x", {}, 400, "bad-input"),
             ("PUT", ROOT + "/studies", {}, 405, "method-not-allowed"), ("DELETE", ROOT + "/series", {}, 405, "method-not-allowed"), ("BREW", ROOT + "/studies", {}, 501, "not-implemented"),
             ("GET", ROOT + "/studies", {"Accept": "image/png"}, 406, "not-acceptable"), ("POST", ROOT + "/studies", {"Content-Type": "text/plain"}, 415, "unsupported"),
-            ("GET", "/" + "x" * 60000, {}, 414, "target-too-long"), ("GET", ROOT + "/studies", {"X-Filler": "y" * 60000}, 431, "header-too-large")]:
+            ("GET", "/" + "x" * 14000, {}, 414, "target-too-long"), ("GET", ROOT + "/studies", {"X-Filler": "y" * 14000}, 431, "header-too-large")]:
         got, answer, body = server.http(method, path, headers=headers)
         check(f"{method} {path[:40]} is {status}", got == status, (got, body[:200]))
         check("and is a problem", answer["Content-Type"] == "application/problem+json", answer)
@@ -58,6 +58,12 @@ def problems(server):
         check("and where", problem["instance"] == path.split("?")[0][:2048] or status == 414, problem["instance"][:80])
         if status == 405:
             check("with the methods that there are", "GET" in answer["Allow"], answer)
+    for what, path, filler, expected in [("a target", "/" + "x" * 100000, "", 414), ("a field", ROOT + "/studies", "y" * 100000, 431)]:
+        got, _, body = server.http("GET", path, headers={"X-Filler": filler})
+        check(f"{what} beyond any buffer is refused", got == expected, (got, body[:200]))
+    longest = ROOT + "/studies/1.2/series/1.3/instances/1.4/frames/" + ",".join(["1"] * 5800)
+    got, _, body = server.http("GET", longest, headers={"X-Filler": "y" * 11000})
+    check("the longest target and fields are read", got == 404 and json.loads(body)["type"] == "/problems/not-found", (got, body[:200]))
     status, headers, body = server.http("HEAD", "/nowhere")
     check("HEAD of nothing says so without a body", status == 404 and body == b"", (status, body))
 

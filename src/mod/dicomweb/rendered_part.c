@@ -39,14 +39,16 @@ static struct {
     pthread_cond_t freed;
     struct slot all[SLOTS_MAX];
     struct slot *free;
-    long made;
+    long made, most;
 } slots = {.lock = PTHREAD_MUTEX_INITIALIZER, .freed = PTHREAD_COND_INITIALIZER};
 
 static struct slot *slot_take(void) {
-    long most = sysconf(_SC_NPROCESSORS_ONLN);
-    most = most < 1 ? 1 : most > SLOTS_MAX ? SLOTS_MAX : most;
     pthread_mutex_lock(&slots.lock);
-    while (!slots.free && slots.made >= most) pthread_cond_wait(&slots.freed, &slots.lock);
+    if (slots.most == 0) { // asked once: the answer is read from a file each time
+        long online = sysconf(_SC_NPROCESSORS_ONLN);
+        slots.most = online < 1 ? 1 : online > SLOTS_MAX ? SLOTS_MAX : online;
+    }
+    while (!slots.free && slots.made >= slots.most) pthread_cond_wait(&slots.freed, &slots.lock);
     struct slot *s = slots.free ? slots.free : &slots.all[slots.made++];
     if (s == slots.free) slots.free = s->next;
     pthread_mutex_unlock(&slots.lock);

@@ -13,7 +13,8 @@
 enum {
     PART_BYTES_MAX = 256 * 1024 * 1024,
     PARTS_MAX = 65536,
-    RENDERING_VERSION = 1, // to be raised when the same request gives other pictures, which browsers keep
+    LOCATION_BYTES_MAX = 2048, // the header of an answer shares its buffer with that of the request
+    RENDERING_VERSION = 1,     // to be raised when the same request gives other pictures, which browsers keep
     ANIMATION_FRAMES_MAX = 4096,
     ANIMATION_PIXELS_MAX = 128 * 1024 * 1024, // beyond it an animation takes too long to be made while somebody waits
 };
@@ -351,6 +352,7 @@ bool dw_render_reply(struct http_request *rq, struct http_response *rs, const st
     bool unchanged = dw_not_modified(rq, rs, digest);
     http_setz(rs, "Cache-Control", "private, max-age=600"); // a browser that turns its pages to and fro need not ask again
     if (unchanged) return true;
-    http_set(rs, "Content-Location", rq->uri.raw_path);
+    if (rq->uri.raw_path.n <= LOCATION_BYTES_MAX)
+        http_set(rs, "Content-Location", rq->uri.raw_path); // it says no more than that it lies where it was asked for
     return r->multipart ? reply_multipart(r, rs, e) : reply_single(r, rs, digest, e);
 }
