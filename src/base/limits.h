@@ -42,6 +42,9 @@ enum {
     JSON_DEPTH_MAX = 256, // DICOM JSON takes three levels per nested sequence
     XML_DEPTH_MAX = 256,
 
+    STOW_SHARED_BYTES = 1024 * 1024 * 1024, // what values that share parts of a stored body may come to ...
+    STOW_SHARED_TIMES = 16,                 // ... and so many times the parts
+
     // Pixels
     PX_FRAME_BYTES_MAX = 512 * 1024 * 1024,  // one frame as it is decoded
     PX_SCRATCH_BYTES_MAX = 64 * 1024 * 1024, // tables and rows besides it

@@ -154,12 +154,13 @@ static struct cost cost_of(uint64_t width, uint64_t height, unsigned levels, uns
 }
 
 // The SPcod and SPcoc parameters (T.800 table A.15); whole: precinct sizes follow.
-static bool check_coding(const struct j2k_head *h, const uint8_t *p, size_t n, bool precincts, struct err *e) {
+static bool check_coding(struct j2k_head *h, const uint8_t *p, size_t n, bool precincts, struct err *e) {
     if (n < 5) return BAD(e, "a coding style of %zu bytes is too short", n);
     unsigned levels = p[0], bx = (p[1] & 15u) + 2, by = (p[2] & 15u) + 2;
     if (levels > 32 || bx > 10 || by > 10 || bx + by > 12)
         return BAD(e, "a coding style of %u levels with code-blocks of 2^%u x 2^%u cannot be", levels, bx, by);
     if (precincts && n < 6 + (size_t)levels) return BAD(e, "a coding style lacks the sizes of precincts");
+    h->high_throughput |= (p[3] & 0x40) != 0; // T.814 A.4: HT code-blocks, whether a CAP marker owns up to them or not
     uint64_t width = h->tile_dx < h->x1 - h->x0 ? h->tile_dx : h->x1 - h->x0, height = h->tile_dy < h->y1 - h->y0 ? h->tile_dy : h->y1 - h->y0;
     struct cost c = cost_of(width, height, levels, bx, by, precincts ? p + 5 : NULL);
     // the least packet takes a byte; sizes were rounded up, at most to the fourfold
@@ -238,6 +239,7 @@ static bool read_parts(const uint8_t *p, size_t n, size_t at, struct j2k_head *h
     struct j2k_head main_header = *h; // what a tile's header says is checked, not kept
     while (n - at >= 2 && be16(p + at) == J2K_SOT)
         if (!read_part(p, n, &at, seen, &count, h, e)) return false;
+    main_header.high_throughput |= h->high_throughput;
     *h = main_header;
     if (count == h->tiles) return true;
     return BAD(e, "%u of %u tiles are missing", h->tiles - count, h->tiles);

@@ -22,7 +22,7 @@ struct j2k_head {
     uint32_t tiles;
     unsigned components;
     struct j2k_component component[4];
-    bool high_throughput; // a CAP marker says so (ITU-T T.814)
+    bool high_throughput; // a CAP marker or a coding style says so (ITU-T T.814)
     bool transformed;     // the first three components were decorrelated (COD: MCT)
     bool irreversible;    // by the 9-7 wavelet
     unsigned layers, levels;

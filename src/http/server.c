@@ -52,10 +52,17 @@ struct http_server {
 };
 
 // One request: from its line to its completion.
+// What MHD keeps for us with each connection.
+struct connection {
+    struct http_watched *watched;
+    struct exchange *pending; // whose header is not whole yet
+};
+
 struct exchange {
     struct http_server *server;
     struct MHD_Connection *connection;
-    struct http_watched *watched;
+    struct connection *on;
+    struct http_watched *watched; // of the connection
     struct arena arena;
     struct http_request rq;
     struct http_response rs;
@@ -274,14 +281,28 @@ static bool origin_fits(const struct http_request *rq) {
 }
 
 struct header_tally {
-    unsigned lengths, encodings, hosts;
+    unsigned lengths, encodings, hosts, odd;
     size_t bytes;
 };
+
+// RFC 9110 5.6.2. What a blank before the colon leaves in a name, others may read as the field without it (RFC 9112 5.1).
+static bool is_token(struct str s) {
+    for (size_t i = 0; i < s.n; i++)
+        if (s.p[i] <= ' ' || s.p[i] >= 0x7F || strchr("\"(),/:;<=>?@[\\]{}", s.p[i])) return false;
+    return s.n > 0;
+}
+
+// MHD hangs a folded line (RFC 9112 5.2) on the field's name in place of its value: "Transfer-Encodingchunked".
+static bool is_folded(struct str name, const char *field) {
+    size_t n = strlen(field);
+    return name.n > n && str_eq_nocase(str_sub(name, 0, n), str_of(field));
+}
 
 static enum MHD_Result tally_header(void *cls, enum MHD_ValueKind kind, const char *key, const char *value) {
     struct header_tally *c = cls;
     struct str name = str_of(key);
     (void)kind;
+    c->odd += !is_token(name) || is_folded(name, "Content-Length") || is_folded(name, "Transfer-Encoding");
     c->lengths += str_eq_nocase(name, STR_LIT("Content-Length"));
     c->encodings += str_eq_nocase(name, STR_LIT("Transfer-Encoding"));
     c->hosts += str_eq_nocase(name, STR_LIT("Host"));
@@ -302,6 +323,7 @@ static bool header_fits(struct exchange *x, struct err *e) {
     MHD_get_connection_values(x->connection, MHD_HEADER_KIND, tally_header, &c);
     x->unclear = true;
     if (c.bytes > HTTP_FIELDS_BYTES_MAX) return refuse(x, 431, e, ERR_TOO_LARGE, "the header fields of the request are too long");
+    if (c.odd) return err_set(e, ERR_BAD_INPUT, "http", "the request has a header field whose name is none");
     if (c.lengths + c.encodings > 1) return err_set(e, ERR_BAD_INPUT, "http", "the length of the body is given twice (Content-Length, Transfer-Encoding)");
     if (c.hosts > 1) return err_set(e, ERR_BAD_INPUT, "http", "the request has more than one Host");
     if (length.p && !(length.n && length.p[0] >= '0' && length.p[0] <= '9' && str_to_u64(length, &n)))
@@ -406,6 +428,7 @@ static enum MHD_Result answer_refusal(struct exchange *x, const char *method, co
 
 static enum MHD_Result take_header(struct exchange *x, const char *method) {
     x->started = true;
+    x->on->pending = NULL; // from here on MHD tells for certain when it is completed
     x->server->in_flight++;
     http_watch_set(x->watched, HTTP_WATCH_BODY);
     x->failed = !decide(x, method, &x->err);
@@ -465,17 +488,35 @@ static void set_address(struct exchange *x) {
     arena_dup(&x->arena, str_of(text), &x->rq.address, NULL);
 }
 
+// ---- connections ----
+
+static void exchange_free(struct exchange *x) {
+    if (x->on->pending == x) x->on->pending = NULL;
+    http_response_deinit(&x->rs);
+    if (x->began && x->rq.match.route->end) x->rq.match.route->end(&x->rq);
+    if (x->started) x->server->in_flight--;
+    http_watch_set(x->watched, HTTP_WATCH_HEADER);
+    buf_deinit(&x->form);
+    arena_deinit(&x->arena);
+    free(x);
+}
+
 // The request line is there: the one moment at which the target can be had as it came.
 static void *on_uri(void *cls, const char *uri, struct MHD_Connection *connection) {
     struct exchange *x = calloc(1, sizeof *x);
     const union MHD_ConnectionInfo *info = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
-    if (!x || !info || !info->socket_context) {
+    struct connection *c = info ? info->socket_context : NULL;
+    if (!x || !c) {
         free(x);
         return NULL;
     }
+    // MHD completes only what it has told on_access of: a header that it refuses, or that never ends, leaves its exchange to us.
+    if (c->pending) exchange_free(c->pending);
+    c->pending = x;
     x->server = cls;
     x->connection = connection;
-    x->watched = info->socket_context;
+    x->on = c;
+    x->watched = c->watched;
     x->start_ms = clock_mono_ms();
     arena_init(&x->arena, REQUEST_ARENA_BYTES);
     buf_init(&x->form, FORM_BYTES_MAX);
@@ -494,24 +535,25 @@ static void *on_uri(void *cls, const char *uri, struct MHD_Connection *connectio
 static void on_completed(void *cls, struct MHD_Connection *connection, void **req_cls, enum MHD_RequestTerminationCode toe) {
     struct exchange *x = *req_cls;
     (void)cls, (void)connection, (void)toe;
-    if (!x) return;
     *req_cls = NULL;
-    http_response_deinit(&x->rs);
-    if (x->began && x->rq.match.route->end) x->rq.match.route->end(&x->rq);
-    if (x->started) x->server->in_flight--;
-    http_watch_set(x->watched, HTTP_WATCH_HEADER);
-    buf_deinit(&x->form);
-    arena_deinit(&x->arena);
-    free(x);
+    if (x) exchange_free(x);
 }
 
 static void on_connection(void *cls, struct MHD_Connection *connection, void **socket_context, enum MHD_ConnectionNotificationCode toe) {
     struct http_server *s = cls;
+    struct connection *c = *socket_context;
     if (toe == MHD_CONNECTION_NOTIFY_STARTED) {
         const union MHD_ConnectionInfo *info = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
-        *socket_context = info ? http_watch_add(s->watch, info->connect_fd) : NULL;
-    } else if (*socket_context) {
-        http_watch_remove(s->watch, *socket_context);
+        c = info ? calloc(1, sizeof *c) : NULL;
+        if (c && !(c->watched = http_watch_add(s->watch, info->connect_fd))) {
+            free(c);
+            c = NULL;
+        }
+        *socket_context = c;
+    } else if (c) {
+        if (c->pending) exchange_free(c->pending);
+        http_watch_remove(s->watch, c->watched);
+        free(c);
         *socket_context = NULL;
     }
 }

@@ -35,6 +35,8 @@ struct stored {
 // A part that is neither an object nor metadata: its bytes lie in the spool, followed by a NUL when their number is odd.
 struct stow_bulk {
     struct str location, type, ts_uid; // Content-Location (or Content-ID), media type, its transfer-syntax parameter
+    struct str path;                   // of the location
+    size_t number;                     // in the order of coming
     uint64_t offset, length;
     struct stow_bulk *next;
 };
@@ -64,7 +66,10 @@ struct stow {
     struct stow_document *document, **last_document, *first_document;
     struct vol_spool *spool;
     struct stow_bulk *bulk, **last_bulk, *first_bulk;
-    struct crew crew; // commits the instances that are whole while later ones come
+    struct stow_bulk **bulk_by_path; // when the body is whole
+    size_t bulk_count;
+    uint64_t bulk_used; // bytes of values so far
+    struct crew crew;   // commits the instances that are whole while later ones come
     struct stored *current, *first, **last;
     unsigned ok, failed, warned; // counted at the end
     unsigned of[INGEST_QUARANTINED + 1];
@@ -84,6 +89,14 @@ void stow_commit(struct stow *s);
 
 // stow_metadata.c: the documents and bulk parts of a whole body become instances. false: ERR_BAD_INPUT, a document that is none, before anything is stored.
 bool stow_metadata(struct stow *s, struct err *e);
+
+// stow_bulk.c
+// Once, when the body is whole.
+bool stow_bulk_sort(struct stow *s, struct err *e);
+// The parts that a BulkDataURI names, in the order in which they came; how many. Only parts of the body: nothing is ever fetched from elsewhere.
+size_t stow_bulk_find(const struct stow *s, struct str uri, const struct stow_bulk *const **out);
+// Counts bytes that a value takes of the parts. false: ERR_TOO_LARGE, since parts are shared so often that a small body would fill the disk.
+bool stow_bulk_use(struct stow *s, uint64_t length, struct err *e);
 
 // stow_answer.c: the Store Instances Response Module (PS3.18 Annex I) and its status.
 bool stow_answer(struct stow *s, struct http_response *rs, struct err *e);

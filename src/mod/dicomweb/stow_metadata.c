@@ -52,19 +52,6 @@ static void on_bulk(void *ctx, struct dcm_dataset *ds, uint32_t tag, struct str 
     o->last = &r->next;
 }
 
-// The path of a URI: what is the same when one side is absolute and the other is not. "cid:a@b" is the Content-ID.
-static struct str path_of(struct str uri) {
-    if (str_eq_nocase(str_sub(uri, 0, 4), STR_LIT("cid:"))) return str_sub(uri, 4, uri.n);
-    for (size_t i = 0; i + 3 <= uri.n; i++)
-        if (memcmp(uri.p + i, "://", 3) == 0) return str_sub(uri, str_find(uri, '/', i + 3), uri.n);
-    return uri;
-}
-
-static const struct stow_bulk *next_bulk(const struct stow_bulk *b, struct str uri) {
-    while (b && !str_eq(b->location, uri) && !(b->location.n && str_eq(path_of(b->location), path_of(uri)))) b = b->next;
-    return b;
-}
-
 static bool read_spool(void *ctx, uint64_t offset, void *p, size_t n, struct err *e) {
     const struct stow *s = ctx;
     return vol_spool_read_at(s->spool, offset, p, n, e);
@@ -146,7 +133,7 @@ static bool put_png(struct object *o, const struct stow_bulk *b, struct err *e) 
     if (b->length > PX_OUTPUT_BYTES_MAX) return err_set(e, ERR_TOO_LARGE, "dicomweb", "a PNG picture of more than %d bytes", PX_OUTPUT_BYTES_MAX);
     char *bytes = arena_alloc(&o->arena, (size_t)b->length, e);
     if (!bytes || !read_spool(o->s, b->offset, bytes, (size_t)b->length, e)) return false;
-    if (!px_read_png(&o->arena, (struct str){bytes, (size_t)b->length}, &png, e)) return false;
+    if (!px_read_png(&o->arena, (struct str){bytes, (size_t)b->length}, &png, e) || !stow_bulk_use(o->s, png.n, e)) return false;
     struct dw_picture p = {.rows = png.height, .columns = png.width, .samples = png.channels, .bits = png.bits};
     p.photometric = png.channels == 1 ? "MONOCHROME2" : "RGB";
     if (!put_description(o, &p, e)) return false;
@@ -155,15 +142,16 @@ static bool put_png(struct object *o, const struct stow_bulk *b, struct err *e) 
 
 // One part per frame, or a film in one. A fragment has at most 2^32 - 2 bytes.
 static bool collect(struct object *o, const struct reference *r, struct dcm_fragment **out, uint32_t *n, struct dw_picture *p, struct err *e) {
-    uint32_t room = 0;
-    for (const struct stow_bulk *b = next_bulk(o->s->first_bulk, r->uri); b; b = next_bulk(b->next, r->uri)) room++;
+    const struct stow_bulk *const *bulk;
+    size_t count = stow_bulk_find(o->s, r->uri, &bulk);
     *n = 0;
-    *out = arena_zero(&o->arena, room, sizeof **out, e);
+    *out = arena_zero(&o->arena, count, sizeof **out, e);
     if (!*out) return false;
-    for (const struct stow_bulk *b = next_bulk(o->s->first_bulk, r->uri); b; b = next_bulk(b->next, r->uri)) {
+    for (size_t i = 0; i < count; i++) {
+        const struct stow_bulk *b = bulk[i];
         struct dw_picture one;
         struct arena_mark mark = arena_mark(&o->arena);
-        if (!dw_picture_read(&o->arena, &o->source, b->offset, b->length, b->type, &one, e)) return false;
+        if (!stow_bulk_use(o->s, b->length, e) || !dw_picture_read(&o->arena, &o->source, b->offset, b->length, b->type, &one, e)) return false;
         arena_rewind(&o->arena, mark);
         if (*n == 0) *p = one;
         bool same = one.rows == p->rows && one.columns == p->columns && one.samples == p->samples && strcmp(one.ts_uid, p->ts_uid) == 0 && one.png == p->png;
@@ -215,11 +203,13 @@ static bool put_document(struct object *o, const struct stow_bulk *b, struct err
 }
 
 static bool resolve(struct object *o, const struct reference *r, struct err *e) {
-    const struct stow_bulk *b = next_bulk(o->s->first_bulk, r->uri);
+    const struct stow_bulk *const *parts;
+    const struct stow_bulk *b = stow_bulk_find(o->s, r->uri, &parts) ? parts[0] : NULL;
     const struct dcm_element *el = dcm_find(r->ds, r->tag);
     if (!b || !el) return fail(o, FAILURE_BULK_MISSING, e, ERR_BAD_INPUT, "no part has the Content-Location that a BulkDataURI names");
-    bool top = r->ds == o->ds;
-    if (top && r->tag == DCM_PixelData) {
+    bool top = r->ds == o->ds, pixels = top && r->tag == DCM_PixelData;
+    if (!(pixels && dw_picture_is(b->type)) && !stow_bulk_use(o->s, b->length, e)) return false;
+    if (pixels) {
         if (dw_picture_is(b->type)) return put_pixels(o, r, b, e);
         if (str_eq_nocase(b->type, STR_LIT("application/octet-stream"))) return put_native(o, r, b, el->vr, e);
         return fail(o, FAILURE_TRANSFER_SYNTAX, e, ERR_UNSUPPORTED, "a media type that pixels cannot have");
@@ -316,6 +306,7 @@ static bool store_document(struct stow *s, const struct stow_document *d, struct
 bool stow_metadata(struct stow *s, struct err *e) {
     struct arena tree;
     bool ok = true;
+    if (!stow_bulk_sort(s, e)) return false;
     arena_init(&tree, TREE_BYTES_MAX);
     for (const struct stow_document *d = s->first_document; ok && d; d = d->next) {
         arena_reset(&tree);
