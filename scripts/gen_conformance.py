@@ -37,7 +37,8 @@ Not offered: the Worklist Service (UPS-RS, PS3.18 11), the Non-Patient Instance 
 - `limit` and `offset` page through a stable order: studies newest first, series and instances by number. At most 10,000 results are in one answer; `Warning: 299` tells that there are more.
 - `TimezoneOffsetFromUTC` says in which zone the dates and times of the query are.
 - No results: 200 with an empty list in JSON, 204 in XML.
-- A parameter that is neither in the table above nor an attribute is refused with 400, except names that begin with `_`.
+- A parameter that is neither in the table above nor an attribute is ignored (8.3), and `Warning: 299` names it; names that begin with `_` are ignored in silence. A value that
+  a parameter cannot have is 400.
 - Any attribute of the data dictionary can be matched; those below are answered from the index.
 """
 
@@ -69,7 +70,10 @@ An instance whose SOP Instance UID is there with other bytes is stored beside th
 SECURITY = """
 ## Common
 
-- Conditional requests (`ETag`, `If-None-Match`, `If-Modified-Since`), byte ranges, `Content-Encoding: gzip` and `zstd` of JSON by `Accept-Encoding` with weights.
+- `accept` goes before `Accept` (8.7.8). `charset` and `Accept-Charset`: text is UTF-8; a `charset` that does not have it is 400.
+- Rendered studies, series and lists of frames are `multipart/related` always: an `Accept` that names single part media types only is 406 (10.4.4).
+- A transfer syntax that has no place for the pixels (12 bits in JPEG Baseline) cannot be accepted: the next range counts, or 406.
+- Conditional requests (`ETag`, `If-Match`, `If-None-Match`, `If-Modified-Since`, `If-Unmodified-Since`, `If-Range`), byte ranges, `Content-Encoding: gzip` and `zstd` of JSON by `Accept-Encoding` with weights.
 - Cross-origin requests by configuration (`cors: origins:`); none without it.
 - URLs follow `http: base-url:`, or `Forwarded` and `X-Forwarded-Proto`, `-Host`, `-Port`, `-Prefix` of `http: trusted-proxies:` (the machine itself when nothing is said). Bulk data URIs are path-absolute.
 - Text is UTF-8 (`ISO_IR 192`), repaired where an object does not hold what it declares.

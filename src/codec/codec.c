@@ -41,8 +41,9 @@ const struct codec_family *codec_of(const struct dcm_ts *ts) {
     return NULL;
 }
 
+// JPIP and SMPTE ST 2110 have their pixels somewhere else.
 static bool is_native(const struct dcm_ts *ts) {
-    return ts && !ts->encapsulated && !ts->video;
+    return ts && !ts->encapsulated && !ts->video && strncmp(ts->uid, "1.2.840.10008.1.2.4.", 20) != 0 && strncmp(ts->uid, "1.2.840.10008.1.2.7.", 20) != 0;
 }
 
 bool codec_can_decode(const struct dcm_ts *ts) {

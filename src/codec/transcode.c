@@ -62,12 +62,36 @@ static bool image_possible(const struct px_image *image, const struct dcm_ts *fr
     return true;
 }
 
+// What the encoder would say of such pixels: it is given a few black ones, so that no table of depths and colours has to repeat what the encoders know.
+bool codec_has_place(const struct px_image *image, const struct dcm_ts *to, struct err *e) {
+    enum { SIDE = 16 };
+    static const uint8_t black[SIDE * SIDE * 3 * 8];
+    const struct codec_family *family = codec_of(to);
+    const struct codec_options o = {0};
+    struct px_frame frame = {.image = *image, .bytes = black};
+    struct err why = {0};
+    struct buf made;
+    if (!family || !family->encode || image->samples > 3) return true;
+    frame.image.rows = frame.image.columns = SIDE;
+    frame.image.frames = 1;
+    frame.image.encapsulated = frame.image.big_endian = frame.image.planar = false;
+    if (image->photometric == PX_YBR_FULL_422) frame.image.photometric = PX_YBR_FULL; // encoders are given every pixel's chrominance
+    if (image->photometric > PX_YBR_FULL_422) frame.image.photometric = PX_RGB;       // what decoders make of the others
+    frame.n = (size_t)(px_frame_bits(&frame.image) + 7) / 8;
+    if (frame.n > sizeof black) return true;
+    buf_init(&made, 16 * sizeof black);
+    bool ok = family->encode(&frame, to, &o, &made, &frame.image, &why);
+    buf_deinit(&made);
+    if (ok || why.kind != ERR_UNSUPPORTED) return true;
+    return refuse(e, to, why.message);
+}
+
 bool transcode_possible(const struct dcm_dataset *dataset, const struct dcm_ts *from, const struct dcm_ts *to, struct err *e) {
     struct px_image image;
     struct err why = {0};
     if (same(from, to)) return true;
     if (!can_read(from, e) || !can_write(to, e)) return false;
-    if (px_image_of(dataset, &image, &why)) return image_possible(&image, from, to, e);
+    if (px_image_of(dataset, &image, &why)) return image_possible(&image, from, to, e) && codec_has_place(&image, to, e);
     if (why.kind == ERR_NOT_FOUND) return !to->encapsulated || refuse(e, to, "it is only for objects with pixel data (PS3.5 A.4)");
     if (!from->encapsulated && !to->encapsulated) return true; // only the form of the data set changes
     if (e) *e = why;

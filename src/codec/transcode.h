@@ -20,8 +20,11 @@ struct transcode {
     enum transcode_uid uid;
 };
 
-// Whether it can be done, without decoding anything: ERR_UNSUPPORTED says why not. dataset may be a header only (up to the pixel data).
+// Whether it can be done, without decoding anything: ERR_UNSUPPORTED says why not, also where the pixels are none that the transfer syntax has a place for. dataset may be a header only (up to the pixel data).
 bool transcode_possible(const struct dcm_dataset *dataset, const struct dcm_ts *from, const struct dcm_ts *to, struct err *e);
+
+// Whether the encoder of a transfer syntax takes pixels of this depth, sign and colour: ERR_UNSUPPORTED says why not. True where nothing is encoded.
+bool codec_has_place(const struct px_image *image, const struct dcm_ts *to, struct err *e);
 
 // Writes the converted data set (no meta header; not deflated unless to is) to the sink. Frames are worked on side by side and at most a few per
 // worker are in memory; what is made of them waits in an unlinked temporary file until the header, which tells of them, is known. A failure of any frame fails the

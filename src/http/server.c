@@ -128,6 +128,14 @@ struct str http_prefix(const struct http_request *rq) {
     return place_of(rq)->prefix;
 }
 
+// If-Match, else If-Unmodified-Since, says that the asker means another version (RFC 9110 13.2.2).
+static bool changed(const struct http_request *rq, struct str etag, int64_t modified_s) {
+    struct str match = http_header(rq, "If-Match");
+    int64_t since_s;
+    if (match.p) return !http_etag_listed(match, etag, false);
+    return modified_s > 0 && http_date_parse(http_header(rq, "If-Unmodified-Since"), &since_s) && modified_s > since_s;
+}
+
 bool http_not_modified(const struct http_request *rq, struct http_response *rs, struct str etag, int64_t modified_s) {
     struct str known = http_header(rq, "If-None-Match"), since = http_header(rq, "If-Modified-Since");
     char *date = modified_s > 0 ? arena_alloc(rq->arena, HTTP_DATE_BYTES, NULL) : NULL;
@@ -137,6 +145,12 @@ bool http_not_modified(const struct http_request *rq, struct http_response *rs, 
         http_setz(rs, "Last-Modified", date);
     }
     if (etag.n) http_set(rs, "ETag", etag);
+    if (changed(rq, etag, modified_s)) {
+        struct err why = {0};
+        (void)err_set(&why, ERR_CONFLICT, "http", "the resource is not what If-Match or If-Unmodified-Since names");
+        http_reply_problem(rq, rs, 412, &why);
+        return true;
+    }
     bool same = known.p ? etag.n && http_etag_listed(known, etag, true) : date && http_date_parse(since, &since_s) && modified_s <= since_s;
     if (same) http_reply_status(rs, 304);
     return same;
@@ -166,6 +180,16 @@ bool http_takes_gzip(const struct http_request *rq) {
     return http_coding_choose(http_header(rq, "Accept-Encoding"), GZIP) != NULL;
 }
 
+// A strong validator is of one coding only (RFC 9110 8.8.3.3); what is coded here says the same without being the same bytes.
+static void weaken(struct exchange *x) {
+    for (unsigned i = 0; i < x->rs.header_count; i++) {
+        struct uri_param *h = &x->rs.headers[i];
+        if (!str_eq_nocase(h->name, STR_LIT("ETag")) || str_starts(h->value, STR_LIT("W/"))) continue;
+        char *weak = arena_printf(&x->arena, NULL, "W/%.*s", STR_FMT(h->value));
+        if (weak) h->value = str_of(weak);
+    }
+}
+
 static void compress(struct exchange *x) {
     static const char *const CODINGS[] = {"zstd", "gzip", NULL};
     struct http_response *rs = &x->rs;
@@ -185,6 +209,7 @@ static void compress(struct exchange *x) {
     rs->kind = HTTP_BODY_BUF;
     rs->buf = packed;
     http_setz(rs, "Content-Encoding", coding);
+    weaken(x);
 }
 
 // Who may read the answer from another site's page.

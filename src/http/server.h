@@ -74,7 +74,7 @@ void http_setz(struct http_response *rs, const char *name, const char *value);
 // Adds a name to Vary.
 void http_add_vary(const struct http_request *rq, struct http_response *rs, const char *name);
 // Sets ETag (etag with its quotes; absent: none) and Last-Modified (0: none). true when the asker has that already (If-None-Match, else
-// If-Modified-Since): the answer is then 304 and nothing more is to be done. PS3.18 and RFC 9110 13.
+// If-Modified-Since) or means another one (If-Match, else If-Unmodified-Since): the answer is then 304 or 412 and nothing more is to be done. PS3.18 and RFC 9110 13.
 bool http_not_modified(const struct http_request *rq, struct http_response *rs, struct str etag, int64_t modified_s);
 
 // Each sets the status, the type and the body, replacing an earlier one.

@@ -130,10 +130,20 @@ def pages(server):
     check("a limit of 0 is an empty list", (status, body) == (200, b"[]"), (status, body[:80]))
     status, headers, body = server.http("GET", f"{ROOT}/studies?offset=99", headers=JSON)
     check("nothing is left behind the end", (status, body) == (200, b"[]") and "Warning" not in headers, (status, headers))
-    for query, name in [("limit=-1", "limit"), ("offset=x", "offset"), ("limit=1.5", "limit"), ("foo=1", "foo"), ("patientname=x", "patientname"), ("fuzzymatching=1", "fuzzymatching"), ("StudyDate=2026-01-01", "StudyDate"),
+    for query, name in [("limit=-1", "limit"), ("offset=x", "offset"), ("limit=1.5", "limit"), ("limit=1&limit=2", "limit"), ("offset=1&offset=1", "offset"), ("charset=latin-9", "charset"), ("charset=*", "charset"), ("fuzzymatching=1", "fuzzymatching"), ("StudyDate=2026-01-01", "StudyDate"),
                         ("includefield=NoSuchThing", "NoSuchThing"), ("PatientID=a&PatientID=b", "")]:
         status, _, body = server.http("GET", f"{ROOT}/studies?{query}", headers=JSON)
         check(f"{query} is 400 and named", status == 400 and name in json.loads(body)["detail"], (status, body))
+    # 8.3: "shall ignore any unsupported Query Parameters ... and may return ... warning"
+    for query, name in [("foo=1", "foo"), ("patientname=x", "patientname"), ("00100020.foo=1", "00100020.foo"), ("a%0D%0AX-Evil:%201=x", "(unprintable)")]:
+        status, headers, body = server.http("GET", f"{ROOT}/studies?{query}", headers=JSON)
+        check(f"{query} is ignored", status == 200 and json.loads(body) == json.loads(server.http("GET", f"{ROOT}/studies", headers=JSON)[2]), (status, body))
+        check("and a warning names it", headers["Warning"].startswith("299 http://") and headers["Warning"].endswith(f"ignored: {name}") and "X-Evil" not in headers, headers)
+    status, headers, _ = server.http("GET", f"{ROOT}/studies?foo=1&limit=1", headers=JSON)
+    check("beside the one that there is more", "additional results" in headers["Warning"] and "ignored: foo" in headers["Warning"], headers)
+    for query in ["charset=utf-8", "charset=%22ISO_IR%20192%22", "charset=iso-8859-1,UTF-8;q=0.5", "accept=application/dicom+json", "accept=application/dicom%2Bjson"]:
+        status, headers, _ = server.http("GET", f"{ROOT}/studies?{query}")
+        check(f"{query} is taken", status == 200 and headers["Content-Type"] == "application/dicom+json" and "Warning" not in headers, (status, headers))
 
 
 def parts_of(headers, body):

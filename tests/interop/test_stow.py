@@ -248,6 +248,14 @@ def failures(server, study):
     status, _, answer = store(server, [(JSON_TYPE, None, json.dumps([as_json(good, "x"), bad]).encode()), pixels])
     check("some stored, some not is 202", status == 202 and reasons(answer) == [0xC410] and len(answer["00081199"]["Value"]) == 1, (status, answer))
     check("the one that failed is named", answer["00081198"]["Value"][0]["00081155"]["Value"] == bad["00080018"]["Value"], answer)
+    check("the study's own URL is there, empty where there is none to tell (type 2)", store(server, [(JSON_TYPE, None, json.dumps([bad]).encode()), pixels])[2]["00081190"] == {"vr": "UR"})
+    for what, one, path, reason in [("a document of another study", data_set(generate_uid(), PDF), f"/studies/{study}", 0xC409), ("an object of no storage class", data_set(study, "1.2.840.10008.1.1"), "/studies", 0x0122)]:
+        one.file_meta = pydicom.dataset.FileMetaDataset()
+        one.file_meta.TransferSyntaxUID, one.is_implicit_VR, one.is_little_endian, one.preamble = pydicom.uid.ExplicitVRLittleEndian, False, True, bytes(128)
+        file = io.BytesIO()
+        pydicom.dcmwrite(file, one, write_like_original=False)
+        status, _, answer = store(server, [("application/dicom", None, file.getvalue())], form="application/dicom", path=path)
+        check(f"{what}, without pixels: 409 {reason:04X}", status == 409 and reasons(answer) == [reason], (status, answer))
     no_uid = as_json(native(data_set(study)), "x")
     del no_uid["00080018"]
     status, _, answer = store(server, [(JSON_TYPE, None, json.dumps([no_uid]).encode()), pixels])

@@ -192,6 +192,57 @@ def objects(server, f):
     check("and what it cannot give is taken from the header", body == jls["data"], (status, headers))
 
 
+def negotiation(server, f):
+    """What the tables of PS3.18 8.7 leave to be chosen, in every form that an asker may write it."""
+    plain, bits, multi = (f["objects"][n]["path"] for n in ("plain", "bits", "multi"))
+    baseline, dicom, jpeg = "1.2.840.10008.1.2.4.50", related("application/dicom"), related("image/jpeg")
+    for path, ts in [(plain, baseline), (bits, "1.2.840.10008.1.2.4.70"), (bits, JLS)]:
+        status, headers, body = get(server, path, related("application/dicom", ts))
+        check(f"{ts} has no place for the pixels: 406", status == 406 and "etag" not in headers, (status, headers, body))
+        status, headers, body = get(server, path, f"{related('application/dicom', ts)}, {dicom};q=0.5")
+        check("and the next range counts", status == 200 and headers["content-type"].startswith(dicom + "; boundary"), (status, headers))
+        query = "/wado?requestType=WADO&studyUID={}&seriesUID={}&objectUID={}".format(*path.split("/")[3::2])
+        check("in the URI service too", get(server, f"{query}&contentType=application/dicom&transferSyntax={ts}")[0] == 406)
+    status, headers, body = get(server, multi + "/frames/1", f"multipart/related; type=\"image/jpeg\"; transfer-syntax={baseline}")
+    check("and for frames", status == 406 and "etag" not in headers, (status, headers))
+    status, headers, body = get(server, multi + "/frames/1", f"multipart/related; type=\"image/jpeg\"; transfer-syntax={baseline}, {related('image/jls')};q=0.1")
+    check("where the next one counts as well", status == 200 and 'type="image/jls"' in headers["content-type"], (status, headers))
+    for accept in ("MULTIPART/Related; Type=Application/DICOM", 'multipart/related ; type="application/*"', 'multipart/related; type="image/*", */*;q=0.01', "text/html, */*;q=0.8"):
+        status, headers, _ = get(server, plain, accept)
+        check(f"{accept} takes the default", status == 200 and headers["content-type"].startswith(dicom), (status, headers))
+    for level in (2, 4, 6):
+        path = "/".join(plain.split("/")[:level + 2])
+        status, headers, body = get(server, path + "/metadata?accept=application/dicom+json", "image/png")
+        check("a plus sign in the accept parameter is one", status == 200 and headers["content-type"] == "application/dicom+json", (status, headers))
+        for query, expected in [("charset=utf-8", 200), ("charset=%22ISO_IR%20192%22", 200), ("charset=iso-8859-1,utf-8", 200), ("charset=gb18030", 400), ("charset=*", 400), ("foo=bar", 200)]:
+            for resource in ("/metadata", "/rendered", "/thumbnail", ""):
+                status, _, body = get(server, f"{path}{resource}?{query}")
+                check(f"{resource}?{query} is {expected}", status == expected, (status, body[:200]))
+    for resource, kind in (("/metadata", None), ("/rendered", "image/png"), ("", None), ("/frames/1", None)):
+        etag = get(server, plain + resource, kind)[1]["etag"]
+        for fields, expected in [({"If_Match": '"other"'}, 412), ({"If_Match": etag}, 200), ({"If_Match": "*"}, 200), ({"If_Match": "W/" + etag}, 412), ({"If_None_Match": "W/" + etag}, 304)]:
+            status, headers, body = get(server, plain + resource, kind, **fields)
+            check(f"{resource} with {fields} is {expected}", status == expected, (status, body[:200]))
+    whole = get(server, plain + "/metadata")[1]["etag"]
+    status, headers, _ = get(server, plain + "/metadata", Accept_Encoding="gzip")
+    check("coded content has no strong validator of the plain one", headers["content-encoding"] == "gzip" and headers["etag"] == "W/" + whole, headers)
+    check("and may be kept by it", get(server, plain + "/metadata", Accept_Encoding="gzip", If_None_Match=headers["etag"])[0] == 304)
+
+
+def rendered_forms(server, f):
+    """10.4.4: a study, a series and a list of frames are many items, an instance is one."""
+    plain, multi = f["objects"]["plain"]["path"], f["objects"]["multi"]["path"]
+    study, series = plain.split("/series/")[0], plain.split("/instances/")[0]
+    for path in (study, series, multi + "/frames/1,2"):
+        for accept, expected in [("image/jpeg", 406), ("image/*", 406), ("image/png, image/gif", 406), (related("image/png"), 200), ("*/*", 200), ("multipart/related", 200), ("image/png, */*;q=0.1", 200)]:
+            status, headers, body = get(server, path + "/rendered", accept)
+            check(f"{path} rendered for {accept} is {expected}", status == expected and (status != 200 or headers["content-type"].startswith("multipart/related; type=")), (status, headers))
+    check("a thumbnail is one picture", get(server, study + "/thumbnail", "image/png")[1]["content-type"] == "image/png")
+    status, headers, _ = get(server, plain + "/rendered?accept=image/webp", "image/png")
+    check("what the accept parameter cannot give is taken from the header", headers["content-type"] == "image/png", (status, headers))
+    check("its place is told", headers.get("content-location") is None and get(server, plain + "/rendered")[1]["content-location"] == plain + "/rendered", headers)
+
+
 def frames(server, f):
     size = ROWS * COLUMNS * 2
     for name, ts, number, count in [("plain", None, 1, 1), ("multi", None, 2, 5), ("jls", JLS, 3, 5), ("rle", RLE, 4, 5), ("sv1", SV1, 5, 5), ("deflated", None, 6, 2), ("big", None, 7, 2)]:
@@ -421,6 +472,7 @@ def behind_a_proxy(folder):
         path = f"{ROOT}/studies/{ds.StudyInstanceUID}/series/{ds.SeriesInstanceUID}/instances/{ds.SOPInstanceUID}"
         uri = server.get_json(path + "/metadata")[0]["7FE00010"]["BulkDataURI"]
         for target, accept, expected in [(path, related("application/dicom"), path), (path + "/frames/2", "*/*", path + "/frames/2"), (path + "/frames/1,2", related("image/jls"), path + "/frames/1"),
+                                         (path + "/rendered", related("image/png"), path + "/frames/1/rendered"),
                                          (path + "/bulkdata/7FE00010", "*/*", uri.removeprefix("/gantry")), (path + "/bulkdata", "*/*", uri.removeprefix("/gantry"))]:
             status, headers, body = get(server, target, accept)
             check(f"{target} is where the asker sees it", parts(headers, body)[0][0]["content-location"] == "/gantry" + expected, (uri, body[:300]))
@@ -432,6 +484,8 @@ def main():
         f = make(folder)
         store(server, [o["data"] for o in f["objects"].values()])
         objects(server, f)
+        negotiation(server, f)
+        rendered_forms(server, f)
         frames(server, f)
         bulk(server, f)
         ranges(server, f)

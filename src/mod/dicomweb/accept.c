@@ -9,8 +9,9 @@ struct wanted {
 };
 
 static bool read_wanted(const struct http_request *rq, struct wanted *out, struct err *e) {
-    const struct str texts[2] = {http_query(rq, "accept"), http_header(rq, "Accept")};
+    const struct str texts[2] = {dw_accept_parameter(rq), http_header(rq, "Accept")};
     *out = (struct wanted){0};
+    if (!dw_charset_fits(rq, e)) return false;
     for (int i = 0; i < 2; i++)
         if (texts[i].p && !http_media_parse_list(rq->arena, texts[i], &out->ranges[i], &out->n[i], e)) return err_wrap(e, "Accept");
     return true;

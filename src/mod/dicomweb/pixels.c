@@ -4,6 +4,7 @@
 #include <stdio.h>
 
 #include "base/limits.h"
+#include "codec/transcode.h"
 #include "dicom/uids.h"
 
 enum {
@@ -131,6 +132,7 @@ static bool fit_compressed(struct dw_pixels *p, const struct dw_choice *c) {
     if (!to_media || strcmp(to_media, c->offer->media) != 0) return false;
     if (to->video || (to->lossy && !c->named_ts) || !codec_can_encode(to)) return false;
     if (p->encapsulated ? !codec_can_decode(stored) : p->image_err.kind != ERR_NONE) return false;
+    if (p->image_err.kind == ERR_NONE && !codec_has_place(&p->image, to, NULL)) return false;
     return take(p, DW_PIXELS_CODED, to_media, to);
 }
 

@@ -12,6 +12,7 @@ enum {
     KEYS_MAX = 512,
     ROWS_MAX = 10 * 1000,                // of one answer; a Warning says that there is more
     ANSWER_BYTES_MAX = 32 * 1024 * 1024, // of one answer, likewise
+    IGNORED_BYTES_MAX = 256,             // of their names in a Warning
 };
 
 struct search {
@@ -23,6 +24,8 @@ struct search {
     char boundary[MULTIPART_MADE_BOUNDARY];
     bool none; // limit=0: nothing is to be returned
     bool more; // rows beyond what was asked for or allowed
+    bool given_limit, given_offset;
+    struct str ignored; // names of parameters that mean nothing here
     uint32_t rows;
 };
 
@@ -123,23 +126,52 @@ static bool take_truth(const struct uri_param *p, bool *out, struct err *e) {
     return err_set(e, ERR_BAD_INPUT, "dicomweb", "%.*s takes true or false, not '%.*s'", STR_FMT(p->name), STR_FMT(str_sub(p->value, 0, 40)));
 }
 
+// limit and offset: "a single parameter" each (8.3.4.4).
+static bool take_page(struct search *s, const struct uri_param *p, struct err *e) {
+    bool limit = str_eqz(p->name, "limit"), *given = limit ? &s->given_limit : &s->given_offset;
+    if (*given) return err_set(e, ERR_BAD_INPUT, "dicomweb", "%.*s is given twice", STR_FMT(p->name));
+    *given = true;
+    if (!take_limit(p, limit ? &s->query.limit : &s->query.offset, e)) return false;
+    s->none |= limit && s->query.limit == 0;
+    return true;
+}
+
+// Names go into a header: only such as attributes could have.
+static bool is_plain(struct str name) {
+    for (size_t i = 0; i < name.n; i++) {
+        char c = name.p[i];
+        if (!((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' || c == '_' || c == '-')) return false;
+    }
+    return name.n > 0 && name.n <= 64;
+}
+
+// 8.3: "The origin server shall ignore any unsupported Query Parameters"; the answer's Warning names them, so that a slip is seen.
+static void ignore(struct search *s, const struct uri_param *p) {
+    struct str name = is_plain(p->name) ? p->name : STR_LIT("(unprintable)");
+    if (s->ignored.n >= IGNORED_BYTES_MAX) return;
+    s->ignored = str_of(arena_printf(s->rq->arena, NULL, "%.*s%s%.*s", STR_FMT(s->ignored), s->ignored.n ? " " : "", STR_FMT(name)));
+}
+
+static bool is_attribute(struct str name) {
+    struct query_key key = {.path_n = 0};
+    struct err why = {0};
+    uint32_t tag;
+    return parse_path(name, &key, &why) || (key.path_n == QUERY_PATH_MAX && dcm_tag_parse(str_split(&name, '.'), &tag));
+}
+
 static bool take_param(struct search *s, struct arena *a, const struct uri_param *p, struct err *e) {
     struct query *q = &s->query;
     bool ignored;
-    if (str_eqz(p->name, "limit")) {
-        if (!take_limit(p, &q->limit, e)) return false;
-        s->none = q->limit == 0;
-        return true;
-    }
-    if (str_eqz(p->name, "offset")) return take_limit(p, &q->offset, e);
+    if (str_eqz(p->name, "limit") || str_eqz(p->name, "offset")) return take_page(s, p, e);
     if (str_eqz(p->name, "includefield")) return take_includefield(q, p->value, e);
     if (str_eqz(p->name, "fuzzymatching")) return take_truth(p, &q->fuzzy, e);
     // "" matches what is empty, and lists match any of their values, whether it is said or not.
     if (str_eqz(p->name, "emptyvaluematching") || str_eqz(p->name, "multiplevaluematching")) return take_truth(p, &ignored, e);
     if (str_eqz(p->name, "accept") || str_eqz(p->name, "charset")) return true;
     if (p->name.n && p->name.p[0] == '_') return true; // what pages add to get past caches
-    // Anything else is an attribute or a slip: a misspelt attribute must not widen a search.
-    return take_match(a, q, p, e);
+    if (is_attribute(p->name)) return take_match(a, q, p, e);
+    ignore(s, p);
+    return true;
 }
 
 static bool read_search(struct http_request *rq, enum query_level level, struct search *out, struct err *e) {
@@ -207,8 +239,19 @@ static bool write_rows(struct search *s, struct query_cursor *cursor, uint32_t l
 }
 
 // PS3.18 8.3.4.4.1: there is more to be had. <service> is the base URI.
-static void warn_of_more(const struct search *s, struct http_response *rs) {
-    char *text = arena_printf(s->rq->arena, NULL, "299 %.*s" DICOMWEB_ROOT ": There are additional results that can be requested", STR_FMT(http_base(s->rq)));
+static void warn(const struct search *s, struct http_response *rs) {
+    const char *more = "There are additional results that can be requested";
+    struct str base = http_base(s->rq), names = s->ignored;
+    char *text = NULL;
+    if (s->more && names.n)
+        text =
+            arena_printf(s->rq->arena, NULL, "299 %.*s" DICOMWEB_ROOT ": %s, 299 %.*s" DICOMWEB_ROOT ": Parameters that are not supported were ignored: %.*s",
+                         STR_FMT(base), more, STR_FMT(base), STR_FMT(names));
+    else if (names.n)
+        text =
+            arena_printf(s->rq->arena, NULL, "299 %.*s" DICOMWEB_ROOT ": Parameters that are not supported were ignored: %.*s", STR_FMT(base), STR_FMT(names));
+    else if (s->more)
+        text = arena_printf(s->rq->arena, NULL, "299 %.*s" DICOMWEB_ROOT ": %s", STR_FMT(base), more);
     if (text) http_setz(rs, "Warning", text);
 }
 
@@ -216,7 +259,7 @@ static void warn_of_more(const struct search *s, struct http_response *rs) {
 // includes an empty list"). A multipart body cannot be empty (RFC 2046 5.1.1): 204 then, as earlier editions had it.
 static bool reply(struct search *s, struct http_response *rs, struct buf *b, struct err *e) {
     const char *type = s->type;
-    if (s->more) warn_of_more(s, rs);
+    warn(s, rs);
     http_setz(rs, "Cache-Control", "no-store");
     http_setz(rs, "Vary", "Accept");
     if (s->xml && s->rows == 0) {

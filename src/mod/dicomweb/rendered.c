@@ -108,9 +108,11 @@ static bool read_wish(const struct http_request *rq, bool thumbnail, struct dw_r
         {"annotation", dw_take_annotation, false}, {"iccprofile", dw_take_iccprofile, false},
     };
     *out = DW_RENDER_DEFAULT;
-    out->accept = dw_accept(rq);
+    out->accept = dw_accept_parameter(rq);
+    *(out->accept.n ? &out->accept_after : &out->accept) = http_header(rq, "Accept");
     out->thumbnail = thumbnail;
     out->chinese = str_starts(str_trim(http_header(rq, "Accept-Language")), STR_LIT("zh"));
+    if (!dw_charset_fits(rq, e)) return false;
     if (thumbnail) out->options.width = out->options.height = THUMBNAIL_PIXELS;
     for (size_t i = 0; i < sizeof parameters / sizeof parameters[0]; i++) {
         struct str value = http_query(rq, parameters[i].name);
@@ -144,6 +146,7 @@ bool dw_rendered(struct http_request *rq, struct http_response *rs, struct err *
     struct instance_list list;
     struct dw_render wish;
     if (!read_wish(rq, false, &wish, e) || !read_frames(rq, &wish, e) || !dw_target_of(rq, &t, e) || !dw_list(&t, rq->arena, &list, e)) return false;
+    wish.many = !t.instance.p || wish.frame_count > 1;
     return dw_render_reply(rq, rs, &t, list.refs, list.count, &wish, e);
 }
 

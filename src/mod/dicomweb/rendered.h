@@ -9,7 +9,8 @@
 
 // What is asked for; begin with DW_RENDER_DEFAULT.
 struct dw_render {
-    struct str accept; // media ranges as an Accept header has them; {NULL, 0}: what is usual for the object
+    struct str accept;       // media ranges as an Accept header has them; {NULL, 0}: what is usual for the object
+    struct str accept_after; // others, for when nothing of the first can be had
     struct px_options options;
     struct px_window window;                 // for options.window to point at
     int quality;                             // of lossy media types, 1..100
@@ -19,6 +20,7 @@ struct dw_render {
     bool thumbnail;                          // one picture, whatever the object is
     bool chinese;                            // headings of reports
     bool single;                             // one picture and never multipart (WADO-URI)
+    bool many;                               // a resource of many items: always multipart (10.4.4)
 };
 #define DW_RENDER_DEFAULT ((struct dw_render){.quality = 90})
 

@@ -22,7 +22,8 @@ enum {
 struct negotiation {
     struct http_media *ranges;
     unsigned n;
-    bool any; // no Accept at all
+    bool any;        // no Accept at all
+    bool parts_only; // "expected to ignore single part Media Types for other resources" (10.4.4)
 };
 
 // ---- media types ----
@@ -51,6 +52,7 @@ static double weight(const struct negotiation *g, const char *content_type, bool
         bool parts;
         struct http_media m = inner_range(&g->ranges[i], &parts);
         if (!http_media_takes(&m, type) || specificity(&m) <= most) continue;
+        if (g->parts_only && !parts && specificity(&m) > 0) continue;
         most = specificity(&m);
         best = m.q;
         *multipart = parts;
@@ -80,6 +82,7 @@ struct rendering {
     const struct dw_target *target;
     const struct dw_render *wish;
     struct arena *arena;
+    struct str prefix;
     struct negotiation accept;
     struct dw_part *parts;
     size_t count, capacity;
@@ -218,7 +221,7 @@ static bool refuse(const struct rendering *r, struct err *e) {
 // ---- sending ----
 
 static struct str location_of(struct rendering *r, const struct dw_part *part) {
-    struct str url = dw_url(r->arena, part->ref->study_uid, part->ref->series_uid, part->ref->sop_instance_uid);
+    struct str url = dw_place(r->arena, r->prefix, part->ref);
     if (!url.p) return url;
     if (part->frames || (frames_of(part->ref) == 1 && !r->wish->frame_count)) return str_of(arena_printf(r->arena, NULL, "%s/rendered", url.p));
     return str_of(arena_printf(r->arena, NULL, "%s/frames/%llu/rendered", url.p, (unsigned long long)part->frame + 1));
@@ -321,10 +324,24 @@ static bool etag(const struct http_request *rq, const struct rendering *r, uint8
 
 // ---- all of it ----
 
-static bool negotiate(struct rendering *r, struct err *e) {
-    struct str accept = str_trim(r->wish->accept);
-    r->accept.any = accept.n == 0;
+static bool negotiate(struct rendering *r, struct str ranges, struct err *e) {
+    struct str accept = str_trim(ranges);
+    r->accept = (struct negotiation){.any = accept.n == 0, .parts_only = r->wish->many};
     return r->accept.any || http_media_parse_list(r->arena, accept, &r->accept.ranges, &r->accept.n, e);
+}
+
+// What the accept parameter names, and where nothing of that can be had, the header (8.7.8.1).
+static bool add_accepted(struct rendering *r, const struct instance_ref *refs, size_t count, struct err *e) {
+    if (!negotiate(r, r->wish->accept, e) || !add_all(r, refs, count, e)) return false;
+    if (r->count > 0 || !r->wish->accept_after.n) return true;
+    return negotiate(r, r->wish->accept_after, e) && add_all(r, refs, count, e);
+}
+
+// Of the request as it was made: with parameters it is another resource, which the path alone does not name.
+static void set_location(const struct http_request *rq, struct http_response *rs) {
+    bool told = rq->uri.param_count == 0 && rq->uri.raw_path.n <= LOCATION_BYTES_MAX;
+    char *path = !told ? NULL : arena_printf(rq->arena, NULL, "%.*s%.*s", STR_FMT(http_prefix(rq)), STR_FMT(rq->uri.raw_path));
+    if (path) http_setz(rs, "Content-Location", path);
 }
 
 static struct dw_render *copy_wish(struct arena *a, const struct dw_render *wish, struct err *e) {
@@ -344,15 +361,15 @@ bool dw_render_reply(struct http_request *rq, struct http_response *rs, const st
     *target = *t;
     r->target = target;
     r->arena = rq->arena;
-    if (!negotiate(r, e) || !add_all(r, refs, count, e)) return false;
+    r->prefix = http_prefix(rq);
+    if (!add_accepted(r, refs, count, e)) return false;
     http_setz(rs, "Vary", "Accept, Accept-Language");
     if (r->count == 0) return refuse(r, e);
-    r->multipart = !wish->single && (r->multipart || r->count > 1);
+    r->multipart = !wish->single && (r->multipart || r->wish->many || r->count > 1);
     if (!etag(rq, r, digest, e)) return false;
     bool unchanged = dw_not_modified(rq, rs, digest);
     http_setz(rs, "Cache-Control", "private, max-age=600"); // a browser that turns its pages to and fro need not ask again
     if (unchanged) return true;
-    if (rq->uri.raw_path.n <= LOCATION_BYTES_MAX)
-        http_set(rs, "Content-Location", rq->uri.raw_path); // it says no more than that it lies where it was asked for
+    set_location(rq, rs);
     return r->multipart ? reply_multipart(r, rs, e) : reply_single(r, rs, digest, e);
 }

@@ -52,9 +52,33 @@ struct str dw_place(struct arena *a, struct str prefix, const struct instance_re
     return str_of(arena_printf(a, NULL, "%.*s%.*s", STR_FMT(prefix), STR_FMT(url)));
 }
 
-struct str dw_accept(const struct http_request *rq) {
-    struct str query = http_query(rq, "accept");
-    return query.n ? query : http_header(rq, "Accept");
+static bool is_name_char(char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
+}
+
+// A plus sign that was not percent-encoded reads as a blank: "application/dicom json". No media type has one inside a word.
+struct str dw_accept_parameter(const struct http_request *rq) {
+    struct str query = http_query(rq, "accept"), copy;
+    if (query.n == 0 || !arena_dup(rq->arena, query, &copy, NULL)) return (struct str){0};
+    for (size_t i = 1; i + 1 < copy.n; i++)
+        if (copy.p[i] == ' ' && is_name_char(copy.p[i - 1]) && is_name_char(copy.p[i + 1])) ((char *)(uintptr_t)copy.p)[i] = '+';
+    return copy;
+}
+
+static bool is_utf8(struct str charset) {
+    struct str name = str_trim(charset);
+    if (str_starts(name, STR_LIT("\"")) && str_ends(name, STR_LIT("\"")) && name.n > 1) name = str_sub(name, 1, name.n - 2);
+    return str_eq_nocase(name, STR_LIT("UTF-8")) || str_eq_nocase(name, STR_LIT("ISO_IR 192"));
+}
+
+bool dw_charset_fits(const struct http_request *rq, struct err *e) {
+    struct str text = http_query(rq, "charset"), rest = text;
+    if (!text.p) return true;
+    while (rest.p) {
+        struct str weight = str_split(&rest, ',');
+        if (is_utf8(str_split(&weight, ';'))) return true;
+    }
+    return err_set(e, ERR_BAD_INPUT, "dicomweb", "charset takes UTF-8 here, not '%.*s'", STR_FMT(str_sub(text, 0, 60)));
 }
 
 static bool fits(void *context, struct dw_choice *choice) {

@@ -24,8 +24,10 @@ struct str dw_url(struct arena *a, struct str study, struct str series, struct s
 struct str dw_link(const struct http_request *rq, struct str study, struct str series, struct str instance);
 // The path of an object with the prefix that a proxy gives it (http_prefix), in a: for bulk data and Content-Location.
 struct str dw_place(struct arena *a, struct str prefix, const struct instance_ref *ref);
-// The Accept header, or the accept query parameter, which goes before it (PS3.18 8.3.3.1).
-struct str dw_accept(const struct http_request *rq);
+// The accept query parameter, which goes before the Accept header where anything it names can be had (PS3.18 8.3.3.1, 8.7.8.1); {NULL, 0}: there is none.
+struct str dw_accept_parameter(const struct http_request *rq);
+// Whether the charset query parameter, when there is one, names what text is answered in: UTF-8. ERR_BAD_INPUT (PS3.18 8.3.3.2).
+bool dw_charset_fits(const struct http_request *rq, struct err *e);
 // How data sets are to be answered (PS3.18 8.7.3.2): DICOM JSON (the default), JSON, or one part each of multipart/related; type="application/dicom+xml".
 // *type: the media type of JSON or of each part. ERR_NOT_ACCEPTABLE.
 bool dw_wants_metadata(const struct http_request *rq, const char **type, bool *xml, struct err *e);

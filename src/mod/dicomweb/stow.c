@@ -163,8 +163,9 @@ static bool on_end(void *context, struct err *e) {
     }
     if (in != STOW_IN_OBJECT) return true;
     // What cannot be read is for ingest to judge.
-    const struct dcm_object *object = s->ingest && s->builder ? dcm_builder_object(s->builder) : NULL;
-    if (object && object->dataset) stow_check(s, object->dataset);
+    struct dcm_object object = {0};
+    if (s->ingest && s->builder) dcm_builder_end(s->builder, &object, NULL); // those without pixel data are done here
+    if (object.dataset) stow_check(s, object.dataset);
     stow_commit(s);
     return true;
 }
@@ -201,7 +202,9 @@ static bool read_type(struct http_request *rq, enum stow_form *form, struct str 
 
 static bool choose_answer(const struct http_request *rq, const char **type, struct err *e) {
     static const char *const OFFERS[] = {"application/dicom+json", "application/json", "application/dicom+xml", "application/xml", NULL};
-    int chosen = http_accept_choose(rq->arena, dw_accept(rq), OFFERS);
+    struct str query = dw_accept_parameter(rq);
+    int chosen = query.n ? http_accept_choose(rq->arena, query, OFFERS) : -1;
+    if (chosen < 0 && (!query.n || http_header(rq, "Accept").n)) chosen = http_accept_choose(rq->arena, http_header(rq, "Accept"), OFFERS);
     if (chosen < 0) return err_set(e, ERR_NOT_ACCEPTABLE, "dicomweb", "the answer to a store can be had as application/dicom+json or application/dicom+xml");
     *type = OFFERS[chosen];
     return true;

@@ -40,7 +40,8 @@ static bool write_module(struct stow *s, struct buf *to, struct err *e) {
     struct dcm_dataset *ds = dcm_dataset_new(s->arena, e);
     struct str study = study_of(s), none = {NULL, 0};
     if (!ds) return false;
-    if (study.p && !dcm_put_text(ds, DCM_RetrieveURL, DCM_VR_UR, dw_link(s->rq, study, none, none), e)) return false;
+    // Type 2: empty where there is no one study (PS3.18 table I.1-1).
+    if (!dcm_put_text(ds, DCM_RetrieveURL, DCM_VR_UR, study.p ? dw_link(s->rq, study, none, none) : STR_LIT(""), e)) return false;
     for (const struct stored *p = s->first; p; p = p->next)
         if (!(p->failure ? put_failed(ds, p, e) : put_stored(s->rq, ds, p, e))) return false;
     struct dcm_json_options o = {0};

@@ -159,6 +159,8 @@ bool dw_wado_uri(struct http_request *rq, struct http_response *rs, struct err *
     struct str accept;
     bool dicom;
     http_setz(rs, "Vary", "Accept");
-    if (!take_target(rq, &t, e) || !refuse_anonymize(rq, e) || !wants_dicom(rq, &accept, &dicom, e) || !dw_list(&t, rq->arena, &list, e)) return false;
+    if (!take_target(rq, &t, e) || !dw_charset_fits(rq, e) || !refuse_anonymize(rq, e) || !wants_dicom(rq, &accept, &dicom, e) ||
+        !dw_list(&t, rq->arena, &list, e))
+        return false;
     return dicom ? reply_dicom(rq, rs, &t, &list, e) : reply_rendered(rq, rs, &t, &list, accept, e);
 }
