@@ -86,16 +86,21 @@ bool codec_has_place(const struct px_image *image, const struct dcm_ts *to, stru
     return refuse(e, to, why.message);
 }
 
-bool transcode_possible(const struct dcm_dataset *dataset, const struct dcm_ts *from, const struct dcm_ts *to, struct err *e) {
+// asked: whether the encoder is to be asked, which whoever goes on to encode all the frames need not do.
+static bool possible(const struct dcm_dataset *dataset, const struct dcm_ts *from, const struct dcm_ts *to, bool asked, struct err *e) {
     struct px_image image;
     struct err why = {0};
     if (same(from, to)) return true;
     if (!can_read(from, e) || !can_write(to, e)) return false;
-    if (px_image_of(dataset, &image, &why)) return image_possible(&image, from, to, e) && codec_has_place(&image, to, e);
+    if (px_image_of(dataset, &image, &why)) return image_possible(&image, from, to, e) && (!asked || codec_has_place(&image, to, e));
     if (why.kind == ERR_NOT_FOUND) return !to->encapsulated || refuse(e, to, "it is only for objects with pixel data (PS3.5 A.4)");
     if (!from->encapsulated && !to->encapsulated) return true; // only the form of the data set changes
     if (e) *e = why;
     return false;
+}
+
+bool transcode_possible(const struct dcm_dataset *dataset, const struct dcm_ts *from, const struct dcm_ts *to, struct err *e) {
+    return possible(dataset, from, to, true, e);
 }
 
 // ---- one source of what was and what was made ----
@@ -244,7 +249,7 @@ static bool prepare(struct work *w, const struct transcode *t, const struct dcm_
     spool_init(&w->spool);
     w->source = (struct dcm_source){read_either, w};
     *out = t->dataset;
-    if (!transcode_possible(t->dataset, t->pixels.ts, t->to, e)) return false;
+    if (!possible(t->dataset, t->pixels.ts, t->to, false, e)) return false;
     if (!needs_codecs(t) && !is_wide(t) && t->uid != TRANSCODE_UID_NEW) return true;
     bool ok = needs_codecs(t)               ? convert_object(w, &made, e)
               : t->uid == TRANSCODE_UID_NEW ? transcode_renew(&w->arena, t->dataset, &made, e)
