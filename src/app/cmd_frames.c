@@ -189,9 +189,10 @@ static bool end_frame(struct work *w, struct ahead *slot, uint32_t frame, struct
     return put_decoded(w, frame, &slot->job.frame, e);
 }
 
+// count: of slots, at least 1.
 static bool decode_all(struct work *w, struct ahead *slots, uint32_t count, struct err *e) {
     uint64_t begun = w->first;
-    bool ok = true;
+    bool ok = count > 0;
     for (uint64_t i = w->first; ok && i <= w->last; i++) {
         for (; ok && begun <= w->last && begun < i + count; begun++) ok = begin_frame(w, &slots[begun % count], (uint32_t)begun, e);
         ok = ok && end_frame(w, &slots[i % count], (uint32_t)i, e);

@@ -207,6 +207,8 @@ static bool render_file(struct cli_args *args, struct request *r, struct buf *to
         r->options.presentation_source = &state.source;
     }
     ok = ok && (render(args, &in, r, to, e) || err_wrap(e, "%s", path));
+    r->options.source = r->options.presentation_source = NULL;
+    r->options.presentation = NULL;
     if (r->state) input_close(&state);
     input_close(&in);
     return ok;

@@ -101,16 +101,17 @@ static void put_block(struct coder *c, const int16_t *block, int previous) {
 static bool put_blocks(const struct encoder *g, struct coder *c, struct buf *to) {
     int previous = 0;
     const int16_t *block = g->block;
+    bool writing = c->writing && to;
     for (uint32_t y = 0; y < g->down; y++) {
-        char *room = c->writing ? buf_reserve(to, (size_t)g->across * 64 * WORST_BYTES + 16) : NULL;
-        if (c->writing && !room) return false;
+        char *room = writing ? buf_reserve(to, (size_t)g->across * 64 * WORST_BYTES + 16) : NULL;
+        if (writing && !room) return false;
         c->bits.p = (uint8_t *)room;
         for (uint32_t x = 0; x < g->across; x++, block += 64) {
             put_block(c, block, previous);
             previous = block[0];
         }
-        if (c->writing && y + 1 == g->down) jpeg_flush_bits(&c->bits);
-        if (c->writing) to->n += (size_t)((char *)c->bits.p - room);
+        if (writing && y + 1 == g->down) jpeg_flush_bits(&c->bits);
+        if (writing) to->n += (size_t)((char *)c->bits.p - room);
     }
     return true;
 }

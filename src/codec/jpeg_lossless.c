@@ -257,8 +257,8 @@ static bool check_frame(const struct jpeg_frame *f, struct err *e) {
 }
 
 bool jpeg_lossless_decode(struct arena *a, struct jpeg_stream *s, uint8_t *out, unsigned bytes, struct err *e) {
-    struct lossless d = {
-        .s = s, .e = e, .columns = s->frame.columns, .precision = s->frame.precision, .out = out, .bytes = bytes, .stride = s->frame.components};
+    struct lossless d = {.s = s, .e = e, .columns = s->frame.columns, .precision = s->frame.precision, .bytes = bytes, .stride = s->frame.components};
+    d.out = out;
     if (!check_frame(&s->frame, e)) return false;
     for (unsigned missing = s->frame.components; missing;) {
         enum jpeg_event event = jpeg_next(s, e);

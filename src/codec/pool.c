@@ -165,8 +165,8 @@ static bool check_reply(const struct codec_job *job, const struct slot *s, const
 }
 
 static bool finish(struct codec_job *job, struct slot *s, const uint8_t *bytes, struct arena *a, struct err *e) {
-    struct px_frame frame;
-    struct px_image result;
+    struct px_frame frame = {0};
+    struct px_image result = {0};
     if (s->state == FAILED) {
         if (e) *e = s->err;
         return false;

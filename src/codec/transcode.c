@@ -204,7 +204,7 @@ static bool icons_native(struct work *w, struct dcm_dataset *copy, unsigned dept
     for (uint32_t i = 0; i < copy->count; i++) {
         struct dcm_element *el = &copy->elements[i];
         if (el->vr != DCM_VR_SQ || el->item_count == 0) continue;
-        struct dcm_dataset **items = arena_alloc(&w->arena, el->item_count * sizeof *items, e);
+        struct dcm_dataset **items = arena_alloc(&w->arena, el->item_count * sizeof(struct dcm_dataset *), e);
         if (!items) return false;
         for (uint32_t k = 0; k < el->item_count; k++) {
             bool touched = has_fragments(el->items[k]) || nests_fragments(el->items[k], depth + 1);

@@ -248,7 +248,7 @@ static bool read_vr(const struct reader *r, struct incoming *in) {
     struct str name = xml_attribute(in->x, "vr");
     const struct dcm_dict_entry *d = dcm_dict_find(in->tag);
     if (!name.p && d) in->vr = d->vr[0];
-    if (name.n == 2) in->vr = DCM_VR_CODE((uint8_t)name.p[0], (uint8_t)name.p[1]);
+    if (name.p && name.n == 2) in->vr = DCM_VR_CODE((uint8_t)name.p[0], (uint8_t)name.p[1]);
     return dcm_vr_find(in->vr) || fail(r, in, "has no vr that DICOM knows");
 }
 

@@ -139,7 +139,7 @@ static bool changed(const struct http_request *rq, struct str etag, int64_t modi
 bool http_not_modified(const struct http_request *rq, struct http_response *rs, struct str etag, int64_t modified_s) {
     struct str known = http_header(rq, "If-None-Match"), since = http_header(rq, "If-Modified-Since");
     char *date = modified_s > 0 ? arena_alloc(rq->arena, HTTP_DATE_BYTES, NULL) : NULL;
-    int64_t since_s;
+    int64_t since_s = 0;
     if (date) {
         http_date_format(modified_s, date);
         http_setz(rs, "Last-Modified", date);

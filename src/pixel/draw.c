@@ -48,7 +48,7 @@ static void mask_lay(const struct mask *m, int64_t x, int64_t y, const uint8_t r
             unsigned c = cover[j * stride + i];
             if (!c || x + i < 0 || x + i >= p->width) continue;
             uint8_t *to = p->pixels + ((size_t)(y + j) * p->width + (size_t)(x + i)) * p->channels;
-            for (unsigned k = 0; k < p->channels; k++) to[k] = mix(to[k], rgb[k], c);
+            for (unsigned k = 0; k < p->channels && k < 3; k++) to[k] = mix(to[k], rgb[k], c);
         }
     }
 }

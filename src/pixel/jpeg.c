@@ -79,7 +79,7 @@ static void compress(struct jpeg_compress_struct *c, struct sink *sink, const ui
     if (shape->icc.n) jpeg_write_icc_profile(c, (const JOCTET *)shape->icc.p, (unsigned)shape->icc.n);
     size_t bytes = (size_t)shape->width * shape->components;
     while (c->next_scanline < c->image_height) {
-        JSAMPROW rows[ROWS_AT_ONCE];
+        JSAMPROW rows[ROWS_AT_ONCE] = {NULL};
         JDIMENSION n = c->image_height - c->next_scanline < ROWS_AT_ONCE ? c->image_height - c->next_scanline : ROWS_AT_ONCE;
         for (JDIMENSION i = 0; i < n; i++) rows[i] = (JSAMPROW)(uintptr_t)(pixels + (c->next_scanline + i) * bytes);
         if (c->raw_data_in)

@@ -68,11 +68,11 @@ static int by_order(const void *a, const void *b) {
 
 static bool find_order(struct arena *a, struct movie *m, struct err *e) {
     uint32_t n = m->h->sample_count;
-    const struct px_sample **sorted = arena_alloc(a, n * sizeof *sorted, e);
+    const struct px_sample **sorted = arena_alloc(a, n * sizeof(const struct px_sample *), e);
     m->shown = sorted ? arena_alloc(a, n * sizeof *m->shown, e) : NULL;
     if (!m->shown) return false;
     for (uint32_t i = 0; i < n; i++) sorted[i] = &m->h->samples[i];
-    qsort(sorted, n, sizeof *sorted, by_order);
+    qsort(sorted, n, sizeof(const struct px_sample *), by_order);
     for (uint32_t i = 0; i < n; i++) m->shown[sorted[i] - m->h->samples] = i;
     for (uint32_t i = 0; i < n; i++)
         if (i > m->shown[i] && i - m->shown[i] > m->delay) m->delay = i - m->shown[i];
@@ -276,6 +276,6 @@ bool px_write_mp4(struct arena *a, struct str stream, uint32_t width, uint32_t h
     if (stream.n > 188 && stream.p[0] == 0x47 && stream.p[188] == 0x47 && !px_ts_h264(a, stream, &stream, e)) return false;
     if (!px_h264_parse(a, stream, &h, e)) return false;
     struct movie m = {.h = &h, .width = width & 0xFFFF, .height = height & 0xFFFF};
-    m.duration = (uint32_t)(fmin(fmax(frame_ms, 1), 10000) * (SCALE / 1000) + 0.5);
+    m.duration = (uint32_t)(fmin(fmax(frame_ms, 1), 10000) * (SCALE / 1000.0) + 0.5);
     return find_order(a, &m, e) && write_movie(&m, to, e);
 }

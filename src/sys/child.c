@@ -13,8 +13,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-extern char **environ;
-
 enum { FIRST_FD = 3, HIGH_FD = 64, VARIABLES_MAX = 32 }; // our descriptors stand above those that they become in the child
 
 static bool add_descriptors(posix_spawn_file_actions_t *actions, const int *fds, unsigned n) {

@@ -152,7 +152,7 @@ static bool reply_decoded(struct http_request *rq, struct http_response *rs, str
     if (!b || !form || !dw_version_of(&list, form, &v, e) || !dw_body_init(b, rq->arena, p->archive, p->count + 2, e)) return false;
     dw_boundary_of(&v, boundary);
     if (multipart && !dw_body_printf(b, e, "--%s\r\nContent-Type: %s\r\nContent-Length: %llu\r\nContent-Location: %.*s\r\n\r\n", boundary, p->type,
-                                     (unsigned long long)(p->count * p->frame_bytes), STR_FMT(location)))
+                                     (unsigned long long)p->count * p->frame_bytes, STR_FMT(location)))
         return false;
     for (size_t i = 0; i < p->count; i++)
         if (!dw_pixels_add(p, b, i, e)) return false;

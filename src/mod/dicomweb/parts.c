@@ -74,7 +74,7 @@ static int64_t generate(void *context, uint64_t position, void *p, size_t n) {
     size_t filled = 0, got = 1;
     while (filled < n && got > 0) {
         if (!some(s, (char *)p + filled, n - filled, &got, &e)) {
-            log_err(&e, "an answer is cut off at byte %llu", (unsigned long long)(position + filled));
+            log_err(&e, "an answer is cut off at byte %llu", (unsigned long long)position + filled);
             return -1; // the connection is cut: nobody takes a part for the whole
         }
         filled += got;

@@ -250,6 +250,7 @@ static bool make_jobs(struct dw_pixels *p, struct err *e) {
 
 bool dw_pixels_make(struct dw_pixels *p, size_t i, struct str *out, struct err *e) {
     if (p->jobs_n == 0 && !make_jobs(p, e)) return false;
+    if (p->jobs_n == 0) return err_set(e, ERR_INTERNAL, "dicomweb", "no frames were asked for");
     struct dw_frame_job *j = &p->jobs[i % p->jobs_n];
     bool under_way = p->begun > 0 && j->index == i && (j->begun || j->made);
     if (!under_way) {

@@ -17,7 +17,7 @@ bool dw_is_report(struct str sop_class_uid) {
 static void add_text(const struct page *p, struct str text) {
     for (size_t i = 0; i < text.n; i++) {
         char c = text.p[i];
-        if (!p->html || !memchr("&<>\"'\n", c, 6))
+        if (!p->html || !memchr("&<>\"'\n", c, sizeof "&<>\"'\n" - 1))
             buf_addc(p->to, c);
         else if (c == '\n')
             buf_addz(p->to, "<br>");

@@ -37,10 +37,8 @@ static void make_header(const struct instance_ref *ref, char to[BLOCK]) {
     put_size(to + SIZE_AT, ref->loc.length);
     put_octal(to + 136, 11, ref->received_ms > 0 ? (uint64_t)ref->received_ms / 1000 : 0);
     to[156] = '0';
-    memcpy(to + 257,
-           "ustar\0"
-           "00",
-           8);
+    memcpy(to + 257, "ustar", sizeof "ustar");
+    to[263] = to[264] = '0';
     memset(to + CHECK_AT, ' ', 8);
     for (unsigned i = 0; i < BLOCK; i++) sum += (unsigned char)to[i];
     put_octal(to + CHECK_AT, 6, sum);

@@ -133,11 +133,12 @@ struct zip {
 
 static bool write_local(struct dw_body *b, size_t piece, char *to, size_t length, struct err *e) {
     const struct instance_ref *ref = b->pieces[piece + 1].ref;
-    struct writer w = {to, 0};
+    struct writer w = {0};
     char name[DW_ENTRY_NAME];
     size_t name_n = dw_entry_name(ref, name);
     uint32_t crc;
     (void)length;
+    w.to = to;
     if (!crc_of(b->archive, ref, &crc, e)) return false;
     put(&w, 0x04034b50, 4);
     put_facts(&w, ref, crc, name_n, local_extra(ref));
@@ -154,11 +155,12 @@ static bool write_central(struct dw_body *b, size_t piece, char *to, size_t leng
     const struct zip *z = b->context;
     size_t i = piece - 2 * z->list.count;
     const struct instance_ref *ref = &z->list.refs[i];
-    struct writer w = {to, 0};
+    struct writer w = {0};
     char name[DW_ENTRY_NAME];
     size_t name_n = dw_entry_name(ref, name), extra_n = central_extra(ref, z->offsets[i]);
     uint32_t crc;
     (void)length;
+    w.to = to;
     if (!crc_of(b->archive, ref, &crc, e)) return false;
     put(&w, 0x02014b50, 4);
     put(&w, 3 << 8 | VERSION_64, 2); // made by: Unix, so that the mode below counts
