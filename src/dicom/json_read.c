@@ -77,7 +77,8 @@ static bool add_name(struct reader *r, const struct incoming *in, const struct j
     for (unsigned g = 0; g < 3; g++) {
         struct str group = json_text(json_get(v, KEYS[g]));
         if (group.n == 0) continue;
-        if (str_find(group, '\\', 0) < group.n || str_find(group, '=', 0) < group.n)
+        // a third "=" is nothing that PS3.5 6.2.1 knows; broken objects have it, and it stays with the last group
+        if (str_find(group, '\\', 0) < group.n || (g < 2 && str_find(group, '=', 0) < group.n))
             return fail(r, v, in, "has a name with a backslash or \"=\" inside a component group");
         for (; written < g; written++) buf_addc(&r->value, '=');
         buf_add_str(&r->value, group);

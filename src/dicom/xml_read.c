@@ -69,6 +69,7 @@ static bool place_private(struct reader *r, struct dcm_dataset *ds, struct incom
     struct str creator = str_trim(xml_attribute(in->x, "privateCreator"));
     unsigned block;
     if (!creator.n || !dcm_tag_is_private(in->tag) || DCM_ELEMENT(in->tag) > BLOCK_LAST) return true;
+    if (str_find(creator, '\\', 0) < creator.n) return err_set(r->e, ERR_BAD_INPUT, "dicom", "a privateCreator is one value, without a backslash");
     if (!find_block(r, ds, in->tag, creator, &block)) return false;
     in->tag |= (uint32_t)block << 8;
     return true;
@@ -93,7 +94,8 @@ static bool content(struct reader *r, const struct xml *x, struct str *out) {
     return xml_content(r->a, x, out, r->e);
 }
 
-static bool add_group(struct reader *r, const struct incoming *in, const struct xml *group) {
+// last: a third "=" stays with it, as in JSON.
+static bool add_group(struct reader *r, const struct incoming *in, const struct xml *group, bool last) {
     static const char *const PARTS[] = {"FamilyName", "GivenName", "MiddleName", "NamePrefix", "NameSuffix"};
     unsigned written = 0;
     for (unsigned i = 0; i < 5; i++) {
@@ -102,7 +104,7 @@ static bool add_group(struct reader *r, const struct incoming *in, const struct 
         if (part && !content(r, part, &text)) return false;
         text = str_trim(text);
         if (text.n == 0) continue;
-        if (str_find(text, '\\', 0) < text.n || str_find(text, '=', 0) < text.n || str_find(text, '^', 0) < text.n)
+        if (str_find(text, '\\', 0) < text.n || (!last && str_find(text, '=', 0) < text.n) || str_find(text, '^', 0) < text.n)
             return fail(r, in, "has a name with a delimiter inside a component");
         for (; written < i; written++) buf_addc(&r->value, '^');
         buf_add_str(&r->value, text);
@@ -117,7 +119,7 @@ static bool add_name(struct reader *r, const struct incoming *in, const struct x
         const struct xml *group = xml_child(name, GROUPS[g]);
         if (!group) continue;
         for (; written < g; written++) buf_addc(&r->value, '=');
-        if (!add_group(r, in, group)) return false;
+        if (!add_group(r, in, group, g == 2)) return false;
     }
     return true;
 }

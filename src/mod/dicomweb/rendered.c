@@ -150,17 +150,22 @@ bool dw_rendered(struct http_request *rq, struct http_response *rs, struct err *
     return dw_render_reply(rq, rs, &t, list.refs, list.count, &wish, e);
 }
 
+bool dw_has_image(const struct instance_ref *ref) {
+    const struct dcm_ts *ts = dcm_ts_find(ref->ts_uid);
+    return ref->pixel_offset > 0 || (ts && ts->deflated && ref->rows > 0); // in a deflated data set pixels have no place in the file
+}
+
 // The object that stands for many: the one in the middle of the first series that has images.
 static const struct instance_ref *representative(const struct instance_list *list) {
     size_t first = 0, n = 0;
     for (size_t i = 0; i < list->count; i++) {
         const struct instance_ref *ref = &list->refs[i];
-        if (!ref->pixel_offset || (n > 0 && !str_eq(ref->series_uid, list->refs[first].series_uid))) continue;
+        if (!dw_has_image(ref) || (n > 0 && !str_eq(ref->series_uid, list->refs[first].series_uid))) continue;
         if (n++ == 0) first = i;
     }
     if (n == 0) return NULL;
     const struct instance_ref *middle = &list->refs[first + n / 2];
-    return middle->pixel_offset ? middle : &list->refs[first];
+    return dw_has_image(middle) ? middle : &list->refs[first];
 }
 
 bool dw_thumbnail(struct http_request *rq, struct http_response *rs, struct err *e) {

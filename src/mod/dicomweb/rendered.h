@@ -37,4 +37,7 @@ bool dw_take_quality(struct str text, struct dw_render *out, struct err *e);    
 bool dw_take_annotation(struct str text, struct dw_render *out, struct err *e); // patient,technique
 bool dw_take_iccprofile(struct str text, struct dw_render *out, struct err *e); // no, yes, srgb; the others are refused
 
+// Whether the object has pixel data to be shown.
+bool dw_has_image(const struct instance_ref *ref);
+
 #endif

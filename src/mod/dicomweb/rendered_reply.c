@@ -178,7 +178,7 @@ static bool add_referenced(struct rendering *r, const struct instance_ref *ps, c
     struct instance_list list;
     if (!dcm_uid_valid(reference->sop_instance_uid, false)) return true;
     if (!retrieve_list(r->target->archive, &r->target->actor, r->arena, &q, &list, e)) return false;
-    return list.count == 0 || !list.refs[0].pixel_offset || add_image(r, &list.refs[0], ps, reference->frame, e);
+    return list.count == 0 || !dw_has_image(&list.refs[0]) || add_image(r, &list.refs[0], ps, reference->frame, e);
 }
 
 static bool add_presentation(struct rendering *r, const struct instance_ref *ps, struct err *e) {
@@ -194,12 +194,12 @@ static bool add_presentation(struct rendering *r, const struct instance_ref *ps,
 
 static bool add_all(struct rendering *r, const struct instance_ref *refs, size_t count, struct err *e) {
     size_t images = 0;
-    for (size_t i = 0; i < count; i++) images += refs[i].pixel_offset > 0;
+    for (size_t i = 0; i < count; i++) images += dw_has_image(&refs[i]);
     for (size_t i = 0; i < count; i++) {
         bool ok = true;
         if (dw_video_media(&refs[i]))
             ok = add_video(r, &refs[i], e);
-        else if (refs[i].pixel_offset)
+        else if (dw_has_image(&refs[i]))
             ok = add_image(r, &refs[i], r->wish->presentation, 0, e);
         else if (px_is_presentation(refs[i].sop_class_uid))
             ok = images > 0 || add_presentation(r, &refs[i], e); // beside images it would show them once more

@@ -10,7 +10,7 @@
 #include "pixel/png.h"
 #include "text/json.h"
 
-enum { TREE_BYTES_MAX = 256 * 1024 * 1024, INSTANCE_BYTES_MAX = 256 * 1024 * 1024, BYTE_PIXELS = 8 };
+enum { TREE_BYTES_MAX = 160 * 1024 * 1024, INSTANCE_BYTES_MAX = 256 * 1024 * 1024, BYTE_PIXELS = 8 };
 
 // A value that is elsewhere.
 struct reference {
