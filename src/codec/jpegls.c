@@ -324,9 +324,16 @@ static bool can_encode(const struct px_image *in, bool lossy, struct err *e) {
     return err_set(e, ERR_TOO_LARGE, "jpeg-ls", "%u x %u pixels of %u samples are more than %d samples", in->columns, in->rows, in->samples, J2K_SAMPLES_MAX);
 }
 
+// The precision of the codestream. DCMTK and GDCM take it for that of the allocated cell: 8 bits or less fill one byte and more of them two, whatever the data
+// set says, and DCMTK refuses less than 8. So it is 8 where a byte is allocated and at least 9 where two are.
+static unsigned precision_of(const struct px_image *image) {
+    unsigned least = image->bits_allocated > 8 ? 9 : 8;
+    return image->bits_stored > least ? image->bits_stored : least;
+}
+
 // Two's complement jumps from the largest value to the smallest: a difference that is allowed would become one that is not.
 static bool wraps(const int32_t *plane, size_t n, const struct px_image *image, unsigned near) {
-    int32_t top = (int32_t)((1u << (image->bits_stored - 1)) - 1) - (int32_t)near;
+    int32_t top = (int32_t)((1u << (precision_of(image) - 1)) - 1) - (int32_t)near;
     bool found = false;
     for (size_t i = 0; i < n; i++) found |= plane[i] > top || plane[i] < -top - 1;
     return found && near && image->is_signed;
@@ -338,12 +345,13 @@ static uint8_t *narrow(struct arena *a, const struct px_frame *in, unsigned byte
     size_t n = (size_t)image->rows * image->columns, samples = image->samples;
     int32_t *plane = arena_alloc(a, n * sizeof *plane, e);
     uint8_t *to = arena_alloc(a, n * samples * bytes, e);
-    uint32_t mask = (1u << image->bits_stored) - 1;
+    uint32_t mask = (1u << precision_of(image)) - 1;
     if (!plane || !to) return NULL;
     for (unsigned s = 0; s < samples; s++) {
         codec_unpack(in, s, plane);
         if (wraps(plane, n, image, near)) {
-            err_set(e, ERR_UNSUPPORTED, "jpeg-ls", "signed samples within %u of the ends of %u bits cannot be encoded near-lossless", near, image->bits_stored);
+            err_set(e, ERR_UNSUPPORTED, "jpeg-ls", "signed samples within %u of the ends of %u bits cannot be encoded near-lossless", near,
+                    precision_of(image));
             return NULL;
         }
         for (size_t i = 0; i < n; i++) {
@@ -359,7 +367,7 @@ static uint8_t *narrow(struct arena *a, const struct px_frame *in, unsigned byte
 
 static charls_jpegls_errc set_up(charls_jpegls_encoder *c, const struct px_image *image, unsigned near) {
     charls_frame_info info = {
-        .width = image->columns, .height = image->rows, .bits_per_sample = (int32_t)image->bits_stored, .component_count = (int32_t)image->samples};
+        .width = image->columns, .height = image->rows, .bits_per_sample = (int32_t)precision_of(image), .component_count = (int32_t)image->samples};
     charls_jpegls_errc r = charls_jpegls_encoder_set_frame_info(c, &info);
     if (!r) r = charls_jpegls_encoder_set_near_lossless(c, (int32_t)near);
     if (!r && image->samples > 1) r = charls_jpegls_encoder_set_interleave_mode(c, CHARLS_INTERLEAVE_MODE_LINE);
@@ -383,7 +391,7 @@ static charls_jpegls_errc write_all(charls_jpegls_encoder *c, const struct px_im
 
 static bool encode(const struct px_frame *in, const struct dcm_ts *ts, const struct codec_options *o, struct buf *to, struct px_image *image, struct err *e) {
     if (!can_encode(&in->image, ts->lossy, e)) return false;
-    unsigned bytes = in->image.bits_stored <= 8 ? 1 : 2, half = ((1u << in->image.bits_stored) - 1) / 2, near = o && o->near ? o->near : 2;
+    unsigned bytes = precision_of(&in->image) <= 8 ? 1 : 2, half = ((1u << in->image.bits_stored) - 1) / 2, near = o && o->near ? o->near : 2;
     if (!ts->lossy) near = 0;
     if (near > half) near = half;
     if (near > 255) near = 255;
@@ -397,6 +405,7 @@ static bool encode(const struct px_frame *in, const struct dcm_ts *ts, const str
     arena_deinit(&a);
     *image = in->image;
     image->planar = false;
+    if (near) image->bits_stored = precision_of(&in->image); // which values near the largest may need now
     image->high_bit = image->bits_stored - 1;
     if (!from) return false;
     if (!buf_ok(to, e) || r == CHARLS_JPEGLS_ERRC_SUCCESS) return buf_ok(to, e);

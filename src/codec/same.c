@@ -72,7 +72,11 @@ static bool same_exactly(const struct px_frame *in, const struct px_frame *again
                 return err_set(e, ERR_UNDECODABLE, "codec", "pixel %llu differs: %lld was %lld", (unsigned long long)i, (long long)value(&y, b),
                                (long long)value(&x, a));
             if (a != b && !is_plain(&x, a))
-                return err_set(e, ERR_UNSUPPORTED, "codec", "bits outside the %u stored ones hold something (an overlay) that would be lost", x.stored);
+                return err_set(
+                    e, ERR_UNSUPPORTED, "codec",
+                    "bits outside the %u stored ones hold something (an overlay?) that this coding has no place for; RLE Lossless, Deflated Image Frame "
+                    "Compression, Encapsulated Uncompressed and the native transfer syntaxes keep them",
+                    x.stored);
         }
     return true;
 }

@@ -156,6 +156,30 @@ static bool exchange_words(struct work *w, struct dcm_dataset *copy, struct err 
 
 // ---- pixel data of the object and of its icons ----
 
+// A native value may be longer than its frames take. Encapsulated, only frames have a place (PS3.5 A.4): zeros that fill up the value are no pixels and go;
+// anything else is refused, be it frames that Number of Frames does not tell of.
+static bool nothing_behind(struct work *w, const struct px_image *i, const struct dcm_ts *to, struct err *e) {
+    uint64_t frame = (px_frame_bits(i) + 7) / 8, bits, end = UINT64_MAX;
+    if (!__builtin_mul_overflow(px_frame_bits(i), (uint64_t)i->frames, &bits) && bits <= UINT64_MAX - 7) end = (bits + 7) / 8;
+    if (i->pixels->length <= end || i->pixels->length - end == 1) return true; // a missing end is found when it is read; one byte makes the length even
+    uint64_t behind = i->pixels->length - end, sum = behind >= frame;
+    struct arena_mark mark = arena_mark(&w->arena);
+    uint8_t *p = sum ? NULL : arena_alloc(&w->arena, (size_t)behind, e);
+    if (!sum && !p) return false;
+    if (p && i->pixels->value)
+        memcpy(p, i->pixels->value + end, (size_t)behind);
+    else if (p && !read_plainly(w, i->pixels->offset + end, p, (size_t)behind, e))
+        return false;
+    for (uint64_t k = 0; p && k < behind; k++) sum += p[k] != 0;
+    arena_rewind(&w->arena, mark);
+    if (!sum) return true;
+    return err_set(
+        e, ERR_UNSUPPORTED, "codec",
+        "%s: the pixel data has %llu bytes more than the declared %u frame(s) take, which would be lost; set Number of Frames right, or keep a native "
+        "transfer syntax",
+        to->name, (unsigned long long)behind, i->frames);
+}
+
 // frames: known ones, or NULL.
 static bool convert(struct work *w, const struct dcm_dataset *ds, const struct codec_frames *frames, const struct dcm_ts *to, struct transcode_pixels *p,
                     struct codec_object *object, struct err *e) {
@@ -169,6 +193,7 @@ static bool convert(struct work *w, const struct dcm_dataset *ds, const struct c
         if (object->frames->count != p->was.frames)
             return err_set(e, ERR_UNDECODABLE, "codec", "Number of Frames is %u, and the pixel data has %u", p->was.frames, object->frames->count);
     }
+    if (!p->was.encapsulated && to->encapsulated && !nothing_behind(w, &p->was, to, e)) return false;
     return transcode_frames(p, &w->arena, e);
 }
 

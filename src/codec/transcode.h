@@ -29,6 +29,7 @@ bool codec_has_place(const struct px_image *image, const struct dcm_ts *to, stru
 // Writes the converted data set (no meta header; not deflated unless to is) to the sink. Frames are worked on side by side and at most a few per
 // worker are in memory; what is made of them waits in an unlinked temporary file until the header, which tells of them, is known. A failure of any frame fails the
 // whole before the first byte goes to the sink (ERR_UNDECODABLE, ERR_UNSUPPORTED).
+// Native pixel data that has more than its declared frames take goes into no encapsulated form (ERR_UNSUPPORTED), but for zeros of less than a frame, which go.
 // Lossy results carry Lossy Image Compression, its ratio and method (PS3.3 C.7.6.1.1.5), appended to what was there.
 bool transcode_write(const struct transcode *t, struct dcm_sink to, struct err *e);
 

@@ -187,11 +187,56 @@ static bool put_source(const struct dcm_dataset *source, const char *purpose, st
            (!purpose || put_code(item, DCM_PurposeOfReferenceCodeSequence, purpose, "Uncompressed predecessor", e));
 }
 
-static bool put_image_type(struct dcm_dataset *copy, struct err *e) {
-    struct str old = dcm_text(copy, DCM_ImageType);
+// Image Type, or the Frame Type of a functional group.
+static bool put_type(struct dcm_dataset *copy, uint32_t tag, struct err *e) {
+    struct str old = dcm_text(copy, tag);
     size_t first = str_find(old, '\\', 0);
     struct str rest = str_sub(old, first, old.n);
-    return dcm_putf(copy, DCM_ImageType, e, "DERIVED%.*s", STR_FMT(rest.n ? rest : str_of("\\PRIMARY")));
+    return dcm_putf(copy, tag, e, "DERIVED%.*s", STR_FMT(rest.n ? rest : str_of("\\PRIMARY")));
+}
+
+// The items of a sequence as renew makes them, which gives the item itself when nothing in it changes.
+static bool renew_items(struct arena *a, struct dcm_element *el, struct dcm_dataset *(*renew)(struct arena *, struct dcm_dataset *, struct err *),
+                        struct err *e) {
+    if (el->vr != DCM_VR_SQ || el->item_count == 0) return true;
+    struct dcm_dataset **items = arena_alloc(a, el->item_count * sizeof *items, e);
+    for (uint32_t i = 0; items && i < el->item_count; i++)
+        if (!(items[i] = renew(a, el->items[i], e))) return false;
+    if (!items) return false;
+    el->items = items;
+    el->flags |= DCM_ITEMS_SHARED;
+    return true;
+}
+
+static struct dcm_dataset *with_frame_type(struct arena *a, struct dcm_dataset *item, struct err *e) {
+    if (!dcm_find(item, DCM_FrameType)) return item;
+    struct dcm_dataset *copy = transcode_copy(a, item, e);
+    return copy && put_type(copy, DCM_FrameType, e) ? copy : NULL;
+}
+
+static bool has_frame_type(const struct dcm_element *el) {
+    return el->vr == DCM_VR_SQ && el->item_count && dcm_find(el->items[0], DCM_FrameType);
+}
+
+// One frame's functional groups, or those of all.
+static struct dcm_dataset *with_frame_types(struct arena *a, struct dcm_dataset *groups, struct err *e) {
+    bool any = false;
+    for (uint32_t i = 0; i < groups->count; i++) any |= has_frame_type(&groups->elements[i]);
+    if (!any) return groups;
+    struct dcm_dataset *copy = transcode_copy(a, groups, e);
+    for (uint32_t i = 0; copy && i < copy->count; i++)
+        if (has_frame_type(&copy->elements[i]) && !renew_items(a, &copy->elements[i], with_frame_type, e)) return NULL;
+    return copy;
+}
+
+// Enhanced objects say of each frame, or of all, whether it is derived (PS3.3 C.8.13.3.1, C.8.15.3.1 and their like: <modality> Frame Type Sequence).
+static bool put_frame_types(struct dcm_dataset *copy, struct err *e) {
+    static const uint32_t GROUPS[] = {DCM_SharedFunctionalGroupsSequence, DCM_PerFrameFunctionalGroupsSequence};
+    for (size_t i = 0; i < sizeof GROUPS / sizeof GROUPS[0]; i++) {
+        struct dcm_element *el = (struct dcm_element *)dcm_find(copy, GROUPS[i]);
+        if (el && !renew_items(copy->arena, el, with_frame_types, e)) return false;
+    }
+    return true;
 }
 
 enum { DESCRIPTION_MAX = 1024 }; // ST
@@ -210,7 +255,7 @@ bool transcode_derive(const struct transcode_pixels *p, struct dcm_dataset *copy
     bool ok = uid_of_content(p, dcm_text(p->dataset, DCM_SOPInstanceUID), uid, e) && put_source(p->dataset, p->was.encapsulated ? NULL : "121320", copy, e) &&
               put_description(p, copy, e) && dcm_putz(copy, DCM_SOPInstanceUID, uid, e);
     if (!ok || !p->to->lossy) return ok;
-    return put_image_type(copy, e) && put_code(copy, DCM_DerivationCodeSequence, "113040", "Lossy Compression", e);
+    return put_type(copy, DCM_ImageType, e) && put_frame_types(copy, e) && put_code(copy, DCM_DerivationCodeSequence, "113040", "Lossy Compression", e);
 }
 
 bool transcode_renew(struct arena *a, const struct dcm_dataset *ds, struct dcm_dataset **out, struct err *e) {

@@ -29,7 +29,7 @@ bool transcode_frames(struct transcode_pixels *p, struct arena *a, struct err *e
 bool transcode_describe(const struct transcode_pixels *p, struct dcm_dataset *copy, struct err *e);
 // Lossy Image Compression, its ratio and method; for a source that was lossy and did not say so, too (only of codings that never are lossless).
 bool transcode_tell_loss(const struct transcode_pixels *p, struct dcm_dataset *copy, struct err *e);
-// A new SOP Instance UID made of the spool's content and the old one, Image Type, and where it comes from.
+// A new SOP Instance UID made of the spool's content and the old one, Image Type and Frame Types, and where it comes from.
 bool transcode_derive(const struct transcode_pixels *p, struct dcm_dataset *copy, struct err *e);
 // A new SOP Instance UID where no pixel was converted.
 bool transcode_renew(struct arena *a, const struct dcm_dataset *ds, struct dcm_dataset **out, struct err *e);

@@ -349,6 +349,28 @@ static void a_lossy_result_is_another_image_and_says_so(void **state) {
     text_is(ds, DCM_SOPInstanceUID, "1.2.3.4"); // the source is left alone
 }
 
+static void a_lossy_result_calls_its_frames_derived_too(void **state) {
+    (void)state;
+    struct dcm_dataset *ds = image(GRAY8);
+    static const uint32_t GROUPS[] = {DCM_SharedFunctionalGroupsSequence, DCM_PerFrameFunctionalGroupsSequence, DCM_PerFrameFunctionalGroupsSequence};
+    for (size_t i = 0; i < 3; i++) {
+        struct dcm_dataset *group = dcm_put_item(ds, GROUPS[i], NULL);
+        dcm_putz(dcm_put_item(group, DCM_MRImageFrameTypeSequence, NULL), DCM_FrameType, "ORIGINAL\\PRIMARY\\T1\\NONE", NULL);
+        dcm_putz(dcm_put_item(group, DCM_FrameContentSequence, NULL), DCM_FrameLabel, "one", NULL);
+    }
+    struct dcm_dataset *out = convert(ds, DCM_UID_JPEGBaseline8Bit)->dataset;
+    for (uint32_t i = 0; i < 3; i++) {
+        const struct dcm_dataset *group = dcm_item(out, GROUPS[i], i ? i - 1 : 0);
+        text_is(dcm_item(group, DCM_MRImageFrameTypeSequence, 0), DCM_FrameType, "DERIVED\\PRIMARY\\T1\\NONE");
+        text_is(dcm_item(group, DCM_FrameContentSequence, 0), DCM_FrameLabel, "one");
+    }
+    const struct dcm_dataset *source = dcm_item(dcm_item(ds, DCM_SharedFunctionalGroupsSequence, 0), DCM_MRImageFrameTypeSequence, 0);
+    text_is(source, DCM_FrameType, "ORIGINAL\\PRIMARY\\T1\\NONE"); // left alone
+    out = convert(ds, DCM_UID_JPEGLSLossless)->dataset;
+    source = dcm_item(dcm_item(out, DCM_SharedFunctionalGroupsSequence, 0), DCM_MRImageFrameTypeSequence, 0);
+    text_is(source, DCM_FrameType, "ORIGINAL\\PRIMARY\\T1\\NONE");
+}
+
 static void lossy_history_is_appended_to_and_survives_decompression(void **state) {
     (void)state;
     struct dcm_dataset *ds = image(GRAY8);
@@ -410,6 +432,70 @@ static void what_a_transfer_syntax_has_no_place_for_is_refused_with_a_reason(voi
     refused(image(GRAY8), ts(DCM_UID_JPEGXL), DCM_UID_ExplicitVRLittleEndian, ERR_UNSUPPORTED, "no decoder");
 }
 
+// PS3.5 8.1.2 of older editions: an overlay in a bit that the pixels leave unused.
+static void what_unused_bits_hold_is_kept_or_refused_with_advice(void **state) {
+    (void)state;
+    struct dcm_dataset *ds = image(GRAY16);
+    uint8_t *p = (uint8_t *)dcm_find(ds, DCM_PixelData)->value;
+    p[1] |= 0x80;
+    p[7] |= 0x10;
+    static const char *const KEEP[] = {DCM_UID_RLELossless, DCM_UID_EncapsulatedUncompressedExplicitVRLittleEndian, DCM_UID_DeflatedImageFrameCompression,
+                                       DCM_UID_ExplicitVRBigEndian};
+    for (size_t i = 0; i < sizeof KEEP / sizeof KEEP[0]; i++) same_pixels(ds, on(convert(ds, KEEP[i]), DCM_UID_ExplicitVRLittleEndian)->dataset);
+    static const char *const REFUSE[] = {DCM_UID_JPEGLSLossless, DCM_UID_JPEG2000Lossless, DCM_UID_HTJ2KLossless};
+    for (size_t i = 0; i < sizeof REFUSE / sizeof REFUSE[0]; i++)
+        refused(ds, dcm_ts_explicit_le, REFUSE[i], ERR_UNSUPPORTED, "RLE Lossless, Deflated Image Frame Compression");
+}
+
+static void zeros_behind_the_frames_go_and_anything_else_is_refused(void **state) {
+    (void)state;
+    struct dcm_dataset *ds = image(GRAY16);
+    const struct dcm_element *el = dcm_find(ds, DCM_PixelData);
+    size_t n = el->length, more = 12;
+    uint8_t *p = arena_zero(&arena, n + (size_t)ROWS * COLUMNS * 2, 1, NULL);
+    memcpy(p, el->value, n);
+    dcm_put_bytes(ds, DCM_PixelData, DCM_VR_OW, p, n + more, NULL);
+    struct again *a = convert(ds, DCM_UID_RLELossless);
+    same_pixels(image(GRAY16), on(a, DCM_UID_ExplicitVRLittleEndian)->dataset);
+    assert_int_equal(dcm_find(convert(ds, DCM_UID_ImplicitVRLittleEndian)->dataset, DCM_PixelData)->length, n + more); // which loses nothing
+    p[n + more - 1] = 1;
+    refused(ds, dcm_ts_explicit_le, DCM_UID_RLELossless, ERR_UNSUPPORTED, "12 bytes more than the declared 3 frame(s)");
+    p[n + more - 1] = 0;
+    dcm_put_bytes(ds, DCM_PixelData, DCM_VR_OW, p, n + (size_t)ROWS * COLUMNS * 2, NULL); // a frame more, be it black
+    refused(ds, dcm_ts_explicit_le, DCM_UID_RLELossless, ERR_UNSUPPORTED, "Number of Frames");
+}
+
+static void few_bits_in_wide_cells_stay_what_they_are(void **state) {
+    (void)state;
+    static const unsigned STORED[][2] = {{16, 8}, {16, 5}, {8, 7}, {8, 2}};
+    static const char *const TO[] = {DCM_UID_JPEGLSLossless, DCM_UID_JPEGLosslessSV1, DCM_UID_JPEG2000Lossless, DCM_UID_RLELossless};
+    for (size_t i = 0; i < 4; i++)
+        for (size_t k = 0; k < 4; k++) {
+            struct dcm_dataset *ds = image((struct shape){"MONOCHROME2", 1, STORED[i][0], 8, 2, false});
+            uint8_t *p = (uint8_t *)dcm_find(ds, DCM_PixelData)->value;
+            for (size_t at = 0; at < dcm_find(ds, DCM_PixelData)->length; at++)
+                p[at] = (uint8_t)(STORED[i][0] == 16 && at % 2 ? 0 : p[at] >> (8 - STORED[i][1]));
+            dcm_put_int(ds, DCM_BitsStored, STORED[i][1], NULL);
+            dcm_put_int(ds, DCM_HighBit, STORED[i][1] - 1, NULL);
+            struct dcm_dataset *out = on(convert(ds, TO[k]), DCM_UID_ExplicitVRLittleEndian)->dataset;
+            int64_t bits;
+            same_pixels(ds, out);
+            assert_true(dcm_i64(out, DCM_BitsAllocated, 0, &bits) && bits == STORED[i][0]);
+            assert_true(dcm_i64(out, DCM_BitsStored, 0, &bits) && bits == STORED[i][1]);
+        }
+}
+
+static void near_lossless_samples_fit_in_the_bits_that_are_declared(void **state) {
+    (void)state;
+    struct dcm_dataset *ds = image((struct shape){"MONOCHROME2", 1, 16, 8, 3, false});
+    memset((uint8_t *)dcm_find(ds, DCM_PixelData)->value, 0xFF, 1); // the largest of 8 bits
+    struct dcm_dataset *out = on(convert(ds, DCM_UID_JPEGLSNearLossless), DCM_UID_ExplicitVRLittleEndian)->dataset;
+    const struct dcm_element *el = dcm_find(out, DCM_PixelData);
+    int64_t stored, high;
+    assert_true(dcm_i64(out, DCM_BitsStored, 0, &stored) && dcm_i64(out, DCM_HighBit, 0, &high) && high == stored - 1);
+    for (uint32_t i = 1; i < el->length; i += 2) assert_int_equal(el->value[i] >> (stored - 8), 0);
+}
+
 static void an_object_without_pixels_takes_every_uncompressed_form(void **state) {
     (void)state;
     struct dcm_dataset *report = dcm_dataset_new(&arena, NULL);
@@ -421,6 +507,11 @@ int main(void) {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
     const struct CMUnitTest tests[] = {
         TEST(an_encoder_that_gives_a_blank_image_writes_nothing),
+        TEST(what_unused_bits_hold_is_kept_or_refused_with_advice),
+        TEST(zeros_behind_the_frames_go_and_anything_else_is_refused),
+        TEST(few_bits_in_wide_cells_stay_what_they_are),
+        TEST(near_lossless_samples_fit_in_the_bits_that_are_declared),
+        TEST(a_lossy_result_calls_its_frames_derived_too),
         TEST(an_encoder_that_fails_writes_nothing_not_even_the_frames_before),
         TEST(frames_of_different_colour_models_are_no_one_image),
         TEST(encapsulated_frames_are_one_fragment_each_of_even_length_with_their_offsets),
