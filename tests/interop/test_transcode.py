@@ -15,7 +15,7 @@ import gantry
 
 EVERYTHING = os.environ.get("GANTRY_TRANSCODE") == "all"
 BYTES_MAX = 64 << 20 if EVERYTHING else 300_000
-SHARE = 1 if EVERYTHING else 3  # of the objects that each transfer syntax gets: all, or every third, others for each
+SHARE = 1 if EVERYTHING else 4  # of the objects that each transfer syntax gets: all, or every fourth, others for each
 UIDS = {
     "implicit-le": "1.2.840.10008.1.2", "explicit-le": "1.2.840.10008.1.2.1", "big-endian": "1.2.840.10008.1.2.2", "deflated": "1.2.840.10008.1.2.1.99",
     "encapsulated": "1.2.840.10008.1.2.1.98", "deflated-frame": "1.2.840.10008.1.2.8.1", "rle": "1.2.840.10008.1.2.5",

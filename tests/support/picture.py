@@ -35,16 +35,25 @@ def unfilter(kind, line, up, bpp):
         return (line + up) & 255
     if kind == 1:
         return np.cumsum(line.reshape(-1, bpp), axis=0).reshape(-1) & 255
-    out = line.copy()
-    for i in range(len(out)):
-        left = int(out[i - bpp]) if i >= bpp else 0
-        corner = int(up[i - bpp]) if i >= bpp else 0
-        if kind == 3:
-            out[i] = (out[i] + (left + int(up[i])) // 2) & 255
-        else:
-            p = left + int(up[i]) - corner
-            near = min((abs(p - left), 0, left), (abs(p - int(up[i])), 1, int(up[i])), (abs(p - corner), 2, corner))
-            out[i] = (out[i] + near[2]) & 255
+    return np.array((averaged if kind == 3 else paeth)(line.tolist(), up.tolist(), bpp))  # lists: numpy is slow by the element
+
+
+def averaged(out, up, bpp):
+    for i in range(bpp):
+        out[i] = (out[i] + up[i] // 2) & 255
+    for i in range(bpp, len(out)):
+        out[i] = (out[i] + (out[i - bpp] + up[i]) // 2) & 255
+    return out
+
+
+def paeth(out, up, bpp):
+    for i in range(bpp):
+        out[i] = (out[i] + up[i]) & 255
+    for i in range(bpp, len(out)):
+        left, above, corner = out[i - bpp], up[i], up[i - bpp]
+        a, b, c = above - corner, left - corner, left + above - 2 * corner
+        a, b, c = a if a >= 0 else -a, b if b >= 0 else -b, c if c >= 0 else -c
+        out[i] = (out[i] + (left if a <= b and a <= c else above if b <= c else corner)) & 255
     return out
 
 
