@@ -12,7 +12,7 @@ import peers
 ROUNDS = int(os.environ.get("ROUNDS", "3"))
 SLICES = 40
 FRESH = itertools.count()  # every picture is asked for anew: none comes from a cache
-REPEATS = 5  # the processes' clocks tick every 10 ms
+REPEATS = 20  # the processes' clocks tick every 10 ms
 
 
 def paths_of(get_json, root):
