@@ -237,6 +237,11 @@ def rendered_forms(server, f):
         for accept, expected in [("image/jpeg", 406), ("image/*", 406), ("image/png, image/gif", 406), (related("image/png"), 200), ("*/*", 200), ("multipart/related", 200), ("image/png, */*;q=0.1", 200)]:
             status, headers, body = get(server, path + "/rendered", accept)
             check(f"{path} rendered for {accept} is {expected}", status == expected and (status != 200 or headers["content-type"].startswith("multipart/related; type=")), (status, headers))
+        detail = json.loads(get(server, path + "/rendered", "image/jpeg")[2])["detail"]
+        check("what can be had is told", "multipart/related" in detail, detail)
+        for resource in ("/bulkdata", "/pixeldata"):
+            if "/frames/" not in path:
+                check(f"{resource} of many is in parts only", [get(server, path + resource, a)[0] for a in (related("application/octet-stream"), "application/octet-stream", "image/jpeg")] == [200, 406, 406])
     check("a thumbnail is one picture", get(server, study + "/thumbnail", "image/png")[1]["content-type"] == "image/png")
     status, headers, _ = get(server, plain + "/rendered?accept=image/webp", "image/png")
     check("what the accept parameter cannot give is taken from the header", headers["content-type"] == "image/png", (status, headers))

@@ -215,7 +215,7 @@ static bool refuse(const struct rendering *r, struct err *e) {
     if (!r->last_refused) return err_set(e, ERR_NOT_ACCEPTABLE, "dicomweb", "there is nothing in it that can be rendered");
     for (const enum dw_part_media *m = r->last_refused; *m != DW_PART_MEDIA; m++)
         snprintf(had + strlen(had), sizeof had - strlen(had), "%s%s", *had ? ", " : "", DW_PART_TYPES[*m]);
-    return err_set(e, ERR_NOT_ACCEPTABLE, "dicomweb", "this can be had as %s", had);
+    return err_set(e, ERR_NOT_ACCEPTABLE, "dicomweb", "this can be had as %s%s", r->wish->many ? "multipart/related with a type of " : "", had);
 }
 
 // ---- sending ----

@@ -28,6 +28,7 @@ static const char *const PIXELS[] = {"multipart/related; type=\"application/octe
                                      "multipart/related; type=\"video/mpeg\"",
                                      "multipart/related; type=\"video/mp4\"",
                                      NULL};
+static const char *const BULK_ALL[] = {"multipart/related; type=\"application/octet-stream\"", NULL}; // values of many objects: parts only
 static const char *const BULK[] = {"multipart/related; type=\"application/octet-stream\"", "application/octet-stream", NULL};
 static const char *const RENDERED[] = {"image/jpeg", "image/png", "image/gif", "video/mp4", "text/html", "text/plain", "application/pdf", NULL};
 static const char *const THUMBNAIL[] = {"image/jpeg", "image/png", "image/gif", NULL};
@@ -64,13 +65,13 @@ static const struct dw_transaction TABLE[] = {
     {HTTP_GET, STUDY "/metadata", "RetrieveStudyMetadata", "10.4", NULL, DATA_SETS, COMMON_PARAMS, FOUND},
     {HTTP_GET, SERIES "/metadata", "RetrieveSeriesMetadata", "10.4", NULL, DATA_SETS, COMMON_PARAMS, FOUND},
     {HTTP_GET, INSTANCE "/metadata", "RetrieveInstanceMetadata", "10.4", NULL, DATA_SETS, COMMON_PARAMS, FOUND},
-    {HTTP_GET, STUDY "/bulkdata", "RetrieveStudyBulkdata", "10.4", NULL, BULK, COMMON_PARAMS, RANGED},
-    {HTTP_GET, SERIES "/bulkdata", "RetrieveSeriesBulkdata", "10.4", NULL, BULK, COMMON_PARAMS, RANGED},
-    {HTTP_GET, INSTANCE "/bulkdata", "RetrieveInstanceBulkdata", "10.4", NULL, BULK, COMMON_PARAMS, RANGED},
+    {HTTP_GET, STUDY "/bulkdata", "RetrieveStudyBulkdata", "10.4", NULL, BULK_ALL, COMMON_PARAMS, RANGED},
+    {HTTP_GET, SERIES "/bulkdata", "RetrieveSeriesBulkdata", "10.4", NULL, BULK_ALL, COMMON_PARAMS, RANGED},
+    {HTTP_GET, INSTANCE "/bulkdata", "RetrieveInstanceBulkdata", "10.4", NULL, BULK_ALL, COMMON_PARAMS, RANGED},
     {HTTP_GET, INSTANCE "/bulkdata/{path*}", "RetrieveBulkdata", "10.4", NULL, BULK, COMMON_PARAMS, RANGED},
-    {HTTP_GET, STUDY "/pixeldata", "RetrieveStudyPixelData", "10.4", NULL, PIXELS, COMMON_PARAMS, RANGED},
-    {HTTP_GET, SERIES "/pixeldata", "RetrieveSeriesPixelData", "10.4", NULL, PIXELS, COMMON_PARAMS, RANGED},
-    {HTTP_GET, INSTANCE "/pixeldata", "RetrieveInstancePixelData", "10.4", NULL, PIXELS, COMMON_PARAMS, RANGED},
+    {HTTP_GET, STUDY "/pixeldata", "RetrieveStudyPixelData", "10.4", NULL, BULK_ALL, COMMON_PARAMS, RANGED},
+    {HTTP_GET, SERIES "/pixeldata", "RetrieveSeriesPixelData", "10.4", NULL, BULK_ALL, COMMON_PARAMS, RANGED},
+    {HTTP_GET, INSTANCE "/pixeldata", "RetrieveInstancePixelData", "10.4", NULL, BULK_ALL, COMMON_PARAMS, RANGED},
     {HTTP_GET, INSTANCE "/frames/{frames}", "RetrieveFrames", "10.4", NULL, PIXELS, COMMON_PARAMS, RANGED},
     {HTTP_GET, STUDY "/rendered", "RetrieveRenderedStudy", "10.4", NULL, RENDERED, RENDER_PARAMS, SHOWN},
     {HTTP_GET, SERIES "/rendered", "RetrieveRenderedSeries", "10.4", NULL, RENDERED, RENDER_PARAMS, SHOWN},

@@ -129,7 +129,10 @@ static bool spool(struct arena *a, struct archive *ar, const struct dw_choice *c
     const struct convert_options o = options_of(c);
     struct spooled *s = arena_zero(a, 1, sizeof *s, e);
     if (!s || !dw_body_init(b, a, ar, 1, e)) return false;
-    if (!convert_spooled(ar, ref, ts_of(c, ref), &o, &s->fd, &s->length, e)) return dw_stored_err(e);
+    if (!convert_spooled(ar, ref, ts_of(c, ref), &o, &s->fd, &s->length, e)) {
+        if (e && e->kind == ERR_UNSUPPORTED) e->kind = ERR_NOT_ACCEPTABLE; // no fault of a request's payload: 415 is for those
+        return dw_stored_err(e);
+    }
     s->source = dcm_source_fd(&s->fd);
     b->context = s;
     b->end = end_spooled;
