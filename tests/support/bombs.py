@@ -175,7 +175,7 @@ def structure_bombs(everything):
     yield "frames-2g-rle", image(RLE, frames=2147483647, encapsulated=fragments(rle_frame(16, 16)))
     yield "frames-4g", image(frames=4294967295, rows=1, columns=1, pixels=bytes(100))
     yield "frames-2g-one-bit", image(frames=2147483647, rows=1, columns=1, bits=1, pixels=bytes(100))
-    yield "frames-many", image(frames=many // 4, rows=1, columns=1, pixels=bytes(many // 4))
+    yield "frames-many", image(frames=many // 16, rows=1, columns=1, pixels=bytes(many // 16))
     yield "frames-4k-gif", image(frames=4096, rows=170, columns=170, pixels=bytes(4096 * 170 * 170) if everything else bytes(1000))
     yield "fragments", image(RLE, encapsulated=fragments(rle_frame(16, 16)) [:-8] + item(b"") * many + struct.pack("<HHI", 0xFFFE, 0xE0DD, 0))
     yield "fragments-are-frames", image(RLE, frames=many, encapsulated=item(b"") + item(b"xx") * many + struct.pack("<HHI", 0xFFFE, 0xE0DD, 0))
