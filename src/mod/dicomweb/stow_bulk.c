@@ -27,7 +27,7 @@ static int by_path(const void *x, const void *y) {
 bool stow_bulk_sort(struct stow *s, struct err *e) {
     size_t n = 0;
     for (const struct stow_bulk *b = s->first_bulk; b; b = b->next) n++;
-    s->bulk_by_path = arena_zero(s->arena, n ? n : 1, sizeof *s->bulk_by_path, e);
+    s->bulk_by_path = arena_zero(s->arena, n ? n : 1, sizeof(struct stow_bulk *), e);
     if (!s->bulk_by_path) return false;
     n = 0;
     for (struct stow_bulk *b = s->first_bulk; b; b = b->next) {
@@ -36,7 +36,7 @@ bool stow_bulk_sort(struct stow *s, struct err *e) {
         s->bulk_by_path[n++] = b;
     }
     s->bulk_count = n;
-    if (n) qsort(s->bulk_by_path, n, sizeof *s->bulk_by_path, by_path);
+    if (n) qsort(s->bulk_by_path, n, sizeof(struct stow_bulk *), by_path);
     return true;
 }
 
