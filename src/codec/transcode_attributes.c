@@ -199,7 +199,7 @@ static bool put_type(struct dcm_dataset *copy, uint32_t tag, struct err *e) {
 static bool renew_items(struct arena *a, struct dcm_element *el, struct dcm_dataset *(*renew)(struct arena *, struct dcm_dataset *, struct err *),
                         struct err *e) {
     if (el->vr != DCM_VR_SQ || el->item_count == 0) return true;
-    struct dcm_dataset **items = arena_alloc(a, el->item_count * sizeof *items, e);
+    struct dcm_dataset **items = arena_alloc(a, el->item_count * sizeof(struct dcm_dataset *), e);
     for (uint32_t i = 0; items && i < el->item_count; i++)
         if (!(items[i] = renew(a, el->items[i], e))) return false;
     if (!items) return false;

@@ -136,7 +136,7 @@ static bool begin_part(struct multipart *m, struct err *e) {
 }
 
 static bool ends_with_empty_line(struct str s) {
-    return str_eqz(s, "\r\n") || str_eqz(s, "\n") || str_ends(s, STR_LIT("\n\r\n")) || str_ends(s, STR_LIT("\n\n"));
+    return s.p && (str_eqz(s, "\r\n") || str_eqz(s, "\n") || str_ends(s, STR_LIT("\n\r\n")) || str_ends(s, STR_LIT("\n\n")));
 }
 
 static bool take_headers(struct multipart *m, struct str *s, struct err *e) {
