@@ -60,6 +60,8 @@ static bool find_block(struct reader *r, struct dcm_dataset *ds, uint32_t tag, s
         if (!there.n && !unused) unused = b;
     }
     *block = unused;
+    // A broken object may have one of several values; none is made here.
+    if (str_find(creator, '\\', 0) < creator.n) return err_set(r->e, ERR_BAD_INPUT, "dicom", "a privateCreator is one value, without a backslash");
     if (!unused) return err_set(r->e, ERR_BAD_INPUT, "dicom", "group %04X has no room for another private creator", group);
     note_characters(r, DCM_VR_LO, creator);
     return dcm_put_text(ds, DCM_TAG(group, unused), DCM_VR_LO, creator, r->e);
@@ -69,7 +71,6 @@ static bool place_private(struct reader *r, struct dcm_dataset *ds, struct incom
     struct str creator = str_trim(xml_attribute(in->x, "privateCreator"));
     unsigned block;
     if (!creator.n || !dcm_tag_is_private(in->tag) || DCM_ELEMENT(in->tag) > BLOCK_LAST) return true;
-    if (str_find(creator, '\\', 0) < creator.n) return err_set(r->e, ERR_BAD_INPUT, "dicom", "a privateCreator is one value, without a backslash");
     if (!find_block(r, ds, in->tag, creator, &block)) return false;
     in->tag |= (uint32_t)block << 8;
     return true;
