@@ -310,7 +310,7 @@ const struct cli_command CMD_TRANSCODE = {
                "a new image: it gets a SOP Instance UID of its own (the same for the same conversion), Image Type DERIVED and a reference to its source, as\n"
                "PS3.3 C.7.6.1.1.5 has it; --keep-uid is for those who know better. What cannot be converted is said and nothing is written for it; the exit "
                "code is then\n"
-               "that of the first failure: 65 when its bytes or pixels are damaged, 69 when the transfer syntax has no place for it.",
+               "that of the first failure: 65 when its bytes or pixels are damaged or the transfer syntax has no place for them.",
     .options = OPTIONS,
     .positional_min = 1,
     .positional_max = UINT32_MAX,
