@@ -2,6 +2,7 @@
 #include "base/limits.h"
 #include "dicom/assemble.h"
 #include "dicom/charset.h"
+#include "dicom/value.h"
 #include "dicom/vr.h"
 #include "text/utf8.h"
 
@@ -81,8 +82,7 @@ static bool swap_value(struct conversion *c, struct dcm_element *el, unsigned un
     uint8_t *p = arena_alloc(c->a, el->length, c->e);
     if (!p) return false;
     memcpy(p, el->value, el->length);
-    for (uint64_t i = 0; i + unit <= el->length; i += unit)
-        for (unsigned k = 0; k < unit; k++) p[i + k] = el->value[i + unit - 1 - k];
+    dcm_value_swap(p, el->length, unit);
     el->value = p;
     return true;
 }

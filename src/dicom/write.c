@@ -6,6 +6,7 @@
 
 #include "base/limits.h"
 #include "dicom/read.h"
+#include "dicom/value.h"
 
 enum { WRITER_BYTES = 4096, COPY_BYTES = 64 * 1024 };
 
@@ -192,16 +193,6 @@ static unsigned swap_unit(const struct dcm_element *el, uint16_t vr) {
     return info ? info->unit : 1;
 }
 
-static void swap(uint8_t *p, size_t n, unsigned unit) {
-    for (size_t i = 0; i + unit <= n; i += unit) {
-        for (unsigned k = 0; k < unit / 2; k++) {
-            uint8_t b = p[i + k];
-            p[i + k] = p[i + unit - 1 - k];
-            p[i + unit - 1 - k] = b;
-        }
-    }
-}
-
 static bool have_copy(struct writer *w) {
     if (!w->copy) w->copy = malloc(COPY_BYTES);
     return w->copy || err_nomem(w->e, "dicom");
@@ -218,7 +209,7 @@ static bool out_bytes(struct writer *w, const uint8_t *p, uint64_t offset, uint6
             memcpy(w->copy, p, piece);
         else if (!w->source->read_at(w->source->ctx, offset, w->copy, piece, w->e))
             return false;
-        if (unit > 1) swap(w->copy, piece, unit);
+        if (unit > 1) dcm_value_swap(w->copy, piece, unit);
         if (!out(w, w->copy, piece)) return false;
         if (p) p += piece;
         offset += piece;

@@ -2,6 +2,7 @@
 #include "pixel/frame.h"
 
 #include "base/limits.h"
+#include "dicom/value.h"
 
 static bool wrong(struct err *e, const char *attribute, int64_t value, const char *allowed) {
     return err_set(e, ERR_UNDECODABLE, "pixel", "%s is %lld; %s", attribute, (long long)value, allowed);
@@ -160,15 +161,6 @@ static unsigned swap_unit(const struct px_image *image) {
     return image->pixels->vr == DCM_VR_OW ? 2 : 1;
 }
 
-static void swap_bytes(uint8_t *p, size_t n, unsigned unit) {
-    for (size_t i = 0; unit > 1 && i + unit <= n; i += unit)
-        for (unsigned k = 0; k < unit / 2; k++) {
-            uint8_t t = p[i + k];
-            p[i + k] = p[i + unit - 1 - k];
-            p[i + unit - 1 - k] = t;
-        }
-}
-
 static bool read_value(const struct dcm_source *source, const struct dcm_element *el, uint64_t at, uint8_t *p, size_t n, struct err *e) {
     if (el->value) {
         memcpy(p, el->value + at, n);
@@ -189,7 +181,7 @@ static bool read_native(void *ctx, struct arena *a, const struct px_image *image
     if (end > image->pixels->length) end = image->pixels->length;
     uint8_t *p = arena_alloc(a, end - begin, e);
     if (!p || !read_value(ctx, image->pixels, begin, p, end - begin, e)) return false;
-    swap_bytes(p, end - begin, unit);
+    if (unit > 1) dcm_value_swap(p, end - begin, unit);
     *out = (struct px_frame){.image = *image, .bytes = p + (s.begin - begin), .n = s.end - s.begin, .bit_offset = s.bit_offset};
     return true;
 }

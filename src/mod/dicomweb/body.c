@@ -7,6 +7,7 @@
 
 #include "base/limits.h"
 #include "base/log.h"
+#include "dicom/value.h"
 #include "http/condition.h"
 #include "http/range.h"
 
@@ -94,15 +95,6 @@ static bool read_plain(struct dw_body *b, const struct dw_piece *piece, uint64_t
     return true;
 }
 
-static void turn_round(char *p, size_t n, unsigned unit) {
-    for (size_t i = 0; i + unit <= n; i += unit)
-        for (unsigned k = 0; k < unit / 2; k++) {
-            char c = p[i + k];
-            p[i + k] = p[i + unit - 1 - k];
-            p[i + unit - 1 - k] = c;
-        }
-}
-
 // Whole units are read around what is wanted.
 static bool read_swapped(struct dw_body *b, const struct dw_piece *piece, uint64_t from, char *p, size_t n, struct err *e) {
     char block[SWAP_BLOCK];
@@ -111,7 +103,7 @@ static bool read_swapped(struct dw_body *b, const struct dw_piece *piece, uint64
         uint64_t begin = from - lead, left = piece->length - begin;
         size_t take = left < SWAP_BLOCK ? (size_t)left : SWAP_BLOCK;
         if (!read_plain(b, piece, begin, block, take, e)) return false;
-        turn_round(block, take, piece->swap);
+        dcm_value_swap((uint8_t *)block, take, piece->swap);
         size_t got = take - lead < n ? take - lead : n;
         memcpy(p, block + lead, got);
         p += got, from += got, n -= got;
