@@ -21,12 +21,6 @@ except ImportError as missing:
 NAME = "王^小明"
 
 
-def store(server, paths):
-    body = b"".join(b"--b\r\nContent-Type: application/dicom\r\n\r\n" + Path(p).read_bytes() + b"\r\n" for p in paths) + b"--b--\r\n"
-    status, _, answer = server.http("POST", "/dicom-web/studies", body=body, headers={"Content-Type": 'multipart/related; type="application/dicom"; boundary=b'})
-    assert status == 200, f"{status} {answer[:500]}"
-
-
 def make_study(folder):
     """A CT compressed by DCMTK, its name in GB18030, with a SEG and an SR beside it; and a colour clip in a study of its own."""
     gantry.run(gantry.GANTRY, "synth", "--out", folder / "ct", "--kind", "chest-ct", "--slices", "8", "--size", "128", "--patient-id", "OHIF-1", "--name", NAME,
@@ -68,7 +62,7 @@ def main():
         config = folder / "gantry.yaml"
         config.write_text(f"cors:\n  origins: [\"http://127.0.0.1:{port}\"]\n")
         with gantry.Server(folder / "data", "--config", str(config)) as server:
-            store(server, files)
+            server.store([Path(p).read_bytes() for p in files])
             (folder / "expected.json").write_text(json.dumps({"port": port, "name": "王", "studies": studies}))
             print(gantry.run("node", modules / "ohif.mjs", dist, f"http://127.0.0.1:{server.http_port}", shots, folder / "expected.json", timeout=400).stdout)
 

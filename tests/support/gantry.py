@@ -119,6 +119,12 @@ class Server:
         finally:
             connection.close()
 
+    def store(self, objects):
+        """Stores Part 10 objects (bytes) by STOW-RS: all of them, or the test fails."""
+        body = b"".join(b"--b\r\nContent-Type: application/dicom\r\n\r\n" + data + b"\r\n" for data in objects) + b"--b--\r\n"
+        status, _, answer = self.http("POST", "/dicom-web/studies", body=body, headers={"Content-Type": 'multipart/related; type="application/dicom"; boundary=b'})
+        assert status == 200, f"{status} {answer[:500]}"
+
     def get_json(self, path):
         status, _, body = self.http("GET", path, headers={"Accept": "application/dicom+json, application/json"})
         assert status == 200, f"GET {path}: {status} {body[:300]}"
@@ -239,6 +245,23 @@ class Association:
                 self.release()
         finally:
             self.socket.close()
+
+
+class MemoryWatch(threading.Thread):
+    """Samples the server's memory of its own and what it shares with its workers."""
+
+    def __init__(self, server):
+        super().__init__(daemon=True)
+        self.server, self.peak, self.going = server, 0, True
+        self.start_kib = server.memory_kib()
+
+    def run(self):
+        while self.going:
+            try:
+                self.peak = max(self.peak, self.server.memory_kib())
+            except OSError:
+                return
+            time.sleep(0.02)
 
 
 def data_set_of(part10):

@@ -10,7 +10,6 @@ import socket
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -22,23 +21,6 @@ LIMIT_S, GROWTH_KIB = 10, 256 * 1024
 SANITIZER_EXIT = 99
 CT = "1.2.840.10008.5.1.4.1.1.2"
 faults = []
-
-
-class MemoryWatch(threading.Thread):
-    """Samples the server's anonymous memory."""
-
-    def __init__(self, server):
-        super().__init__(daemon=True)
-        self.server, self.peak, self.going = server, 0, True
-        self.start_kib = server.memory_kib()
-
-    def run(self):
-        while self.going:
-            try:
-                self.peak = max(self.peak, self.server.memory_kib())
-            except OSError:
-                return
-            time.sleep(0.02)
 
 
 def timed(what, limit_s=LIMIT_S):
@@ -182,7 +164,7 @@ def main():
         quiet = {"ASAN_OPTIONS": os.environ.get("ASAN_OPTIONS", "") + ":quarantine_size_mb=8:malloc_context_size=5"}
         with gantry.Server(sandbox / "data", env=quiet) as server:
             before = listing(sandbox)
-            watch = MemoryWatch(server)
+            watch = gantry.MemoryWatch(server)
             watch.start()
             step("C-STORE")
             dimse(server, files)

@@ -106,23 +106,6 @@ def same_under_any_memory(paths):
 
 # ---- HTTP ----
 
-class MemoryWatch(threading.Thread):
-    """Samples the server's memory of its own and what it shares with its workers."""
-
-    def __init__(self, server):
-        super().__init__(daemon=True)
-        self.server, self.peak, self.going = server, 0, True
-        self.start_kib = server.memory_kib()
-
-    def run(self):
-        while self.going:
-            try:
-                self.peak = max(self.peak, self.server.memory_kib())
-            except OSError:
-                return
-            time.sleep(0.02)
-
-
 def ask(server, path, accept=None, method="GET", body=None, headers=None, expect=None, limit_s=LIMIT_S):
     """(status, headers, body). The answer's whole body counts for the time."""
     headers = dict(headers or {})
@@ -506,7 +489,7 @@ def main():
         (folder / "leaks").write_text("leak:libfontconfig\n")  # what it keeps for the next text
         quiet["LSAN_OPTIONS"] = f"suppressions={folder / 'leaks'}"
         with gantry.Server(folder / "data", env=quiet) as server:
-            watch = MemoryWatch(server)
+            watch = gantry.MemoryWatch(server)
             watch.start()
             step("files over HTTP")
             good = over_http(server, files)

@@ -12,12 +12,6 @@ import gantry
 import node
 
 
-def store(server, files):
-    body = b"".join(b"--b\r\nContent-Type: application/dicom\r\n\r\n" + data + b"\r\n" for data in files) + b"--b--\r\n"
-    status, _, answer = server.http("POST", "/dicom-web/studies", body=body, headers={"Content-Type": "multipart/related; boundary=b"})
-    assert status == 200, f"{status} {answer[:500]}"
-
-
 def conflict(server, path):
     """The same SOP Instance UID with other bytes, and something that is hardly an object: both must show."""
     data = path.read_bytes()
@@ -32,7 +26,7 @@ def two_patients(server, path):
     data = path.read_bytes()
     uid = re.search(rb"\x08\x00\x18\x00UI..([0-9.]+)", data, re.S).group(1)
     other = uid[:-1] + (b"1" if uid[-1:] != b"1" else b"2")
-    store(server, [data.replace(uid, other).replace(b"PAGE-1", b"PAGE-2")])
+    server.store([data.replace(uid, other).replace(b"PAGE-1", b"PAGE-2")])
 
 
 def main():
@@ -47,7 +41,7 @@ def main():
         Path(shots).mkdir(exist_ok=True)
         with gantry.Server(f"{name}/data") as server:
             one = sorted(Path(f"{name}/one").rglob("*.dcm"))
-            store(server, [p.read_bytes() for p in files + one])
+            server.store([p.read_bytes() for p in files + one])
             two_patients(server, one[0])
             conflict(server, files[0])
             print(gantry.run("node", modules / "page.mjs", f"http://127.0.0.1:{server.http_port}/", shots, "PAGE-1", timeout=300).stdout)

@@ -6,7 +6,6 @@
 // cmocka needs the four above first
 #include <cmocka.h>
 #include <errno.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,34 +13,8 @@
 #include "base/log.h"
 #include "core_fixture.h"
 #include "db/db.h"
+#include "failing_memory.h"
 #include "fake_disk.h"
-
-// ---- allocations that fail: the linker sends ours here ----
-
-static _Atomic int fail_in; // the fail_in-th allocation from now fails; 0: none
-static _Atomic bool failed;
-
-static bool fails(void) {
-    if (fail_in == 0 || atomic_fetch_sub(&fail_in, 1) != 1) return false;
-    failed = true;
-    return true;
-}
-
-void *__real_malloc(size_t n);
-void *__real_calloc(size_t n, size_t size);
-void *__real_realloc(void *p, size_t n);
-void *__wrap_malloc(size_t n);
-void *__wrap_calloc(size_t n, size_t size);
-void *__wrap_realloc(void *p, size_t n);
-void *__wrap_malloc(size_t n) {
-    return fails() ? NULL : __real_malloc(n);
-}
-void *__wrap_calloc(size_t n, size_t size) {
-    return fails() ? NULL : __real_calloc(n, size);
-}
-void *__wrap_realloc(void *p, size_t n) {
-    return fails() ? NULL : __real_realloc(p, n);
-}
 
 // ---- a script of requests ----
 

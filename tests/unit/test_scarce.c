@@ -20,39 +20,13 @@
 #include "dicom/uids.h"
 #include "dimse/command.h"
 #include "dimse/pdu.h"
+#include "failing_memory.h"
 #include "http/media.h"
 #include "http/multipart.h"
 #include "text/gzip.h"
 #include "text/xml.h"
 
 enum { PLENTY = 64 << 20, INPUT_MAX = 3000, STEPS = 48, ALLOCATIONS_MAX = 40 };
-
-// ---- allocations that fail: the linker sends ours here ----
-
-static int fail_in; // the fail_in-th allocation from now fails; 0: none
-static bool failed;
-
-static bool fails(void) {
-    if (fail_in == 0 || --fail_in != 0) return false;
-    failed = true;
-    return true;
-}
-
-void *__real_malloc(size_t n);
-void *__real_calloc(size_t n, size_t size);
-void *__real_realloc(void *p, size_t n);
-void *__wrap_malloc(size_t n);
-void *__wrap_calloc(size_t n, size_t size);
-void *__wrap_realloc(void *p, size_t n);
-void *__wrap_malloc(size_t n) {
-    return fails() ? NULL : __real_malloc(n);
-}
-void *__wrap_calloc(size_t n, size_t size) {
-    return fails() ? NULL : __real_calloc(n, size);
-}
-void *__wrap_realloc(void *p, size_t n) {
-    return fails() ? NULL : __real_realloc(p, n);
-}
 
 // ---- the parsers ----
 
