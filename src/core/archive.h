@@ -1,6 +1,7 @@
 // The archive: one data directory with its volumes, its index and its event log. Every door calls the services of core/ with it.
 //
-// Data directory: index.db (SQLite), volumes/, staging/, and lock (one server at a time).
+// Data directory: index.db (SQLite), volumes/, staging/, and lock (one server at a time). An archive of several nodes has its index in PostgreSQL and its
+// volumes in a bucket; each node's directory then holds staging/ and cache/ and can be thrown away.
 #ifndef GANTRY_CORE_ARCHIVE_H
 #define GANTRY_CORE_ARCHIVE_H
 
@@ -13,6 +14,7 @@
 struct archive;
 struct db_pool;
 struct vol_set;
+struct vol_remote;
 struct sys_file_ops;
 
 enum door { DOOR_DIMSE, DOOR_DICOMWEB, DOOR_COMMAND, DOOR_PAGE, DOOR_JOB };
@@ -28,6 +30,10 @@ struct actor {
 
 struct archive_options {
     const char *dir;
+    const char *database_url;         // PostgreSQL; NULL: index.db in dir
+    const char *database_schema;      // NULL: "gantry"
+    const struct vol_remote *remote;  // bucket of the volumes; NULL: in dir. With one the database is PostgreSQL, and the other way round
+    const char *node;                 // this process's name among the nodes; NULL: none, a command
     uint64_t volume_bytes;            // 0: default
     bool read_only;                   // query, fsck without repair
     bool must_exist;                  // do not create

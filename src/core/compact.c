@@ -4,7 +4,6 @@
 #include "base/limits.h"
 #include "core/index.h"
 #include "core/service.h"
-#include "sys/file.h"
 #include "text/json.h"
 
 enum { COPY_CHUNK = 1 << 20, TOMBSTONE_BYTES_MAX = 512 << 20 };
@@ -90,14 +89,10 @@ static bool drop_rows(struct compaction *c, struct err *e) {
 
 static bool compact_volume(struct compaction *c, uint64_t *freed, struct err *e) {
     uint64_t end;
-    struct sys_stat st;
-    int fd;
+    struct vol_state st;
     c->damaged = false;
-    if (!vol_fd(c->ar->volumes, c->volume, &fd, e)) return false;
-    bool ok = sys_stat_fd(fd, &st, e);
-    vol_fd_release(c->ar->volumes, c->volume);
-    if (!ok) return false;
-    if (st.writable) return true; // still growing
+    if (!vol_state_get(c->ar->volumes, c->volume, &st, e)) return false;
+    if (st.growing) return true;
     if (!vol_scan(c->ar->volumes, c->volume, 0, true, visit, c, &end, e)) return false;
     if (c->damaged) return true; // fsck tells; nothing that may still be read is thrown away
     // The file goes first: rows that are left over name nothing, but a file without rows would be indexed again.
@@ -109,12 +104,9 @@ static bool compact_volume(struct compaction *c, uint64_t *freed, struct err *e)
 static bool is_mostly_dead(struct compaction *c, double share, bool *out, struct err *e) {
     int64_t dead = 0;
     bool found;
-    struct sys_stat st;
-    int fd;
+    struct vol_state st;
     if (!sql_one(c->d, "SELECT coalesce(sum(length), 0) FROM dead WHERE volume = ?1", SQL_VALUES(SQL_I(c->volume)), &dead, 1, &found, e)) return false;
-    if (!vol_fd(c->ar->volumes, c->volume, &fd, e)) return false;
-    bool ok = sys_stat_fd(fd, &st, e);
-    vol_fd_release(c->ar->volumes, c->volume);
+    bool ok = vol_state_get(c->ar->volumes, c->volume, &st, e);
     *out = ok && dead > 0 && (double)dead > share * (double)st.size;
     return ok;
 }

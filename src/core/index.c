@@ -280,11 +280,12 @@ static bool write_alarm(struct index *ix, struct db *w, struct err *e) {
     return ok;
 }
 
-static bool write_group(struct index *ix, struct db *w, struct vol_put *const *puts, size_t n, uint32_t volume, uint64_t end, struct err *e) {
+static bool write_group(struct index *ix, struct db *w, struct vol_put *const *puts, size_t n, const struct vol_written *written, struct err *e) {
     if (!db_begin(w, e)) return false;
     for (size_t i = 0; i < n; i++)
         if (!apply(ix, w, puts[i], e)) return false;
-    return write_alarm(ix, w, e) && places_flush(ix, w, e) && figures_flush(ix, w, e) && index_set_position(w, volume, end, e) && db_commit(w, e);
+    return write_alarm(ix, w, e) && places_flush(ix, w, e) && figures_flush(ix, w, e) && index_set_position(w, written->volume, written->end, e) &&
+           db_commit(w, e);
 }
 
 void index_forget(struct index *ix) {
@@ -293,14 +294,14 @@ void index_forget(struct index *ix) {
     bases_clear(&ix->bases);
 }
 
-static bool commit(void *ctx, struct vol_put *const *puts, size_t n, uint32_t volume, uint64_t end, struct err *e) {
+static bool commit(void *ctx, struct vol_put *const *puts, size_t n, const struct vol_written *written, struct err *e) {
     struct archive *ar = ctx;
     struct index *ix = ar->index;
-    if (volume == 0) return true; // all known
+    if (written->volume == 0) return true; // all known
     struct db *w = db_writer(ar->db, e);
     if (!w) return false;
     arena_reset(&ix->scratch);
-    bool ok = write_group(ix, w, puts, n, volume, end, e);
+    bool ok = write_group(ix, w, puts, n, written, e);
     if (ok) {
         ix->alarms_told = ix->alarms;
     } else {

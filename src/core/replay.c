@@ -6,7 +6,6 @@
 #include "base/log.h"
 #include "core/index.h"
 #include "sys/digest.h"
-#include "sys/file.h"
 
 enum { BATCH = 512, READ_BYTES = 64 * 1024, ARENA_BYTES_MAX = 512 << 20 };
 
@@ -170,12 +169,9 @@ static bool visit(void *ctx, const struct vol_entry *en, bool damaged, struct er
 }
 
 static bool note_finished(struct replay *r, uint32_t volume, struct err *e) {
-    struct sys_stat st;
-    int fd;
-    if (!vol_fd(r->ix->ar->volumes, volume, &fd, e)) return false;
-    bool ok = sys_stat_fd(fd, &st, e);
-    vol_fd_release(r->ix->ar->volumes, volume);
-    return ok && (st.writable || sql_run(r->w, "UPDATE volumes SET finished = 1 WHERE volume = ?1", SQL_VALUES(SQL_I(volume)), e));
+    struct vol_state st;
+    return vol_state_get(r->ix->ar->volumes, volume, &st, e) &&
+           (st.growing || sql_run(r->w, "UPDATE volumes SET finished = 1 WHERE volume = ?1", SQL_VALUES(SQL_I(volume)), e));
 }
 
 static bool replay_volume(struct replay *r, uint32_t volume, struct err *e) {

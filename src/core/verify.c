@@ -6,7 +6,6 @@
 #include "core/parts.h"
 #include "core/retrieve.h"
 #include "core/state.h"
-#include "sys/file.h"
 #include "sys/sums.h"
 
 enum {
@@ -21,12 +20,9 @@ static struct verified_entry *slot(struct archive *ar, struct vol_loc loc) {
 }
 
 static bool volume_mtime(struct archive *ar, uint32_t volume, int64_t *mtime_ns, struct err *e) {
-    struct sys_stat st;
-    int fd;
-    if (!vol_fd(ar->volumes, volume, &fd, e)) return false;
-    bool ok = sys_stat_fd(fd, &st, e);
-    vol_fd_release(ar->volumes, volume);
-    *mtime_ns = ok ? st.mtime_ns : 0;
+    struct vol_state st = {0};
+    bool ok = vol_state_get(ar->volumes, volume, &st, e);
+    *mtime_ns = st.stamp;
     return ok;
 }
 

@@ -58,7 +58,7 @@ static struct cached_fd *fds_add(struct vol_set *vs, uint32_t volume, struct err
     return c;
 }
 
-bool vol_fd(struct vol_set *vs, uint32_t volume, int *fd, struct err *e) {
+bool fds_get(struct vol_set *vs, uint32_t volume, int *fd, struct err *e) {
     pthread_mutex_lock(&vs->fds_lock);
     struct cached_fd *c = *fds_find(vs, volume);
     if (!c) c = fds_add(vs, volume, e);

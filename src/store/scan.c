@@ -140,7 +140,7 @@ bool vol_scan(struct vol_set *vs, uint32_t volume, uint64_t from, bool verify, v
     uint64_t last = from;
     if (end) *end = from;
     if (from % TAR_BLOCK) return err_set(e, ERR_BAD_INPUT, "store", "no entry begins at %llu", (unsigned long long)from);
-    if (!vol_fd(vs, volume, &s.fd, e)) return false;
+    if (!fds_get(vs, volume, &s.fd, e)) return false;
     bool done = false, ok = scan_init(&s, e) && scan_limits(&s, volume, e);
     for (uint64_t at = from; ok && !done && at < s.limit;) ok = scan_step(&s, volume, &at, &last, &done, visit, ctx, e);
     scan_deinit(&s);
@@ -240,7 +240,7 @@ bool vol_verify(struct vol_set *vs, const struct vol_entry *entry, struct err *e
     bool same = false;
     en.end = en.loc.offset + tar_round(en.loc.length);
     if (en.loc.length > (uint64_t)STORE_OBJECT_BYTES_MAX || en.loc.offset > INT64_MAX / 2) return err_set(e, ERR_CORRUPT, "store", "impossible location");
-    if (!vol_fd(vs, en.loc.volume, &s.fd, e)) return false;
+    if (!fds_get(vs, en.loc.volume, &s.fd, e)) return false;
     sys_drop_cache(s.fd, en.loc.offset, en.end - en.loc.offset);
     bool ok = scan_init(&s, e) && verify_data(&s, &en, &same, e);
     scan_deinit(&s);

@@ -145,6 +145,8 @@ bool spool_prefix(struct vol_spool **s, const void *head, size_t n, struct err *
 void fds_init(struct vol_set *vs);
 void fds_deinit(struct vol_set *vs);
 void fds_forget(struct vol_set *vs, uint32_t volume);
+// A volume's descriptor, whatever of it is to be read; given back by vol_fd_release.
+bool fds_get(struct vol_set *vs, uint32_t volume, int *fd, struct err *e);
 
 // scan.c
 // Finds the end of the whole entries from *end on, with their digests, and clears what is torn after it. damaged: something in the flushed part cannot

@@ -159,10 +159,24 @@ bool vol_list(struct vol_set *vs, uint32_t **out, size_t *n, struct err *e) {
     return true;
 }
 
+bool vol_fd(struct vol_set *vs, struct vol_loc loc, int *fd, struct err *e) {
+    return fds_get(vs, loc.volume, fd, e);
+}
+
+bool vol_state_get(struct vol_set *vs, uint32_t volume, struct vol_state *out, struct err *e) {
+    struct sys_stat st;
+    int fd;
+    if (!fds_get(vs, volume, &fd, e)) return false;
+    bool ok = sys_stat_fd(fd, &st, e);
+    vol_fd_release(vs, volume);
+    if (ok) *out = (struct vol_state){.size = st.size, .growing = st.writable, .stamp = st.mtime_ns};
+    return ok;
+}
+
 bool vol_read_at(struct vol_set *vs, struct vol_loc loc, uint64_t from, void *p, size_t n, struct err *e) {
     int fd;
     if (from > loc.length || n > loc.length - from) return err_set(e, ERR_BAD_INPUT, "store", "read past the end of an object");
-    if (!vol_fd(vs, loc.volume, &fd, e)) return false;
+    if (!vol_fd(vs, loc, &fd, e)) return false;
     bool ok = sys_read_at(vs->files, fd, p, n, loc.offset + from, e) || err_wrap(e, "volume %u", loc.volume);
     vol_fd_release(vs, loc.volume);
     return ok;
@@ -186,7 +200,7 @@ bool vol_remove(struct vol_set *vs, uint32_t volume, struct err *e) {
     struct sys_stat st = {0};
     int fd;
     if (vs->opened_read_only) return err_set(e, ERR_FORBIDDEN, "store", "the archive was opened for reading only");
-    if (!vol_fd(vs, volume, &fd, e)) return false;
+    if (!fds_get(vs, volume, &fd, e)) return false;
     bool known = sys_stat_fd(fd, &st, e);
     vol_fd_release(vs, volume);
     if (!known) return false;

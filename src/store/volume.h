@@ -12,6 +12,12 @@
 // the index last looked, so positions are kept per volume.
 // Entries are flushed before they are acknowledged: the tail of each volume that the index has not seen is replayed at start, by
 //   vol_list, and for each volume vol_scan(from = the position that the index has for it, or 0, verify = true).
+//
+// A remote set keeps the same volumes, byte for byte, as objects of an S3 bucket (<prefix>volumes/v00000001.tar), so that any number of nodes share
+// them. Nothing there ever grows: each group that is committed is a volume of its own. It is put to the bucket before its senders are
+// answered, or, when it is small, kept in the index in the transaction of its rows (which survives the node as well, in a millisecond instead of
+// a request); small volumes are built together into series-sized ones later (vol_build). The directory then holds staging/ and cache/: parts of
+// volumes as they were read, in sparse files that are never overwritten, only unlinked, so that a descriptor stays good whatever the cache does.
 #ifndef GANTRY_STORE_VOLUME_H
 #define GANTRY_STORE_VOLUME_H
 
@@ -22,7 +28,10 @@
 #include "base/err.h"
 #include "base/str.h"
 
-enum { VOL_DIGEST_BYTES = 32 }; // SHA-256 of the entry's bytes
+enum {
+    VOL_DIGEST_BYTES = 32,       // SHA-256 of the entry's bytes
+    VOL_PIECE_BYTES = 256 * 1024 // of a volume that is kept in the index
+};
 
 enum vol_kind {
     VOL_OBJECT,     // <study>/<series>/<sop>.dcm
@@ -76,21 +85,67 @@ struct vol_put {
     size_t head_bytes;
 };
 
-// The index's part in a commit; both are called on the writer's thread only, so that they see a serial world.
+// Where a volume lies.
+enum vol_place {
+    VOL_IN_DIRECTORY,
+    VOL_IN_BUCKET,
+    VOL_IN_INDEX, // small, lately written, not yet built into a larger one
+};
+
+struct vol_info {
+    uint32_t volume;
+    enum vol_place place;
+    uint64_t size;      // of the tar file
+    int64_t created_ms; // wall clock
+    bool removed;       // nothing refers to it; kept for those who read it, and until its time is over
+};
+
+// What a group became: handed to commit.
+struct vol_written {
+    uint32_t volume; // 0: nothing was written
+    uint64_t end;    // of the last entry
+    enum vol_place place;
+    uint64_t size;              // of the tar file; 0 while it grows (VOL_IN_DIRECTORY)
+    const struct str *contents; // VOL_IN_INDEX: the whole tar file in pieces, to be kept in this transaction
+    size_t content_count;
+};
+
+// The index's part in a commit. classify and commit are never called by two threads of a set at once, so that they see a serial world of their
+// own process; what other nodes did meanwhile, commit finds out in its transaction (outcome and entry.kind may then change: the entry lies as it lies).
 struct vol_index {
     void *ctx;
     // Before anything is written: sets put->outcome and entry.kind (VOL_KNOWN: nothing is written). earlier: the puts already classified in this group.
     bool (*classify)(void *ctx, struct vol_put *put, struct vol_put *const *earlier, size_t n, struct err *e);
     // After the flush: index rows, events and the position of this volume, in one transaction. puts: the whole group, VOL_KNOWN included, but for
     // those that classify refused; volume is 0 when nothing was written. When it fails the puts fail; their entries stay in the volume, unacknowledged.
-    bool (*commit)(void *ctx, struct vol_put *const *puts, size_t n, uint32_t volume, uint64_t end, struct err *e);
+    bool (*commit)(void *ctx, struct vol_put *const *puts, size_t n, const struct vol_written *w, struct err *e);
+    // Of remote sets only; any thread.
+    // n volume numbers in a row that no other node gets.
+    bool (*reserve)(void *ctx, unsigned n, uint32_t *first, struct err *e);
+    // Bytes of a volume that is kept in the index.
+    bool (*fetch)(void *ctx, uint32_t volume, uint64_t at, void *p, size_t n, struct err *e);
+    // What is known of one volume (ERR_NOT_FOUND), and of all, ascending; visit returns false to stop.
+    bool (*find)(void *ctx, uint32_t volume, struct vol_info *out, struct err *e);
+    bool (*each)(void *ctx, bool (*visit)(void *visit_ctx, const struct vol_info *v, struct err *e), void *visit_ctx, struct err *e);
+};
+
+// Of a remote set; borrowed while it is opened.
+struct s3_options;
+struct vol_remote {
+    const struct s3_options *s3;
+    const char *prefix;       // of keys; "" or ending with '/'
+    uint64_t cache_bytes;     // of the read cache; 0: default
+    uint64_t small_bytes;     // a group up to this is kept in the index; 0: every group is put to the bucket
+    uint64_t index_bytes_max; // what the index may keep in all before groups go to the bucket whatever their size; 0: default
+    unsigned writers;         // groups under way at once; 0: default
 };
 
 struct vol_options {
     const char *dir;
-    uint64_t volume_bytes;     // size of a new volume (STORE_VOLUME_BYTES when 0)
-    uint64_t own_volume_bytes; // STORE_OWN_VOLUME_BYTES when 0
-    bool read_only;            // nothing is recovered, written or created; vol_append answers ERR_FORBIDDEN
+    const struct vol_remote *remote; // NULL: the volumes are in dir
+    uint64_t volume_bytes;           // size of a new volume (STORE_VOLUME_BYTES when 0)
+    uint64_t own_volume_bytes;       // STORE_OWN_VOLUME_BYTES when 0
+    bool read_only;                  // nothing is recovered, written or created; vol_append answers ERR_FORBIDDEN
     struct vol_index index;
     // End of what the index has seen of a volume (0: nothing): recovery begins there. Called by vol_open only, with index.ctx. NULL: 0 for all.
     uint64_t (*known_end)(void *ctx, uint32_t volume);
@@ -124,11 +179,22 @@ bool vol_spool_read_at(struct vol_spool *s, uint64_t offset, void *p, size_t n, 
 uint64_t vol_spool_size(const struct vol_spool *s);
 void vol_spool_drop(struct vol_spool *s);
 
-// Reading. The descriptor is borrowed: valid until vol_fd_release, for sendfile and pread.
-bool vol_fd(struct vol_set *vs, uint32_t volume, int *fd, struct err *e);
+// Reading. The descriptor is borrowed: valid until vol_fd_release, for sendfile and pread of the bytes of loc (offsets are those of the volume; of a remote
+// set these bytes are fetched first if the cache has them not). A dup of it stays good for these bytes.
+// ERR_NOT_FOUND: the volume is no more, its entries were moved: look the object up again. ERR_BUSY: archived, being restored.
+bool vol_fd(struct vol_set *vs, struct vol_loc loc, int *fd, struct err *e);
 void vol_fd_release(struct vol_set *vs, uint32_t volume);
+
+struct vol_state {
+    uint64_t size; // of the tar file as it is
+    bool growing;
+    int64_t stamp; // another one whenever what was read before may read otherwise now (a file's mtime in ns)
+};
+bool vol_state_get(struct vol_set *vs, uint32_t volume, struct vol_state *out, struct err *e);
 bool vol_read_at(struct vol_set *vs, struct vol_loc loc, uint64_t from, void *p, size_t n, struct err *e);
-// Re-reads all bytes from the disk (past the page cache where the system lets us) and compares. ERR_CORRUPT when they differ.
+// Forgets what the cache has of this range: it was not what was stored. A directory has no cache: false, nothing to be tried again.
+bool vol_refetch(struct vol_set *vs, struct vol_loc loc);
+// Re-reads all bytes from the disk or the bucket (past the caches where the system lets us) and compares. ERR_CORRUPT when they differ.
 bool vol_verify(struct vol_set *vs, const struct vol_entry *entry, struct err *e);
 
 // Visits entries of one volume from an offset, in order; *end (may be NULL) is just after the last entry. Used by replay, reindex, fsck and compaction.
@@ -142,10 +208,29 @@ bool vol_list(struct vol_set *vs, uint32_t **out, size_t *n, struct err *e);
 // Removes the file; what was alive in it was copied by the caller through vol_append. ERR_BUSY for the volume that is being written.
 bool vol_remove(struct vol_set *vs, uint32_t volume, struct err *e);
 
+// A volume made aside of entries of other volumes (merging, compaction), durable before anything refers to it.
+struct vol_build;
+bool vol_build_open(struct vol_set *vs, struct vol_build **out, struct err *e);
+// Copies the entry that lies at from->loc with all that its headers say; its digest is checked on the way (ERR_CORRUPT: nothing was added).
+// *to: where it will lie; the volume's number is known from the first entry on.
+bool vol_build_add(struct vol_build *b, const struct vol_entry *from, struct vol_loc *to, struct err *e);
+uint64_t vol_build_size(const struct vol_build *b);
+// Flushed or put, and named. The caller commits what refers to it; not a word of it is lost when it never does.
+bool vol_build_finish(struct vol_build *b, struct vol_info *out, struct err *e);
+void vol_build_drop(struct vol_build *b); // after finish too; NULL is fine
+
+// Remote sets: another storage class, and an archived volume asked back. Directory: ERR_UNSUPPORTED.
+bool vol_set_class(struct vol_set *vs, uint32_t volume, const char *storage_class, struct err *e);
+bool vol_restore(struct vol_set *vs, uint32_t volume, unsigned days, struct err *e);
+
 struct vol_stats {
     uint64_t volumes, bytes_used, bytes_free_disk, flushes, objects, sealed;
     bool read_only;
     bool full;
+    // remote sets
+    uint64_t requests, retries; // to the bucket
+    uint64_t cache_bytes, cache_hits, cache_misses;
+    bool bucket_away; // the last request failed
 };
 void vol_stats_get(struct vol_set *vs, struct vol_stats *out);
 

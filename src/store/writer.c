@@ -285,7 +285,7 @@ static void run_group(struct vol_set *vs, struct group *g) {
     g->end = 0;
     classify(vs, g);
     bool ok = g->n == 0 || store(vs, g, &e);
-    if (ok && g->n && vs->index.commit) ok = vs->index.commit(vs->index.ctx, g->puts, g->n, g->volume, g->end, &e);
+    if (ok && g->n && vs->index.commit) ok = vs->index.commit(vs->index.ctx, g->puts, g->n, &(struct vol_written){.volume = g->volume, .end = g->end}, &e);
     if (!ok) fail_group(g, &e);
     note_room(vs, g, ok);
 }

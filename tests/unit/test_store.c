@@ -180,14 +180,14 @@ static bool classify(void *ctx, struct vol_put *p, struct vol_put *const *earlie
     return true;
 }
 
-static bool commit(void *ctx, struct vol_put *const *puts, size_t n, uint32_t volume, uint64_t end, struct err *e) {
+static bool commit(void *ctx, struct vol_put *const *puts, size_t n, const struct vol_written *w, struct err *e) {
     struct index *x = ctx;
     x->commits++;
     if (x->refuse && x->refuse-- == 1) return err_set(e, ERR_FULL, "test", "the index has no room");
     for (size_t i = 0; i < n; i++) {
         x->known += puts[i]->outcome == VOL_KNOWN;
         if (puts[i]->outcome != VOL_STORED) continue;
-        if (puts[i]->entry.loc.volume != volume || puts[i]->entry.end > end || x->n == 256) return err_set(e, ERR_INTERNAL, "test", "position");
+        if (puts[i]->entry.loc.volume != w->volume || puts[i]->entry.end > w->end || x->n == 256) return err_set(e, ERR_INTERNAL, "test", "position");
         snprintf(x->rows[x->n].sop, 65, "%.*s", STR_FMT(puts[i]->entry.sop));
         memcpy(x->rows[x->n++].digest, puts[i]->entry.digest, VOL_DIGEST_BYTES);
     }
@@ -550,7 +550,7 @@ static void a_volume_that_is_removed_leaves_its_readers_alone_and_its_number_is_
     open_set(f, (struct vol_options){.volume_bytes = 64 << 10, .own_volume_bytes = 1 << 20});
     for (unsigned i = 0; i < 8; i++) put(f, o[i] = object_new(i + 1, 30000));
     assert_int_not_equal(o[0]->put.entry.loc.volume, o[7]->put.entry.loc.volume);
-    assert_true(vol_fd(f->vs, o[0]->put.entry.loc.volume, &fd, &f->e));
+    assert_true(vol_fd(f->vs, o[0]->put.entry.loc, &fd, &f->e));
     usleep(20000); // sealed in the background
     assert_true(vol_remove(f->vs, o[0]->put.entry.loc.volume, &f->e));
     assert_int_equal(pread(fd, back, sizeof back, (off_t)o[0]->put.entry.loc.offset), sizeof back);

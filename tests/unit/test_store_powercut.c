@@ -55,10 +55,10 @@ static unsigned mix(unsigned a, unsigned b) {
     return x ^ x >> 13;
 }
 
-static bool commit(void *ctx, struct vol_put *const *puts, size_t n, uint32_t volume, uint64_t end, struct err *e) {
+static bool commit(void *ctx, struct vol_put *const *puts, size_t n, const struct vol_written *w, struct err *e) {
     (void)puts, (void)n, (void)e;
     struct life *l = ctx;
-    if (l->position_n < POSITIONS) l->positions[l->position_n++] = (struct position){volume, end};
+    if (l->position_n < POSITIONS) l->positions[l->position_n++] = (struct position){w->volume, w->end};
     return true;
 }
 

@@ -43,7 +43,7 @@ enum send_result instance_send(struct archive *ar, struct dimse *d, const struct
     snprintf(class, sizeof class, "%.*s", STR_FMT(ref->sop_class_uid));
     snprintf(instance, sizeof instance, "%.*s", STR_FMT(ref->sop_instance_uid));
     snprintf(ts, sizeof ts, "%.*s", STR_FMT(ref->ts_uid));
-    if (!retrieve_check(ar, ref, e) || !vol_fd(volumes, ref->loc.volume, &o.fd, e)) return SEND_IMPOSSIBLE;
+    if (!retrieve_check(ar, ref, e) || !vol_fd(volumes, ref->loc, &o.fd, e)) return SEND_IMPOSSIBLE;
     enum send_result result = send_object(d, &o, originator, originator_id, report, e);
     vol_fd_release(volumes, ref->loc.volume);
     return result;

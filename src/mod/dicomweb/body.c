@@ -232,7 +232,7 @@ static bool send_file(struct http_response *rs, unsigned status, const char *typ
     uint64_t at = piece->offset + from - (b->ends[b->at] - piece->length);
     bool whole = at == 0 && length == piece->ref->loc.length;
     if (!(whole ? retrieve_check(b->archive, piece->ref, e) : retrieve_check_range(b->archive, piece->ref, at, length, e))) return false;
-    if (!vol_fd(volumes, piece->ref->loc.volume, &fd, e)) return false;
+    if (!vol_fd(volumes, piece->ref->loc, &fd, e)) return false;
     int own = dup(fd);
     vol_fd_release(volumes, piece->ref->loc.volume);
     if (own < 0) return err_errno(e, ERR_IO, "dicomweb", "open the object");

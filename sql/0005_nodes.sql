@@ -1,0 +1,57 @@
+-- Several nodes over one index: where each volume lies, who is there, and work that is done by one of them.
+
+-- place: enum vol_place of store/volume.h. size: of the tar file, 0 while it grows. removed_ms: since when nothing refers to the volume; it goes
+-- when those who may still read it are done. storage_class: of the bucket, '' is its own default.
+ALTER TABLE volumes ADD COLUMN place INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE volumes ADD COLUMN size INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE volumes ADD COLUMN created_ms INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE volumes ADD COLUMN removed_ms INTEGER;
+ALTER TABLE volumes ADD COLUMN storage_class TEXT NOT NULL DEFAULT '';
+
+-- Small volumes until they are built into larger ones: the tar file in pieces of VOL_PIECE_BYTES, the last one shorter.
+CREATE TABLE volume_pieces (
+    volume INTEGER NOT NULL,
+    piece INTEGER NOT NULL,             -- from 0
+    data BLOB NOT NULL,
+    PRIMARY KEY (volume, piece)
+);
+
+-- Numbers that are given out once, to whichever node asks.
+CREATE TABLE counters (name TEXT PRIMARY KEY, value INTEGER NOT NULL);
+INSERT INTO counters VALUES ('volume', 0);
+
+-- Processes that serve this archive, and when they last said so. All times by the database's clock.
+CREATE TABLE nodes (
+    name TEXT PRIMARY KEY,
+    state TEXT NOT NULL,                -- 'starting', 'ready', 'draining', 'stopped'
+    version TEXT NOT NULL,
+    dicom TEXT NOT NULL,                -- address:port
+    http TEXT NOT NULL,
+    started_ms INTEGER NOT NULL,
+    seen_ms INTEGER NOT NULL,
+    figures TEXT NOT NULL               -- JSON: what the node tells of itself
+);
+
+-- What one node at a time does. token grows with each holder: what a former holder still does has no effect.
+CREATE TABLE leases (
+    name TEXT PRIMARY KEY,
+    node TEXT NOT NULL,
+    token INTEGER NOT NULL,
+    until_ms INTEGER NOT NULL
+);
+
+-- Work in the background: one row per kind and subject, done at least once and with effect once.
+CREATE TABLE jobs (
+    id INTEGER PRIMARY KEY,
+    kind TEXT NOT NULL,
+    subject TEXT NOT NULL,
+    due_ms INTEGER NOT NULL,
+    attempts INTEGER NOT NULL DEFAULT 0,
+    node TEXT NOT NULL DEFAULT '',      -- who has it
+    token INTEGER NOT NULL DEFAULT 0,   -- grows with each taking
+    until_ms INTEGER NOT NULL DEFAULT 0, -- of the lease
+    dead INTEGER NOT NULL DEFAULT 0,    -- attempts are spent: kept to be looked at
+    trouble TEXT NOT NULL DEFAULT '',   -- of the last attempt
+    UNIQUE (kind, subject)
+);
+CREATE INDEX jobs_due ON jobs (kind, dead, due_ms);
