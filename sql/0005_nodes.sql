@@ -55,3 +55,30 @@ CREATE TABLE jobs (
     UNIQUE (kind, subject)
 );
 CREATE INDEX jobs_due ON jobs (kind, dead, due_ms);
+
+-- Merging and compaction (core/merge.c). batch: 0 not looked at yet, above 0 the batch that the volume's living entries are to be built anew in,
+-- -1 left as it is.
+ALTER TABLE volumes ADD COLUMN batch INTEGER NOT NULL DEFAULT 0;
+CREATE INDEX volumes_batch ON volumes (batch, volume) WHERE removed_ms IS NULL AND batch >= 0;
+CREATE INDEX volumes_removed ON volumes (removed_ms) WHERE removed_ms IS NOT NULL;
+INSERT INTO counters VALUES ('batch', 0);
+
+-- Where the entries of a volume that is being built come from, until the transaction that makes it count.
+CREATE TABLE moves (
+    to_volume INTEGER NOT NULL,
+    to_offset INTEGER NOT NULL,
+    volume INTEGER NOT NULL,
+    "offset" INTEGER NOT NULL,
+    length INTEGER NOT NULL,
+    sop_instance_uid TEXT NOT NULL,     -- '' when it is no object
+    PRIMARY KEY (to_volume, to_offset)
+);
+
+-- What tombstones name, by what it is and not by where it lies: a copy of it may lie in a volume that the index has not seen (a build that never
+-- counted). A row goes with its tombstone.
+CREATE TABLE graves (
+    sop_instance_uid TEXT NOT NULL,
+    received_ms INTEGER NOT NULL,       -- of the entry
+    digest BLOB NOT NULL,               -- its first 16 bytes
+    PRIMARY KEY (sop_instance_uid, received_ms, digest)
+);

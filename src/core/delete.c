@@ -1,6 +1,7 @@
 // Deleting: a tombstone in the volumes names every place that dies, and its commit takes the rows away.
 #include "base/clock.h"
 #include "base/limits.h"
+#include "core/graves.h"
 #include "core/index.h"
 #include "core/service.h"
 #include "sys/digest.h"
@@ -8,26 +9,19 @@
 
 enum { TOMBSTONE_BYTES_MAX = 512 << 20, STEM_BYTES = 20 };
 
-struct grave {
+struct burial {
     struct json_writer j;
     struct buf json;
     uint64_t count;
 };
 
-static void add_place(struct grave *g, struct db_stmt *s) {
-    json_begin_array(&g->j);
-    for (int i = 0; i < 3; i++) json_int(&g->j, db_int(s, i));
-    json_str(&g->j, db_text(s, 3));
-    json_end_array(&g->j);
-}
-
-static bool add_places(struct grave *g, struct db *d, const char *sql, const struct str uids[3], uint64_t *count, struct err *e) {
+static bool add_places(struct burial *g, struct db *d, const char *sql, const struct str uids[3], uint64_t *count, struct err *e) {
     struct db_stmt *s = db_prepare(d, sql, e);
     if (!s) return false;
     for (int i = 0; i < 3; i++) db_bind_text(s, i + 1, uids[i].n ? uids[i] : (struct str){NULL, 0});
     enum db_step step;
     while ((step = db_next(s, e)) == DB_ROW) {
-        add_place(g, s);
+        grave_write(&g->j, s);
         ++*count;
     }
     db_done(s);
@@ -38,13 +32,15 @@ static bool add_places(struct grave *g, struct db *d, const char *sql, const str
 #define DOOMED                                                                                             \
     "FROM studies st CROSS JOIN series se ON se.study = st.id CROSS JOIN instances i ON i.series = se.id " \
     "WHERE st.study_uid = ?1 AND (?2 IS NULL OR se.series_uid = ?2) AND (?3 IS NULL OR i.sop_instance_uid = ?3)"
-static const char OBJECTS[] = "SELECT i.volume, i.offset, i.length, i.sop_instance_uid " DOOMED;
-static const char CONFLICTS[] = "SELECT volume, offset, length, sop_instance_uid FROM conflicts WHERE kind = 'bytes' AND study_uid = ?1 AND "
-                                "(?2 IS NULL OR series_uid = ?2) AND (?3 IS NULL OR sop_instance_uid = ?3)";
-static const char COPIES[] = "SELECT dead.volume, dead.offset, dead.length, dead.sop_instance_uid FROM dead WHERE why <> 'deleted' AND sop_instance_uid IN "
-                             "(SELECT i.sop_instance_uid " DOOMED ")";
+static const char OBJECTS[] = "SELECT i.volume, i.offset, i.length, i.sop_instance_uid, i.received_ms, i.digest " DOOMED;
+static const char CONFLICTS[] =
+    "SELECT volume, offset, length, sop_instance_uid, received_ms, digest FROM conflicts WHERE kind = 'bytes' AND study_uid = ?1 AND "
+    "(?2 IS NULL OR series_uid = ?2) AND (?3 IS NULL OR sop_instance_uid = ?3)";
+static const char COPIES[] =
+    "SELECT dead.volume, dead.offset, dead.length, dead.sop_instance_uid, 0, NULL FROM dead WHERE why <> 'deleted' AND sop_instance_uid IN "
+    "(SELECT i.sop_instance_uid " DOOMED ")";
 
-static bool write_places(struct grave *g, struct db *d, const struct str uids[3], struct err *e) {
+static bool write_places(struct burial *g, struct db *d, const struct str uids[3], struct err *e) {
     uint64_t copies = 0;
     json_key(&g->j, "places");
     json_begin_array(&g->j);
@@ -53,7 +49,7 @@ static bool write_places(struct grave *g, struct db *d, const struct str uids[3]
     return ok;
 }
 
-static bool dig(struct archive *ar, struct grave *g, const struct str uids[3], struct str reason, struct err *e) {
+static bool dig(struct archive *ar, struct burial *g, const struct str uids[3], struct str reason, struct err *e) {
     struct db *d = db_reader(ar->db, e);
     if (!d) return false;
     json_init(&g->j, &g->json, false);
@@ -70,7 +66,7 @@ static bool dig(struct archive *ar, struct grave *g, const struct str uids[3], s
     return g->count > 0 || err_set(e, ERR_NOT_FOUND, "delete", "nothing is stored under these identifiers");
 }
 
-static bool bury(struct archive *ar, const struct grave *g, const struct actor *who, struct err *e) {
+static bool bury(struct archive *ar, const struct burial *g, const struct actor *who, struct err *e) {
     char source[256], stem[2 * STEM_BYTES];
     struct arena arena;
     arena_init(&arena, 1 << 20);
@@ -89,7 +85,7 @@ static bool bury(struct archive *ar, const struct grave *g, const struct actor *
 bool archive_delete(struct archive *ar, const struct actor *who, struct str study_uid, struct str series_uid, struct str sop_uid, struct str reason,
                     uint64_t *count, struct err *e) {
     const struct str uids[3] = {study_uid, series_uid, sop_uid};
-    struct grave g = {.count = 0};
+    struct burial g = {.count = 0};
     *count = 0;
     if (study_uid.n == 0) return err_set(e, ERR_USAGE, "delete", "a Study Instance UID must be given");
     // Before anything is written: a tombstone that its own commit refuses would still count when the index is rebuilt.

@@ -1,5 +1,6 @@
 // What a tombstone or a move does to the rows: objects go, empty series, studies and patients go with them.
 #include "base/limits.h"
+#include "core/graves.h"
 #include "core/index.h"
 #include "core/parts.h"
 #include "core/query_index.h"
@@ -121,25 +122,15 @@ static bool kill_place(struct index *ix, struct db *w, struct vol_loc loc, struc
     return rows_dead(w, loc, sop, "deleted", e);
 }
 
-// One of "places": [volume, offset, length, "SOP Instance UID"].
-static bool read_place(const struct json *v, struct vol_loc *loc, struct str *sop) {
-    int64_t n[3];
-    const struct json *part = v->kind == JSON_ARRAY && v->count == 4 ? v->first : NULL;
-    for (int i = 0; part && i < 3; i++, part = part->next)
-        if (!json_to_i64(part, &n[i]) || n[i] < 0 || (i == 0 && n[i] > UINT32_MAX)) return false;
-    if (!part) return false;
-    *loc = (struct vol_loc){(uint32_t)n[0], (uint64_t)n[1], (uint64_t)n[2]};
-    *sop = json_text(part);
-    return true;
-}
-
 static bool kill_all(struct index *ix, struct db *w, const struct json *places, struct err *e) {
     struct touched t = {0};
     for (const struct json *v = places ? places->first : NULL; v; v = v->next) {
-        struct vol_loc loc;
-        struct str sop;
-        if (!read_place(v, &loc, &sop)) return err_set(e, ERR_CORRUPT, "index", "a tombstone names no place");
-        if (!kill_place(ix, w, loc, sop, &t, e)) return false;
+        struct grave g;
+        struct vol_loc now;
+        if (!grave_read(v, &g, e) || !grave_find(w, &g, &now, e)) return false;
+        // It may have been moved since the tombstone was written: then it is dead in both places.
+        bool moved = now.volume != g.loc.volume || now.offset != g.loc.offset;
+        if (!kill_place(ix, w, g.loc, g.sop, &t, e) || (moved && !kill_place(ix, w, now, g.sop, &t, e)) || !grave_keep(w, &g, e)) return false;
     }
     for (size_t i = 0; i < t.n; i++)
         if (!settle_series(ix, w, t.series[i], e)) return false;
@@ -196,9 +187,8 @@ bool kill_collect(struct db *w, struct str json, struct err *e) {
     const struct json *o = json_read(&tree, json, 0, e), *places = json_get(o, "places");
     bool ok = o;
     for (const struct json *v = ok && places ? places->first : NULL; ok && v; v = v->next) {
-        struct vol_loc loc;
-        struct str sop;
-        if (read_place(v, &loc, &sop)) ok = rows_dead(w, loc, sop, "deleted", e);
+        struct grave g;
+        if (grave_read(v, &g, NULL)) ok = rows_dead(w, g.loc, g.sop, "deleted", e) && grave_keep(w, &g, e);
     }
     arena_deinit(&tree);
     return ok;

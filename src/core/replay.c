@@ -4,6 +4,7 @@
 
 #include "base/limits.h"
 #include "base/log.h"
+#include "core/graves.h"
 #include "core/index.h"
 #include "sys/digest.h"
 
@@ -72,6 +73,9 @@ static bool add_dicom(struct replay *r, const struct vol_entry *en, bool damaged
     struct dcm_source source = {read_entry, &from};
     struct dcm_object o = {0};
     struct index_put p = {.damaged = damaged};
+    bool dead = false;
+    if (!grave_of(r->w, en, &dead, e)) return false;
+    if (dead) return rows_dead(r->w, en->loc, en->sop, "deleted", e);
     bool ok = index_read_object(&r->arena, r->ix->ar->volumes, en->loc, r->chunk, READ_BYTES, &o, e) &&
               index_prepare(r->ix->ar, &r->arena, &o, 0, &source, en->loc.length, &p, e) && add_object(r, en, &p, e);
     index_put_deinit(&p);

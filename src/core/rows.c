@@ -127,11 +127,13 @@ static bool heal(struct index *ix, struct db *w, const struct vol_entry *en, con
     if (!*healed) return true;
     struct vol_loc old = {(uint32_t)row[1], (uint64_t)row[2], (uint64_t)row[3]};
     return put_parts(ix, w, row[0], en, p, e) &&
-           sql_run(w,
-                   "UPDATE instances SET state = 0, volume = ?2, offset = ?3, length = ?4, dataset_offset = ?5, pixel_offset = ?6, digest = ?7 WHERE id = ?1",
-                   SQL_VALUES(SQL_I(row[0]), SQL_I(en->loc.volume), SQL_I(en->loc.offset), SQL_I(en->loc.length), SQL_I(p->facts.dataset_offset),
-                              SQL_I(p->facts.pixel_offset), SQL_B(en->digest, VOL_DIGEST_BYTES)),
-                   e) &&
+           sql_run(
+               w,
+               "UPDATE instances SET state = 0, volume = ?2, offset = ?3, length = ?4, dataset_offset = ?5, pixel_offset = ?6, digest = ?7, received_ms = ?8 "
+               "WHERE id = ?1",
+               SQL_VALUES(SQL_I(row[0]), SQL_I(en->loc.volume), SQL_I(en->loc.offset), SQL_I(en->loc.length), SQL_I(p->facts.dataset_offset),
+                          SQL_I(p->facts.pixel_offset), SQL_B(en->digest, VOL_DIGEST_BYTES), SQL_I(en->received_ms)),
+               e) &&
            sql_run(w, "UPDATE series SET version = version + 1 WHERE id = ?1", SQL_VALUES(SQL_I(row[4])), e) &&
            rows_dead(w, old, p->facts.sop_uid, "replaced", e) && object_event(ix, w, en, p, "instance.restored", e);
 }
