@@ -90,7 +90,7 @@ CREATE TABLE instances (
     number INTEGER,                     -- Instance Number
     state INTEGER NOT NULL DEFAULT 0,   -- 0 served, 1 damaged
     volume INTEGER NOT NULL,
-    offset INTEGER NOT NULL,            -- of the Part 10 file in the volume
+    "offset" INTEGER NOT NULL,          -- of the Part 10 file in the volume
     length INTEGER NOT NULL,
     dataset_offset INTEGER NOT NULL,    -- of the data set in the file
     pixel_offset INTEGER NOT NULL,      -- of the pixel value in the file; 0 when none
@@ -106,7 +106,7 @@ CREATE TABLE instances (
     header BLOB NOT NULL                -- everything before the pixel value, compressed; last, so that other columns are read without it
 );
 CREATE INDEX instances_series ON instances (series, number);
-CREATE UNIQUE INDEX instances_place ON instances (volume, offset);
+CREATE UNIQUE INDEX instances_place ON instances (volume, "offset");
 
 -- The first header of a series, against which the others are compressed.
 CREATE TABLE header_bases (id INTEGER PRIMARY KEY, data BLOB NOT NULL);
@@ -125,7 +125,7 @@ CREATE TABLE conflicts (
     issuer TEXT NOT NULL,
     study INTEGER,                      -- kind 'patient'
     volume INTEGER NOT NULL,
-    offset INTEGER NOT NULL,
+    "offset" INTEGER NOT NULL,
     length INTEGER NOT NULL,
     dataset_offset INTEGER NOT NULL,
     digest BLOB NOT NULL,
@@ -135,41 +135,41 @@ CREATE TABLE conflicts (
 );
 CREATE INDEX conflicts_sop ON conflicts (sop_instance_uid);
 CREATE INDEX conflicts_study ON conflicts (study_uid);
-CREATE INDEX conflicts_place ON conflicts (volume, offset);
+CREATE INDEX conflicts_place ON conflicts (volume, "offset");
 
 CREATE TABLE quarantine (
     id INTEGER PRIMARY KEY,
     volume INTEGER NOT NULL,
-    offset INTEGER NOT NULL,
+    "offset" INTEGER NOT NULL,
     length INTEGER NOT NULL,
     digest BLOB NOT NULL UNIQUE,
     source TEXT NOT NULL,
     received_ms INTEGER NOT NULL,
     reason TEXT NOT NULL,
-    UNIQUE (volume, offset)
+    UNIQUE (volume, "offset")
 );
 
 -- Tombstones and records as they lie in the volumes.
 CREATE TABLE records (
     volume INTEGER NOT NULL,
-    offset INTEGER NOT NULL,
+    "offset" INTEGER NOT NULL,
     length INTEGER NOT NULL,
     kind INTEGER NOT NULL,              -- enum vol_kind
     name TEXT NOT NULL,
     digest BLOB NOT NULL,
     source TEXT NOT NULL,
     received_ms INTEGER NOT NULL,
-    PRIMARY KEY (volume, offset)
+    PRIMARY KEY (volume, "offset")
 ) WITHOUT ROWID;
 
 -- Entries whose bytes still lie in a volume but mean nothing any more: deleted, or moved by compaction.
 CREATE TABLE dead (
     volume INTEGER NOT NULL,
-    offset INTEGER NOT NULL,
+    "offset" INTEGER NOT NULL,
     length INTEGER NOT NULL,
     sop_instance_uid TEXT NOT NULL,     -- '' when it was not an object
     why TEXT NOT NULL,                  -- 'deleted', 'moved', 'replaced', 'duplicate'
-    PRIMARY KEY (volume, offset)
+    PRIMARY KEY (volume, "offset")
 ) WITHOUT ROWID;
 CREATE INDEX dead_sop ON dead (sop_instance_uid);
 
