@@ -3,34 +3,32 @@
 #include <sysexits.h>
 
 #include "app/commands.h"
-#include "app/settings.h"
+#include "app/opening.h"
 #include "core/service.h"
 
 static int run(struct cli_args *args) {
     struct err e = {0};
-    struct archive *ar;
+    struct opening o;
     uint64_t freed = 0;
     int64_t percent;
     if (!cli_int(args, "dead", 30, 0, 100, &percent)) return EX_USAGE;
-    struct archive_options o = {.dir = cli_text(args, "data", NULL), .must_exist = true};
-    if (!o.dir) o.dir = settings_default_data(args->arena, &e);
-    if (!o.dir || !archive_open(&o, &ar, &e)) return cli_fail(args, &e);
-    bool ok = archive_compact(ar, (double)percent / 100, &freed, &e);
-    archive_close(ar);
+    if (!opening_begin(args, OPENING_ALONE, &o, &e)) return cli_fail(args, &e);
+    bool ok = archive_compact(o.archive, (double)percent / 100, &freed, &e);
+    opening_end(&o);
     if (!ok) return cli_fail(args, &e);
     printf("%llu bytes given back\n", (unsigned long long)freed);
     return 0;
 }
 
 static const struct cli_option OPTIONS[] = {
-    {"data", "DIR", "data directory (default: gantry under XDG data); no server may be using it"},
+    OPENING_OPTIONS,
     {"dead", "PERCENT", "volumes with at least this share of deleted bytes are done (default: 30)"},
     {0},
 };
 
 const struct cli_command CMD_COMPACT = {
     .name = "compact",
-    .synopsis = "[--data DIR] [--dead PERCENT]",
+    .synopsis = "[--data DIR | --config FILE] [--dead PERCENT]",
     .summary = "Give the space of deleted objects back",
     .group = "Keeping",
     .details = "What still lives in a volume is appended anew, flushed and indexed before the volume is removed, so that it may be interrupted at any moment.\n"

@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "app/commands.h"
-#include "app/settings.h"
+#include "app/opening.h"
 #include "core/retrieve.h"
 #include "db/db.h"
 #include "sys/file.h"
@@ -111,25 +111,21 @@ static int export(struct cli_args *args, struct exporting *x) {
 static int run(struct cli_args *args) {
     struct err e = {0};
     struct exporting x = {.to = args->positional[0]};
-    const char *dir = cli_text(args, "data", NULL);
-    if (!dir) dir = settings_default_data(args->arena, &e);
-    if (!dir || !archive_open(&(struct archive_options){.dir = dir, .must_exist = true}, &x.ar, &e)) return cli_fail(args, &e);
+    struct opening o;
+    if (!opening_begin(args, 0, &o, &e)) return cli_fail(args, &e);
+    x.ar = o.archive;
     int code = export(args, &x);
-    archive_close(x.ar);
+    opening_end(&o);
     return code;
 }
 
 static const struct cli_option OPTIONS[] = {
-    {"data", "DIR", "data directory (default: gantry under XDG data); no server may be using it"},
-    {"study", "UID", "only this study"},
-    {"series", "UID", "only this series"},
-    {"instance", "UID", "only this object"},
-    {0},
+    OPENING_OPTIONS, {"study", "UID", "only this study"}, {"series", "UID", "only this series"}, {"instance", "UID", "only this object"}, {0},
 };
 
 const struct cli_command CMD_EXPORT = {
     .name = "export",
-    .synopsis = "[--data DIR] [--study UID] [--series UID] [--instance UID] FOLDER",
+    .synopsis = "[--data DIR | --config FILE] [--study UID] [--series UID] [--instance UID] FOLDER",
     .summary = "Write objects as files: FOLDER/<study>/<series>/<object>.dcm",
     .group = "Keeping",
     .details = "Every object is checked against its digest on the way out; one that is damaged is named and not written.",

@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "app/commands.h"
-#include "app/settings.h"
+#include "app/opening.h"
 #include "base/buf.h"
 #include "core/service.h"
 #include "text/json.h"
@@ -71,17 +71,15 @@ static int check(struct cli_args *args, struct archive *ar) {
 
 static int run(struct cli_args *args) {
     struct err e = {0};
-    struct archive *ar = NULL;
-    const char *dir = cli_text(args, "data", NULL);
-    if (!dir) dir = settings_default_data(args->arena, &e);
-    if (!dir || !archive_open(&(struct archive_options){.dir = dir, .must_exist = true}, &ar, &e)) return cli_fail(args, &e);
-    int code = check(args, ar);
-    archive_close(ar);
+    struct opening o;
+    if (!opening_begin(args, 0, &o, &e)) return cli_fail(args, &e);
+    int code = check(args, o.archive);
+    opening_end(&o);
     return code;
 }
 
 static const struct cli_option OPTIONS[] = {
-    {"data", "DIR", "data directory (default: gantry under XDG data); no server may be using it"},
+    OPENING_OPTIONS,
     {"repair", NULL, "index orphans, drop rows without bytes, mark damaged objects so that sending them again heals them"},
     {"json", NULL, "print findings and figures as JSON"},
     {0},
@@ -89,7 +87,7 @@ static const struct cli_option OPTIONS[] = {
 
 const struct cli_command CMD_FSCK = {
     .name = "fsck",
-    .synopsis = "[--data DIR] [--repair] [--json]",
+    .synopsis = "[--data DIR | --config FILE] [--repair] [--json]",
     .summary = "Compare volumes and index both ways, reading every byte",
     .group = "Keeping",
     .details =

@@ -7,7 +7,7 @@
 #include "app/commands.h"
 #include "app/import.h"
 #include "app/import_to.h"
-#include "app/settings.h"
+#include "app/opening.h"
 #include "base/buf.h"
 #include "core/ingest.h"
 #include "text/json.h"
@@ -135,12 +135,10 @@ static void local_close(void *worker) {
 
 static int import_local(struct cli_args *args, unsigned workers) {
     struct err e = {0};
-    const char *dir = cli_text(args, "data", NULL);
-    if (!dir) dir = settings_default_data(args->arena, &e);
-    struct archive *ar = NULL;
-    if (!dir || !archive_open(&(struct archive_options){.dir = dir}, &ar, &e)) return cli_fail(args, &e);
-    int code = import_into(args, &(struct import_target){local_open, local_put, local_close, ar}, workers);
-    archive_close(ar);
+    struct opening o;
+    if (!opening_begin(args, OPENING_MAY_BE_NEW, &o, &e)) return cli_fail(args, &e);
+    int code = import_into(args, &(struct import_target){local_open, local_put, local_close, o.archive}, workers);
+    opening_end(&o);
     return code;
 }
 
@@ -151,13 +149,14 @@ static int run(struct cli_args *args) {
     const char *to = cli_text(args, "to", NULL);
     if (!cli_int(args, "jobs", WORKERS_DEFAULT, 1, 64, &workers)) return EX_USAGE;
     if (!to) return import_local(args, (unsigned)workers);
-    if (cli_text(args, "data", NULL)) return err_set(&e, ERR_USAGE, "import", "--data and --to exclude each other"), cli_fail(args, &e);
+    if (cli_text(args, "data", NULL) || cli_text(args, "config", NULL))
+        return err_set(&e, ERR_USAGE, "import", "--to excludes --data and --config"), cli_fail(args, &e);
     if (!import_to(args->arena, to, cli_text(args, "token", NULL), cli_text(args, "aet", "GANTRY"), &target, &e)) return cli_fail(args, &e);
     return import_into(args, &target, (unsigned)workers);
 }
 
 static const struct cli_option OPTIONS[] = {
-    {"data", "DIR", "data directory to import into (default: gantry under XDG data); no server may be using it"},
+    OPENING_OPTIONS,
     {"to", "URL|AE", "a running server instead: http://host:port (STOW-RS) or AET@host:port (C-STORE)"},
     {"token", "TOKEN", "token for --to URL"},
     {"aet", "NAME", "calling AE title for --to AET@host:port (default: GANTRY)"},
@@ -168,7 +167,7 @@ static const struct cli_option OPTIONS[] = {
 
 const struct cli_command CMD_IMPORT = {
     .name = "import",
-    .synopsis = "[--data DIR | --to URL|AET@HOST:PORT] [--json] PATH...",
+    .synopsis = "[--data DIR | --config FILE | --to URL|AET@HOST:PORT] [--json] PATH...",
     .summary = "Take objects from files, folders, media, zip and tar",
     .group = "Keeping",
     .details =

@@ -3,13 +3,13 @@
 #include <sysexits.h>
 
 #include "app/commands.h"
-#include "app/settings.h"
+#include "app/opening.h"
 #include "core/query_match.h"
 #include "core/searchable.h"
 #include "dicom/dict.h"
 
 static const struct cli_option OPTIONS[] = {
-    {"data", "DIR", "the archive's data directory (default: as gantry serve)", false},
+    OPENING_OPTIONS,
     {"remove", NULL, "take the attributes out again", false},
     {"list", NULL, "print those that are in", false},
     {0},
@@ -40,25 +40,22 @@ static bool change(struct cli_args *args, struct archive *ar, const char *text, 
 
 static int run(struct cli_args *args) {
     struct err e = {0};
-    struct archive *ar;
-    const char *dir = cli_text(args, "data", NULL);
+    struct opening o;
     if (!cli_flag(args, "list") && args->positional_count == 0) {
         fprintf(stderr, "gantry index-attribute: name attributes by keyword or tag, or give --list\n");
         return EX_USAGE;
     }
-    if (!dir && !(dir = settings_default_data(args->arena, &e))) return cli_fail(args, &e);
-    struct archive_options o = {.dir = dir, .must_exist = true};
-    if (!archive_open(&o, &ar, &e)) return cli_fail(args, &e);
+    if (!opening_begin(args, 0, &o, &e)) return cli_fail(args, &e);
     bool ok = true;
-    for (unsigned i = 0; i < args->positional_count && ok; i++) ok = change(args, ar, args->positional[i], &e);
-    if (ok && cli_flag(args, "list")) ok = list(args, ar, &e);
-    archive_close(ar);
+    for (unsigned i = 0; i < args->positional_count && ok; i++) ok = change(args, o.archive, args->positional[i], &e);
+    if (ok && cli_flag(args, "list")) ok = list(args, o.archive, &e);
+    opening_end(&o);
     return ok ? 0 : cli_fail(args, &e);
 }
 
 const struct cli_command CMD_INDEX_ATTRIBUTE = {
     .name = "index-attribute",
-    .synopsis = "[--data DIR] [--remove] [--list] TAG...",
+    .synopsis = "[--data DIR | --config FILE] [--remove] [--list] TAG...",
     .summary = "Make any attribute a quick search key",
     .group = "Keeping",
     .details = "Every attribute can be searched by C-FIND and QIDO-RS; one that is no column of the index is looked up in stored headers, one study after the\n"

@@ -46,7 +46,7 @@ static int run(struct cli_args *args) {
     signal_block();
     sys_raise_descriptors();
     struct server s = {.settings = &settings};
-    struct archive_options o = {.dir = settings.data_dir, .volume_bytes = settings.volume_bytes};
+    const struct archive_options o = settings_archive(&settings);
     if (!archive_open(&o, &s.archive, &e)) return cli_fail(args, &e);
     bool works = codec_pool_start("/proc/self/exe", 0, &e);
     int code = works ? serve(args, &s) : cli_fail(args, &e);

@@ -23,6 +23,7 @@ static const struct cli_option OPTIONS[] = {
     {"demo", NULL, "the demonstration studies: every kind, Chinese and English names in several character sets", false},
     {"index-only", "N", "no objects: fill the index under --data with N studies, for benchmarks", false},
     {"data", "DIR", "with --index-only: the data directory", false},
+    {"config", "FILE", "with --index-only: a server's configuration instead", false},
     {0},
 };
 
@@ -111,9 +112,8 @@ static bool make_kinds(struct cli_args *args, struct synth_options *o, int64_t c
 }
 
 static int fill_index(struct cli_args *args, uint64_t n, uint64_t seed) {
-    const char *data = cli_text(args, "data", NULL);
-    if (data) return cmd_synth_index(args, data, n, seed);
-    fprintf(stderr, "gantry synth: --index-only needs --data DIR, a data directory of its own\n");
+    if (cli_text(args, "data", NULL) || cli_text(args, "config", NULL)) return cmd_synth_index(args, n, seed);
+    fprintf(stderr, "gantry synth: --index-only needs --data DIR, a data directory of its own, or --config FILE\n");
     return EX_USAGE;
 }
 

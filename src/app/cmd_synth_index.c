@@ -3,6 +3,7 @@
 
 #include <stdio.h>
 
+#include "app/opening.h"
 #include "base/clock.h"
 #include "core/synth_index.h"
 
@@ -11,15 +12,14 @@ static void show(void *ctx, uint64_t done, uint64_t total) {
     cli_progress("studies", done, total);
 }
 
-int cmd_synth_index(struct cli_args *args, const char *dir, uint64_t n, uint64_t seed) {
+int cmd_synth_index(struct cli_args *args, uint64_t n, uint64_t seed) {
     struct err e = {0};
-    struct archive *ar;
-    struct archive_options o = {.dir = dir};
+    struct opening o;
     int64_t start = clock_mono_ms();
-    if (!archive_open(&o, &ar, &e)) return cli_fail(args, &e);
-    bool ok = synth_index_fill(ar, n, seed, show, NULL, &e);
-    archive_close(ar);
+    if (!opening_begin(args, OPENING_MAY_BE_NEW, &o, &e)) return cli_fail(args, &e);
+    bool ok = synth_index_fill(o.archive, n, seed, show, NULL, &e);
+    opening_end(&o);
     if (!ok) return cli_fail(args, &e);
-    printf("%llu studies in the index of %s, %.1f s\n", (unsigned long long)n, dir, (double)(clock_mono_ms() - start) / 1000);
+    printf("%llu studies in the index, %.1f s\n", (unsigned long long)n, (double)(clock_mono_ms() - start) / 1000);
     return 0;
 }

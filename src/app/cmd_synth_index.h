@@ -4,7 +4,7 @@
 
 #include "app/cli.h"
 
-// Fills the index under dir (made when it is not there) with n studies of this seed. Exit code.
-int cmd_synth_index(struct cli_args *args, const char *dir, uint64_t n, uint64_t seed);
+// Fills the index that --data or --config names (made when it is not there) with n studies of this seed. Exit code.
+int cmd_synth_index(struct cli_args *args, uint64_t n, uint64_t seed);
 
 #endif

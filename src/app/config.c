@@ -5,49 +5,15 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "base/limits.h"
+#include "app/config_file.h"
 
-// As the file has it; what is missing is NULL.
-struct file_peer {
-    char *aet, *host;
-    uint16_t port;
-};
-
-// Every word of YAML 1.1 for it; anything else is a slip, not a yes.
-enum truth { TRUTH_NO, TRUTH_YES };
 static const cyaml_strval_t TRUTHS[] = {{"no", TRUTH_NO}, {"false", TRUTH_NO}, {"off", TRUTH_NO}, {"yes", TRUTH_YES}, {"true", TRUTH_YES}, {"on", TRUTH_YES}};
-enum auth { AUTH_NONE, AUTH_TOKEN };
 static const cyaml_strval_t AUTHS[] = {{"none", AUTH_NONE}, {"token", AUTH_TOKEN}};
-
-// Ports have their own width, so that one that is none is told with its line.
-struct file_dicom {
-    uint16_t *port;
-    unsigned *associations_max, *per_peer_max;
-    enum truth *known_callers_only, *any_called, *accept_unknown_storage;
-};
-
-struct file_http {
-    uint16_t *port;
-    char *base_url;
-    char **trusted_proxies;
-    unsigned trusted_proxies_count;
-};
-
-struct file_cors {
-    char **origins;
-    unsigned origins_count;
-};
-
-struct file {
-    char *data, *bind, *aet;
-    enum auth *auth;
-    struct file_dicom *dicom;
-    struct file_http *http;
-    struct file_cors *cors;
-    struct file_peer *peers;
-    unsigned peers_count;
-    unsigned *volume_mib;
-};
+static const cyaml_strval_t STYLES[] = {{"path", S3_PATH}, {"virtual-host", S3_VIRTUAL_HOST}};
+static const cyaml_strval_t CREDENTIALS[] = {
+    {"static", S3_STATIC}, {"environment", S3_ENVIRONMENT}, {"file", S3_FILE}, {"instance", S3_INSTANCE}, {"web-identity", S3_WEB_IDENTITY}};
+static const cyaml_strval_t SMALL_VOLUMES[] = {{"index", SMALL_INDEX}, {"bucket", SMALL_BUCKET}};
+static const cyaml_strval_t LOCK_MODES[] = {{"governance", S3_LOCK_GOVERNANCE}, {"compliance", S3_LOCK_COMPLIANCE}};
 
 enum { OPTIONAL_PTR = CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL, OPTIONAL_WORD = OPTIONAL_PTR | CYAML_FLAG_STRICT };
 
@@ -83,7 +49,66 @@ static const cyaml_schema_field_t CORS_FIELDS[] = {
     CYAML_FIELD_END,
 };
 
+static const cyaml_schema_field_t DATABASE_FIELDS[] = {
+    CYAML_FIELD_STRING_PTR("url", CYAML_FLAG_POINTER, struct file_database, url, 1, 2048),
+    CYAML_FIELD_STRING_PTR("password", OPTIONAL_PTR, struct file_database, password, 1, 1024),
+    CYAML_FIELD_STRING_PTR("password-file", OPTIONAL_PTR, struct file_database, password_file, 1, 4096),
+    CYAML_FIELD_STRING_PTR("schema", OPTIONAL_PTR, struct file_database, schema, 1, 63),
+    CYAML_FIELD_UINT_PTR("connections", OPTIONAL_PTR, struct file_database, connections),
+    CYAML_FIELD_UINT_PTR("statement-seconds", OPTIONAL_PTR, struct file_database, statement_seconds),
+    CYAML_FIELD_END,
+};
+
+static const cyaml_schema_field_t LOCK_FIELDS[] = {
+    CYAML_FIELD_ENUM("mode", CYAML_FLAG_STRICT, struct file_lock, mode, LOCK_MODES, CYAML_ARRAY_LEN(LOCK_MODES)),
+    CYAML_FIELD_UINT("days", CYAML_FLAG_DEFAULT, struct file_lock, days),
+    CYAML_FIELD_END,
+};
+
+static const cyaml_schema_field_t S3_FIELDS[] = {
+    CYAML_FIELD_STRING_PTR("endpoint", CYAML_FLAG_POINTER, struct file_s3, endpoint, 1, 512),
+    CYAML_FIELD_STRING_PTR("bucket", CYAML_FLAG_POINTER, struct file_s3, bucket, 1, 255),
+    CYAML_FIELD_STRING_PTR("prefix", OPTIONAL_PTR, struct file_s3, prefix, 0, 512),
+    CYAML_FIELD_STRING_PTR("region", OPTIONAL_PTR, struct file_s3, region, 1, 64),
+    CYAML_FIELD_ENUM_PTR("style", OPTIONAL_WORD, struct file_s3, style, STYLES, CYAML_ARRAY_LEN(STYLES)),
+    CYAML_FIELD_ENUM_PTR("credentials", OPTIONAL_WORD, struct file_s3, credentials, CREDENTIALS, CYAML_ARRAY_LEN(CREDENTIALS)),
+    CYAML_FIELD_STRING_PTR("access-key", OPTIONAL_PTR, struct file_s3, access_key, 1, 1024),
+    CYAML_FIELD_STRING_PTR("secret-key", OPTIONAL_PTR, struct file_s3, secret_key, 1, 1024),
+    CYAML_FIELD_STRING_PTR("secret-key-file", OPTIONAL_PTR, struct file_s3, secret_key_file, 1, 4096),
+    CYAML_FIELD_STRING_PTR("session-token", OPTIONAL_PTR, struct file_s3, session_token, 1, 8192),
+    CYAML_FIELD_STRING_PTR("session-token-file", OPTIONAL_PTR, struct file_s3, session_token_file, 1, 4096),
+    CYAML_FIELD_STRING_PTR("credentials-file", OPTIONAL_PTR, struct file_s3, credentials_file, 1, 4096),
+    CYAML_FIELD_STRING_PTR("profile", OPTIONAL_PTR, struct file_s3, profile, 1, 128),
+    CYAML_FIELD_STRING_PTR("metadata-endpoint", OPTIONAL_PTR, struct file_s3, metadata_endpoint, 1, 512),
+    CYAML_FIELD_STRING_PTR("sts-endpoint", OPTIONAL_PTR, struct file_s3, sts_endpoint, 1, 512),
+    CYAML_FIELD_STRING_PTR("role-arn", OPTIONAL_PTR, struct file_s3, role_arn, 1, 2048),
+    CYAML_FIELD_STRING_PTR("token-file", OPTIONAL_PTR, struct file_s3, token_file, 1, 4096),
+    CYAML_FIELD_STRING_PTR("ca-file", OPTIONAL_PTR, struct file_s3, ca_file, 1, 4096),
+    CYAML_FIELD_STRING_PTR("proxy", OPTIONAL_PTR, struct file_s3, proxy, 1, 512),
+    CYAML_FIELD_STRING_PTR("storage-class", OPTIONAL_PTR, struct file_s3, storage_class, 1, S3_CLASS_MAX - 1),
+    CYAML_FIELD_MAPPING_PTR("object-lock", OPTIONAL_PTR, struct file_s3, object_lock, LOCK_FIELDS),
+    CYAML_FIELD_UINT_PTR("connect-ms", OPTIONAL_PTR, struct file_s3, connect_ms),
+    CYAML_FIELD_UINT_PTR("stall-ms", OPTIONAL_PTR, struct file_s3, stall_ms),
+    CYAML_FIELD_UINT_PTR("request-ms", OPTIONAL_PTR, struct file_s3, request_ms),
+    CYAML_FIELD_UINT_PTR("retry-ms", OPTIONAL_PTR, struct file_s3, retry_ms),
+    CYAML_FIELD_UINT_PTR("attempts", OPTIONAL_PTR, struct file_s3, attempts),
+    CYAML_FIELD_END,
+};
+
+static const cyaml_schema_field_t STORE_FIELDS[] = {
+    CYAML_FIELD_MAPPING_PTR("s3", CYAML_FLAG_POINTER, struct file_store, s3, S3_FIELDS),
+    CYAML_FIELD_UINT_PTR("cache-gib", OPTIONAL_PTR, struct file_store, cache_gib),
+    CYAML_FIELD_UINT_PTR("cache-mib", OPTIONAL_PTR, struct file_store, cache_mib),
+    CYAML_FIELD_ENUM_PTR("small-volumes", OPTIONAL_WORD, struct file_store, small_volumes, SMALL_VOLUMES, CYAML_ARRAY_LEN(SMALL_VOLUMES)),
+    CYAML_FIELD_UINT_PTR("small-mib", OPTIONAL_PTR, struct file_store, small_mib),
+    CYAML_FIELD_UINT_PTR("index-gib", OPTIONAL_PTR, struct file_store, index_gib),
+    CYAML_FIELD_UINT_PTR("index-mib", OPTIONAL_PTR, struct file_store, index_mib),
+    CYAML_FIELD_UINT_PTR("writers", OPTIONAL_PTR, struct file_store, writers),
+    CYAML_FIELD_END,
+};
+
 static const cyaml_schema_field_t FIELDS[] = {
+    CYAML_FIELD_STRING_PTR("node", OPTIONAL_PTR, struct file, node, 1, SETTINGS_NODE_MAX),
     CYAML_FIELD_STRING_PTR("data", OPTIONAL_PTR, struct file, data, 1, 4096),
     CYAML_FIELD_STRING_PTR("bind", OPTIONAL_PTR, struct file, bind, 1, 64),
     CYAML_FIELD_STRING_PTR("aet", OPTIONAL_PTR, struct file, aet, 1, 16),
@@ -93,6 +118,10 @@ static const cyaml_schema_field_t FIELDS[] = {
     CYAML_FIELD_MAPPING_PTR("cors", OPTIONAL_PTR, struct file, cors, CORS_FIELDS),
     CYAML_FIELD_SEQUENCE("peers", OPTIONAL_PTR, struct file, peers, &PEER, 0, SETTINGS_PEERS_MAX),
     CYAML_FIELD_UINT_PTR("volume-mib", OPTIONAL_PTR, struct file, volume_mib),
+    CYAML_FIELD_UINT_PTR("drain-seconds", OPTIONAL_PTR, struct file, drain_seconds),
+    CYAML_FIELD_UINT_PTR("deadline-seconds", OPTIONAL_PTR, struct file, deadline_seconds),
+    CYAML_FIELD_MAPPING_PTR("database", OPTIONAL_PTR, struct file, database, DATABASE_FIELDS),
+    CYAML_FIELD_MAPPING_PTR("store", OPTIONAL_PTR, struct file, store, STORE_FIELDS),
     CYAML_FIELD_END,
 };
 static const cyaml_schema_value_t SCHEMA = {CYAML_VALUE_MAPPING(CYAML_FLAG_POINTER, struct file, FIELDS)};
@@ -114,56 +143,6 @@ __attribute__((format(printf, 3, 0))) static void on_log(cyaml_log_t level, void
     snprintf(to->text + n, sizeof to->text - n, "%s%.*s", n ? ", " : "", STR_FMT(s));
 }
 
-static bool take_text(struct arena *a, const char *from, const char **to, struct err *e) {
-    if (from) *to = arena_strz(a, str_of(from), e);
-    return !from || *to;
-}
-
-static bool take_dicom(const struct file_dicom *d, struct settings *s, struct err *e) {
-    if (!d) return true;
-    if (d->associations_max) s->associations_max = *d->associations_max;
-    if (d->per_peer_max) s->per_peer_max = *d->per_peer_max;
-    if (d->known_callers_only) s->known_callers_only = *d->known_callers_only == TRUTH_YES;
-    if (d->any_called) s->any_called = *d->any_called == TRUTH_YES;
-    if (d->accept_unknown_storage) s->accept_unknown_storage = *d->accept_unknown_storage == TRUTH_YES;
-    if (s->associations_max > UL_ASSOCIATIONS_MAX) return err_set(e, ERR_USAGE, "settings", "dicom: associations-max is at most %d", UL_ASSOCIATIONS_MAX);
-    if (d->port) s->dicom_port = *d->port;
-    return true;
-}
-
-static bool take_list(struct arena *a, char *const *from, unsigned count, struct setting_list *to, struct err *e) {
-    for (unsigned i = 0; i < count && to->count < SETTINGS_LIST_MAX; i++)
-        if (!take_text(a, from[i], &to->all[to->count++], e)) return false;
-    return true;
-}
-
-static bool take_http(const struct file *f, struct arena *a, struct settings *s, struct err *e) {
-    const struct file_http *h = f->http;
-    if (h && h->port) s->http_port = *h->port;
-    if (h && !take_text(a, h->base_url, &s->base_url, e)) return false;
-    if (h && !take_list(a, h->trusted_proxies, h->trusted_proxies_count, &s->trusted_proxies, e)) return false;
-    return !f->cors || take_list(a, f->cors->origins, f->cors->origins_count, &s->cors_origins, e);
-}
-
-static bool take_peers(const struct file *f, struct arena *a, struct settings *s, struct err *e) {
-    for (unsigned i = 0; i < f->peers_count && s->peer_count < SETTINGS_PEERS_MAX; i++) {
-        struct setting_peer *to = &s->peers[s->peer_count++];
-        if (!take_text(a, f->peers[i].aet, &to->aet, e) || !take_text(a, f->peers[i].host, &to->host, e)) return false;
-        to->port = f->peers[i].port;
-        if (!settings_aet_valid(str_of(to->aet)) || to->port == 0)
-            return err_set(e, ERR_USAGE, "settings", "peers: entry %u: aet '%s' (1 to 16 characters, no backslash), port %u (1 to 65535)", i + 1, to->aet,
-                           to->port);
-    }
-    return true;
-}
-
-static bool take(const struct file *f, struct arena *a, struct settings *s, struct err *e) {
-    if (!take_text(a, f->data, &s->data_dir, e) || !take_text(a, f->bind, &s->bind, e) || !take_text(a, f->aet, &s->aet, e)) return false;
-    if (f->auth) s->auth = *f->auth == AUTH_TOKEN;
-    if (f->volume_mib) s->volume_bytes = (uint64_t)*f->volume_mib << 20;
-    return take_http(f, a, s, e) && take_dicom(f->dicom, s, e) && take_peers(f, a, s, e);
-}
-
 bool config_read(const char *path, struct arena *a, struct settings *s, struct err *e) {
     struct lines lines = {""};
     cyaml_config_t how = {
@@ -172,7 +151,7 @@ bool config_read(const char *path, struct arena *a, struct settings *s, struct e
     cyaml_err_t code = cyaml_load_file(path, &how, &SCHEMA, (cyaml_data_t **)&f, NULL);
     if (code == CYAML_ERR_FILE_OPEN) return err_errno(e, ERR_NOT_FOUND, "settings", "open %s", path);
     if (code != CYAML_OK) return err_set(e, ERR_USAGE, "settings", "%s: %s", path, lines.text[0] ? lines.text : cyaml_strerror(code));
-    bool ok = !f || take(f, a, s, e) || err_wrap(e, "%s", path);
+    bool ok = !f || config_take(f, a, s, e) || err_wrap(e, "%s", path);
     cyaml_free(&how, &SCHEMA, f, 0);
     return ok;
 }

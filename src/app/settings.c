@@ -4,6 +4,7 @@
 #include <arpa/inet.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "app/config.h"
 #include "http/base_url.h"
@@ -24,7 +25,11 @@ const struct cli_option SETTINGS_OPTIONS[] = {
     {0},
 };
 
-enum { AET_MAX = 16 }; // PS3.5 6.2
+enum {
+    AET_MAX = 16, // PS3.5 6.2
+    HOST_MAX = 48,
+    DEADLINE_MS = 20 * 1000
+};
 
 const char *settings_default_data(struct arena *a, struct err *e) {
     const char *xdg = getenv("XDG_DATA_HOME");
@@ -113,6 +118,26 @@ static bool check_http(const struct settings *s, struct err *e) {
     return true;
 }
 
+static bool check_cluster(const struct settings *s, struct err *e) {
+    if (s->has_store && !s->database_url)
+        return err_set(e, ERR_USAGE, "settings", "store: a bucket is for the volumes of several nodes, and these need one index: name it under database:");
+    if (s->database_url && !s->has_store)
+        return err_set(e, ERR_USAGE, "settings",
+                       "database: an index on a server is for several nodes, and these need volumes that all of them reach: name a bucket under store: s3:");
+    for (const char *p = s->node; *p; p++)
+        if (*p <= ' ' || *p > '~') return err_set(e, ERR_USAGE, "settings", "node: '%s' is not a name: printable ASCII without spaces", s->node);
+    return true;
+}
+
+// Host name and port: unique as long as nobody gives two machines one name.
+static const char *default_node(struct arena *a, const struct settings *s, struct err *e) {
+    char host[HOST_MAX];
+    if (gethostname(host, sizeof host) != 0) return err_errno(e, ERR_IO, "settings", "the host's name"), NULL;
+    host[sizeof host - 1] = '\0';
+    if (s->dicom_port == 0) return arena_printf(a, e, "%s-%ld", host, (long)getpid()); // any free port
+    return arena_printf(a, e, "%s:%u", host, s->dicom_port);
+}
+
 static bool check(const struct settings *s, struct err *e) {
     struct in6_addr any;
     if (inet_pton(AF_INET, s->bind, &any) != 1 && inet_pton(AF_INET6, s->bind, &any) != 1)
@@ -126,18 +151,39 @@ static bool check(const struct settings *s, struct err *e) {
     return true;
 }
 
-bool settings_read(struct cli_args *args, struct arena *a, struct settings *out, struct err *e) {
-    const char *config = cli_text(args, "config", NULL);
-    *out = (struct settings){.bind = "127.0.0.1", .dicom_port = 11112, .http_port = 8080, .aet = "GANTRY", .auth = true};
+static bool begin(const char *config, const char *data, struct arena *a, struct settings *out, struct err *e) {
+    *out = (struct settings){.bind = "127.0.0.1", .dicom_port = 11112, .http_port = 8080, .aet = "GANTRY", .auth = true, .deadline_ms = DEADLINE_MS};
     if (config && !config_read(config, a, out, e)) return false;
+    out->remote.s3 = &out->s3;
+    if (data) out->data_dir = data;
+    if (!out->data_dir) out->data_dir = settings_default_data(a, e);
+    return out->data_dir;
+}
+
+bool settings_read_file(const char *config, const char *data, struct arena *a, struct settings *out, struct err *e) {
+    return begin(config, data, a, out, e);
+}
+
+bool settings_read(struct cli_args *args, struct arena *a, struct settings *out, struct err *e) {
+    if (!begin(cli_text(args, "config", NULL), cli_text(args, "data", NULL), a, out, e)) return false;
     out->bind = cli_text(args, "bind", out->bind);
     out->aet = cli_text(args, "aet", out->aet);
-    out->data_dir = cli_text(args, "data", out->data_dir);
     const char *auth = cli_text(args, "auth", NULL);
     if (auth && strcmp(auth, "none") != 0) return err_set(e, ERR_USAGE, "settings", "--auth takes 'none', not '%s'", auth);
     if (auth) out->auth = false;
     if (!read_port(args, "dicom-port", &out->dicom_port, e) || !read_port(args, "http-port", &out->http_port, e)) return false;
     if (!read_peers(args, a, out, e) || !read_http(args, out, e)) return false;
-    if (!out->data_dir) out->data_dir = settings_default_data(a, e);
-    return out->data_dir && check(out, e) && check_http(out, e);
+    if (!out->node) out->node = default_node(a, out, e);
+    return out->node && check(out, e) && check_cluster(out, e) && check_http(out, e);
+}
+
+struct archive_options settings_archive(const struct settings *s) {
+    return (struct archive_options){.dir = s->data_dir,
+                                    .volume_bytes = s->volume_bytes,
+                                    .database_url = s->database_url,
+                                    .database_schema = s->database_schema,
+                                    .database_connections = s->database_connections,
+                                    .database_statement_ms = s->database_statement_ms,
+                                    .remote = s->has_store ? &s->remote : NULL,
+                                    .node = s->node};
 }

@@ -8,8 +8,11 @@
 #include "app/cli.h"
 #include "base/arena.h"
 #include "base/err.h"
+#include "core/archive.h"
+#include "http/s3.h"
+#include "store/volume.h"
 
-enum { SETTINGS_PEERS_MAX = 256, SETTINGS_LIST_MAX = 64 };
+enum { SETTINGS_PEERS_MAX = 256, SETTINGS_LIST_MAX = 64, SETTINGS_NODE_MAX = 60 };
 
 struct setting_peer {
     const char *aet, *host;
@@ -35,13 +38,28 @@ struct settings {
     const char *base_url;                // where HTTP is seen from outside; NULL: by each request
     struct setting_list trusted_proxies; // addresses and networks whose X-Forwarded-* count
     struct setting_list cors_origins;    // pages of other sites that may use the server; "*" is any
+
+    // One of several nodes.
+    const char *node;                                     // its name
+    unsigned drain_ms;                                    // between "not ready" and refusing, so that a balancer notices
+    unsigned deadline_ms;                                 // how long what is under way may take after that
+    const char *database_url;                             // NULL: the index lies in data_dir; may hold a password
+    const char *database_schema;                          // NULL: default
+    unsigned database_connections, database_statement_ms; // 0: defaults
+    bool has_store;                                       // the volumes lie in a bucket
+    struct s3_options s3;
+    struct vol_remote remote; // but for its s3
 };
 
 // The options of `gantry serve`.
 extern const struct cli_option SETTINGS_OPTIONS[];
 
-// Reads options and the file named by --config. Everything is in a.
+// Reads options and the file named by --config. Everything is in a, *out stays where it is.
 bool settings_read(struct cli_args *args, struct arena *a, struct settings *out, struct err *e);
+// What the file (NULL: none) and a data directory (NULL: the file's, else the default) alone say: for commands.
+bool settings_read_file(const char *config, const char *data, struct arena *a, struct settings *out, struct err *e);
+// What an archive is opened with; borrows s.
+struct archive_options settings_archive(const struct settings *s);
 // $XDG_DATA_HOME/gantry, else ~/.local/share/gantry.
 const char *settings_default_data(struct arena *a, struct err *e);
 // 1 to 16 printable characters of ASCII, not all spaces, no backslash (PS3.5 6.2).

@@ -40,7 +40,7 @@ static void on_alarm(void *ctx, const struct err *why) {
     pthread_mutex_unlock(&ar->alarm_lock);
 }
 
-static bool open_index(struct archive *ar, const char *name, bool fresh, struct err *e) {
+static bool open_index(struct archive *ar, const struct archive_options *o, const char *name, bool fresh, struct err *e) {
     static const char *const suffixes[] = {"-wal", "-shm", ""};
     char path[PATH_BYTES], part[PATH_BYTES + 8];
     snprintf(path, sizeof path, "%s/%s", ar->dir, name);
@@ -49,8 +49,13 @@ static bool open_index(struct archive *ar, const char *name, bool fresh, struct 
         if (!sys_unlink(NULL, part, e)) return false;
     }
     struct err own = {0};
-    if (db_pool_open(&(struct db_options){.path = path, .cache_kib = INDEX_CACHE_KIB, .connections = INDEX_CONNECTIONS}, &ar->db, &own))
-        return index_open(ar, e);
+    const struct db_options db = {.path = path,
+                                  .cache_kib = INDEX_CACHE_KIB,
+                                  .url = o->database_url,
+                                  .schema = o->database_schema,
+                                  .connections = o->database_connections ? o->database_connections : INDEX_CONNECTIONS,
+                                  .statement_ms = o->database_statement_ms};
+    if (db_pool_open(&db, &ar->db, &own)) return index_open(ar, e);
     if (own.kind == ERR_CORRUPT) err_wrap(&own, "the index is damaged (the objects are not): make a new one with 'gantry reindex'");
     if (e) *e = own;
     return false;
@@ -58,6 +63,7 @@ static bool open_index(struct archive *ar, const char *name, bool fresh, struct 
 
 static bool open_volumes(struct archive *ar, const struct archive_options *o, struct err *e) {
     struct vol_options v = {.dir = ar->dir,
+                            .remote = o->remote,
                             .volume_bytes = o->volume_bytes,
                             .read_only = o->read_only,
                             .index = index_callbacks(ar),
@@ -118,7 +124,7 @@ void archive_unlock(int lock_fd) {
 
 static bool open_all(struct archive *ar, const struct archive_options *o, const char *index_name, bool fresh, struct err *e) {
     if (!take_lock(ar, e) || !reindex_settle(ar->dir, e)) return false;
-    if (!open_index(ar, index_name, fresh, e) || (fresh && !reindex_old_ends(ar, e)) || !open_volumes(ar, o, e)) return false;
+    if (!open_index(ar, o, index_name, fresh, e) || (fresh && !reindex_old_ends(ar, e)) || !open_volumes(ar, o, e)) return false;
     return fresh || (catch_up(ar, e) && load_tail(ar, e));
 }
 

@@ -32,6 +32,8 @@ struct archive_options {
     const char *dir;
     const char *database_url;         // PostgreSQL; NULL: index.db in dir
     const char *database_schema;      // NULL: "gantry"
+    unsigned database_connections;    // readers of the pool; 0: default
+    unsigned database_statement_ms;   // deadline of a statement; 0: default
     const struct vol_remote *remote;  // bucket of the volumes; NULL: in dir. With one the database is PostgreSQL, and the other way round
     const char *node;                 // this process's name among the nodes; NULL: none, a command
     uint64_t volume_bytes;            // 0: default

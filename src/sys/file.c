@@ -4,6 +4,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <ftw.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -236,6 +237,29 @@ bool sys_mkdir(const char *path, struct err *e) {
     struct stat st;
     if (errno == EEXIST && stat(path, &st) == 0 && S_ISDIR(st.st_mode)) return true;
     return err_errno(e, ERR_IO, "file", "create directory %s", path);
+}
+
+bool sys_mkdirs(const char *path, struct err *e) {
+    char part[PATH_MAX];
+    if (strlen(path) >= sizeof part) return err_set(e, ERR_USAGE, "file", "the path is too long");
+    for (size_t i = 1; path[i]; i++) {
+        if (path[i] != '/') continue;
+        memcpy(part, path, i);
+        part[i] = '\0';
+        if (!sys_mkdir(part, e)) return false;
+    }
+    return sys_mkdir(path, e);
+}
+
+static int remove_one(const char *path, const struct stat *st, int kind, struct FTW *at) {
+    (void)st, (void)kind, (void)at;
+    return remove(path) == 0 || errno == ENOENT ? 0 : -1;
+}
+
+bool sys_remove_tree(const char *path, struct err *e) {
+    enum { DESCRIPTORS = 16 };
+    if (nftw(path, remove_one, DESCRIPTORS, FTW_DEPTH | FTW_PHYS) == 0 || errno == ENOENT) return true;
+    return err_errno(e, ERR_IO, "file", "remove %s", path);
 }
 
 bool sys_list_dir(const char *path, bool (*visit)(void *ctx, const char *name, struct err *e), void *ctx, struct err *e) {

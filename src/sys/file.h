@@ -66,6 +66,10 @@ bool sys_stat_fd(int fd, struct sys_stat *out, struct err *e);
 bool sys_mark_read_only(int fd, struct err *e);
 // Creates the directory (0750) and makes its name durable; its parent must be there. One that is there already is no error.
 bool sys_mkdir(const char *path, struct err *e);
+// And its parents.
+bool sys_mkdirs(const char *path, struct err *e);
+// A directory with all that is in it; one that is not there is no error. What cannot be removed stays, and is the error.
+bool sys_remove_tree(const char *path, struct err *e);
 // Calls visit for each name but those that begin with a dot. visit returns false to stop (*e is then its own).
 bool sys_list_dir(const char *path, bool (*visit)(void *ctx, const char *name, struct err *e), void *ctx, struct err *e);
 // Read-only shared mapping of the file's first n bytes; *out is NULL when n is 0.

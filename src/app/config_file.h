@@ -1,0 +1,90 @@
+// The configuration file as it was read, before it is taken into the settings: what is missing is NULL.
+#ifndef GANTRY_APP_CONFIG_FILE_H
+#define GANTRY_APP_CONFIG_FILE_H
+
+#include <stdint.h>
+
+#include "app/settings.h"
+#include "base/buf.h"
+
+// Every word of YAML 1.1 for it; anything else is a slip, not a yes.
+enum truth { TRUTH_NO, TRUTH_YES };
+enum auth { AUTH_NONE, AUTH_TOKEN };
+enum small_volumes { SMALL_INDEX, SMALL_BUCKET };
+enum s3_lock { S3_LOCK_GOVERNANCE, S3_LOCK_COMPLIANCE };
+
+struct file_peer {
+    char *aet, *host;
+    uint16_t port;
+};
+
+// Ports have their own width, so that one that is none is told with its line.
+struct file_dicom {
+    uint16_t *port;
+    unsigned *associations_max, *per_peer_max;
+    enum truth *known_callers_only, *any_called, *accept_unknown_storage;
+};
+
+struct file_http {
+    uint16_t *port;
+    char *base_url;
+    char **trusted_proxies;
+    unsigned trusted_proxies_count;
+};
+
+struct file_cors {
+    char **origins;
+    unsigned origins_count;
+};
+
+struct file_database {
+    char *url, *password, *password_file, *schema;
+    uint16_t *connections, *statement_seconds;
+};
+
+struct file_lock {
+    enum s3_lock mode;
+    uint16_t days;
+};
+
+struct file_s3 {
+    char *endpoint, *bucket, *prefix, *region;
+    enum s3_style *style;
+    enum s3_credentials *credentials;
+    char *access_key, *secret_key, *secret_key_file, *session_token, *session_token_file;
+    char *credentials_file, *profile, *metadata_endpoint, *sts_endpoint, *role_arn, *token_file;
+    char *ca_file, *proxy, *storage_class;
+    struct file_lock *object_lock;
+    unsigned *connect_ms, *stall_ms, *request_ms, *retry_ms;
+    uint16_t *attempts;
+};
+
+struct file_store {
+    struct file_s3 *s3;
+    unsigned *cache_gib, *cache_mib;
+    enum small_volumes *small_volumes;
+    unsigned *small_mib, *index_gib, *index_mib;
+    uint16_t *writers;
+};
+
+struct file {
+    char *node, *data, *bind, *aet;
+    enum auth *auth;
+    uint16_t *drain_seconds, *deadline_seconds;
+    struct file_dicom *dicom;
+    struct file_http *http;
+    struct file_cors *cors;
+    struct file_peer *peers;
+    unsigned peers_count;
+    unsigned *volume_mib;
+    struct file_database *database;
+    struct file_store *store;
+};
+
+// Each puts its part over *s; text is copied into a. Messages name the key.
+bool config_take(const struct file *f, struct arena *a, struct settings *s, struct err *e);
+bool config_take_database(const struct file_database *d, struct arena *a, struct settings *s, struct err *e);
+bool config_take_store(const struct file_store *st, struct arena *a, struct settings *s, struct err *e);
+bool config_take_text(struct arena *a, const char *from, const char **to, struct err *e);
+
+#endif

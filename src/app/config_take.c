@@ -1,0 +1,64 @@
+// From the file's own shapes into the settings.
+#include "app/config_file.h"
+#include "base/limits.h"
+
+enum { DRAIN_SECONDS = 10 }; // of a node of several: two or three checks of a balancer
+
+bool config_take_text(struct arena *a, const char *from, const char **to, struct err *e) {
+    if (from) *to = arena_strz(a, str_of(from), e);
+    return !from || *to;
+}
+
+static bool take_dicom(const struct file_dicom *d, struct settings *s, struct err *e) {
+    if (!d) return true;
+    if (d->associations_max) s->associations_max = *d->associations_max;
+    if (d->per_peer_max) s->per_peer_max = *d->per_peer_max;
+    if (d->known_callers_only) s->known_callers_only = *d->known_callers_only == TRUTH_YES;
+    if (d->any_called) s->any_called = *d->any_called == TRUTH_YES;
+    if (d->accept_unknown_storage) s->accept_unknown_storage = *d->accept_unknown_storage == TRUTH_YES;
+    if (s->associations_max > UL_ASSOCIATIONS_MAX) return err_set(e, ERR_USAGE, "settings", "dicom: associations-max is at most %d", UL_ASSOCIATIONS_MAX);
+    if (d->port) s->dicom_port = *d->port;
+    return true;
+}
+
+static bool take_list(struct arena *a, char *const *from, unsigned count, struct setting_list *to, struct err *e) {
+    for (unsigned i = 0; i < count && to->count < SETTINGS_LIST_MAX; i++)
+        if (!config_take_text(a, from[i], &to->all[to->count++], e)) return false;
+    return true;
+}
+
+static bool take_http(const struct file *f, struct arena *a, struct settings *s, struct err *e) {
+    const struct file_http *h = f->http;
+    if (h && h->port) s->http_port = *h->port;
+    if (h && !config_take_text(a, h->base_url, &s->base_url, e)) return false;
+    if (h && !take_list(a, h->trusted_proxies, h->trusted_proxies_count, &s->trusted_proxies, e)) return false;
+    return !f->cors || take_list(a, f->cors->origins, f->cors->origins_count, &s->cors_origins, e);
+}
+
+static bool take_peers(const struct file *f, struct arena *a, struct settings *s, struct err *e) {
+    for (unsigned i = 0; i < f->peers_count && s->peer_count < SETTINGS_PEERS_MAX; i++) {
+        struct setting_peer *to = &s->peers[s->peer_count++];
+        if (!config_take_text(a, f->peers[i].aet, &to->aet, e) || !config_take_text(a, f->peers[i].host, &to->host, e)) return false;
+        to->port = f->peers[i].port;
+        if (!settings_aet_valid(str_of(to->aet)) || to->port == 0)
+            return err_set(e, ERR_USAGE, "settings", "peers: entry %u: aet '%s' (1 to 16 characters, no backslash), port %u (1 to 65535)", i + 1, to->aet,
+                           to->port);
+    }
+    return true;
+}
+
+static bool take_drain(const struct file *f, struct settings *s, struct err *e) {
+    s->drain_ms = (f->drain_seconds ? *f->drain_seconds : f->database ? DRAIN_SECONDS : 0) * 1000U;
+    if (f->deadline_seconds) s->deadline_ms = *f->deadline_seconds * 1000U;
+    if (f->deadline_seconds && s->deadline_ms == 0) return err_set(e, ERR_USAGE, "settings", "deadline-seconds is at least 1");
+    return true;
+}
+
+bool config_take(const struct file *f, struct arena *a, struct settings *s, struct err *e) {
+    if (!config_take_text(a, f->data, &s->data_dir, e) || !config_take_text(a, f->bind, &s->bind, e) || !config_take_text(a, f->aet, &s->aet, e)) return false;
+    if (f->auth) s->auth = *f->auth == AUTH_TOKEN;
+    if (f->volume_mib) s->volume_bytes = (uint64_t)*f->volume_mib << 20;
+    if (!config_take_text(a, f->node, &s->node, e) || !take_drain(f, s, e)) return false;
+    if (!config_take_database(f->database, a, s, e) || !config_take_store(f->store, a, s, e)) return false;
+    return take_http(f, a, s, e) && take_dicom(f->dicom, s, e) && take_peers(f, a, s, e);
+}
