@@ -8,7 +8,7 @@ import sys
 def c_string(text):
     lines = []
     for line in text.splitlines():
-        line = re.sub(r"^\s*--.*$", "", line).rstrip()
+        line = re.sub(r"^\s*--(?!(postgres|sqlite) ).*$", "", line).rstrip()
         if line:
             lines.append('    "' + line.replace("\\", "\\\\").replace('"', '\\"') + '\\n"')
     return "\n".join(lines)

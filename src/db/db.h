@@ -4,7 +4,7 @@
 // prepares the statement (db/dialect.c has the table):
 //   {each ?1}            the values of a JSON array of texts, as the one column `value` of a table: SELECT value FROM {each ?1}
 //   {join}               a join whose sides are visited as they are written
-//   {greatest} {least}   the larger, the smaller of their arguments
+//   {greatest} {least}   the larger, the smaller of their arguments, none of them NULL
 //   {lock}               at the end of a SELECT: the rows are locked, rows that another has locked are passed over
 //   {now}                milliseconds since 1970 by the engine's clock
 // Names that an engine reserves are quoted ("offset"); an order says NULLS FIRST or LAST wherever NULLs may be; rows with an own id

@@ -1,9 +1,19 @@
-// Applying the numbered migrations.
+// Applying the numbered migrations: each in its own transaction, by whichever process comes first.
 #include "db/migrate.h"
 
 #include "base/clock.h"
+#include "db/dialect.h"
+#include "db/driver.h"
 
 static const char CREATE[] = "CREATE TABLE IF NOT EXISTS migrations (number INTEGER PRIMARY KEY, name TEXT NOT NULL, applied_ms INTEGER NOT NULL)";
+
+static bool exec_migration(struct db *d, const char *sql, struct err *e) {
+    struct buf own;
+    buf_init(&own, DIALECT_SQL_BYTES_MAX);
+    bool ok = dialect_migration(d->driver->engine, sql, &own, e) && d->driver->exec(d, own.p, e);
+    buf_deinit(&own);
+    return ok;
+}
 
 static bool current_number(struct db *d, int64_t *out, struct err *e) {
     struct db_stmt *s = db_prepare(d, "SELECT coalesce(max(number), 0) FROM migrations", e);
@@ -25,22 +35,32 @@ static bool note(struct db *d, const struct db_migration *m, struct err *e) {
     return ok;
 }
 
-static bool apply(struct db *d, const struct db_migration *m, struct err *e) {
-    if (!db_begin(d, e)) return false;
-    if (db_exec(d, m->sql, e) && note(d, m, e) && db_commit(d, e)) return true;
-    db_rollback(d);
-    return err_wrap(e, "migration %04d_%s", m->number, m->name);
+static bool is_known(int64_t at, struct err *e) {
+    if (at <= (int64_t)DB_MIGRATION_COUNT + 1) return true;
+    return err_set(e, ERR_UNSUPPORTED, "db",
+                   "the index has schema %lld, this program knows %u and works with one newer: run the newer gantry that made it, or rebuild the index "
+                   "with 'gantry reindex'",
+                   (long long)at, DB_MIGRATION_COUNT);
+}
+
+// In its transaction: the first migration that is missing; *done when none is.
+static bool apply_next(struct db *d, bool *done, struct err *e) {
+    int64_t at;
+    if (!exec_migration(d, CREATE, e) || !current_number(d, &at, e) || !is_known(at, e)) return false;
+    *done = at >= (int64_t)DB_MIGRATION_COUNT;
+    if (*done) return true;
+    const struct db_migration *m = &DB_MIGRATIONS[at];
+    return (exec_migration(d, m->sql, e) && note(d, m, e)) || err_wrap(e, "migration %04d_%s", m->number, m->name);
 }
 
 bool db_migrate(struct db *writer, struct err *e) {
-    int64_t at;
-    if (!db_exec(writer, CREATE, e) || !current_number(writer, &at, e)) return false;
-    if (at > (int64_t)DB_MIGRATION_COUNT)
-        return err_set(
-            e, ERR_UNSUPPORTED, "db",
-            "the index has schema %lld but this program knows only %u: run the newer gantry that made it, or rebuild the index with 'gantry reindex'",
-            (long long)at, DB_MIGRATION_COUNT);
-    for (unsigned i = (unsigned)at; i < DB_MIGRATION_COUNT; i++)
-        if (!apply(writer, &DB_MIGRATIONS[i], e)) return false;
+    int64_t at; // nothing is locked when there is nothing to do
+    if (current_number(writer, &at, NULL) && at >= (int64_t)DB_MIGRATION_COUNT) return is_known(at, e);
+    for (bool done = false; !done;) {
+        bool ok = writer->driver->migrate_begin(writer, e) && apply_next(writer, &done, e) && db_commit(writer, e);
+        if (ok) continue;
+        db_rollback(writer);
+        return false;
+    }
     return true;
 }

@@ -14,7 +14,7 @@ struct db_migration {
 extern const struct db_migration DB_MIGRATIONS[];
 extern const unsigned DB_MIGRATION_COUNT;
 
-// Each in its own transaction. A schema newer than the program is ERR_UNSUPPORTED.
+// Each in its own transaction. A schema more than one newer than the program is ERR_UNSUPPORTED.
 bool db_migrate(struct db *writer, struct err *e);
 
 #endif

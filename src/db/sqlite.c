@@ -1,53 +1,29 @@
-// The SQLite driver: connections with a statement cache, and a pool of readers beside one writer.
+// The SQLite driver: a file in write-ahead mode, one connection that writes beside many that read.
 #include <errno.h>
-#include <pthread.h>
 #include <sqlite3.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "db/checkpoint.h"
-#include "db/db.h"
-#include "db/migrate.h"
+#include "db/driver.h"
 
 enum {
-    STATEMENTS_MAX = 96,      // prepared per connection
     READERS_MAX = 64,         // per pool
-    READER_WAIT_S = 30,       // for a free connection
     BUSY_MS = 10 * 1000,      // another process holds the file
     MMAP_BYTES = 64 << 20,    // file-backed, not anonymous
     WAL_KEEP_BYTES = 32 << 20 // what the write-ahead log's file shrinks to after a burst
 };
 
-struct db_stmt {
-    struct db *db;
-    sqlite3_stmt *s;
-    char *sql;
-    uint64_t used; // for eviction
-    bool busy;
-};
-
-struct db {
-    sqlite3 *h;
-    struct db_stmt statements[STATEMENTS_MAX];
-    unsigned statement_count;
-    uint64_t tick;
-    bool writer;
-    bool lent;
-};
-
-struct db_pool {
+struct file {
     char *path;
     unsigned cache_kib;
-    pthread_mutex_t write_lock;
-    struct db *writer;
     struct checkpoint *checkpoint;
-    pthread_mutex_t lock; // guards what follows
-    pthread_cond_t returned;
-    struct db *readers[READERS_MAX];
-    unsigned reader_count, reader_max;
 };
+
+static sqlite3_stmt *of(const struct db_stmt *s) {
+    return s->native;
+}
 
 static enum err_kind kind_of(sqlite3 *h, int code) {
     switch (code & 0xff) {
@@ -76,41 +52,19 @@ static enum err_kind kind_of(sqlite3 *h, int code) {
     }
 }
 
-static bool fail(struct db *d, int code, const char *doing, struct err *e) {
-    return err_set(e, kind_of(d->h, code), "db", "%.120s: %s", doing, d->h ? sqlite3_errmsg(d->h) : sqlite3_errstr(code));
+static bool fail(sqlite3 *h, int code, const char *doing, struct err *e) {
+    return err_set(e, kind_of(h, code), "db", "%.120s: %s", doing, h ? sqlite3_errmsg(h) : sqlite3_errstr(code));
 }
 
-static void close_connection(struct db *d) {
-    if (!d) return;
-    for (unsigned i = 0; i < d->statement_count; i++) {
-        sqlite3_finalize(d->statements[i].s);
-        free(d->statements[i].sql);
-    }
-    sqlite3_close(d->h);
-    free(d);
-}
+// ---- pool ----
 
-static bool configure(struct db *d, unsigned cache_kib, struct err *e) {
-    char sql[320];
-    sqlite3_busy_timeout(d->h, BUSY_MS);
-    sqlite3_extended_result_codes(d->h, 1);
-    snprintf(sql, sizeof sql,
-             "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA cache_size=-%u; PRAGMA mmap_size=%d; PRAGMA wal_autocheckpoint=0; "
-             "PRAGMA journal_size_limit=%d; PRAGMA trusted_schema=OFF",
-             cache_kib, MMAP_BYTES, WAL_KEEP_BYTES);
-    return db_exec(d, sql, e) && (d->writer || db_exec(d, "PRAGMA query_only=ON", e));
-}
-
-static struct db *open_connection(const char *path, unsigned cache_kib, bool writer, struct err *e) {
-    struct db *d = calloc(1, sizeof *d);
-    if (!d) return err_nomem(e, "db"), NULL;
-    d->writer = writer;
-    int code = sqlite3_open_v2(path, &d->h, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | (writer ? SQLITE_OPEN_CREATE : 0), NULL);
-    bool ok = code == SQLITE_OK || fail(d, code, "open", e);
-    if (ok && configure(d, cache_kib, e)) return d;
-    err_wrap(e, "index %s", path);
-    close_connection(d);
-    return NULL;
+static bool open_file(struct db_pool *p, const struct db_options *o, struct err *e) {
+    struct file *f = calloc(1, sizeof *f);
+    if (!f) return err_nomem(e, "db");
+    db_pool_set_native(p, f);
+    f->cache_kib = o->cache_kib ? o->cache_kib : 2048;
+    f->path = strdup(o->path);
+    return f->path || err_nomem(e, "db");
 }
 
 static int on_commit(void *ctx, sqlite3 *h, const char *name, int pages) {
@@ -119,96 +73,70 @@ static int on_commit(void *ctx, sqlite3 *h, const char *name, int pages) {
     return SQLITE_OK;
 }
 
-bool db_pool_open(const struct db_options *o, struct db_pool **out, struct err *e) {
-    struct db_pool *p = calloc(1, sizeof *p);
-    if (!p) return err_nomem(e, "db");
-    pthread_mutex_init(&p->write_lock, NULL);
-    pthread_mutex_init(&p->lock, NULL);
-    pthread_condattr_t attr;
-    pthread_condattr_init(&attr);
-    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-    pthread_cond_init(&p->returned, &attr);
-    pthread_condattr_destroy(&attr);
-    p->path = strdup(o->path);
-    p->cache_kib = o->cache_kib ? o->cache_kib : 2048;
-    p->reader_max = o->connections && o->connections < READERS_MAX ? o->connections : READERS_MAX;
-    if (p->path)
-        p->writer = open_connection(p->path, p->cache_kib * 2, true, e);
-    else
-        err_nomem(e, "db");
-    if (!p->writer || !db_migrate(p->writer, e) || !checkpoint_start(p, &p->checkpoint, e)) {
-        db_pool_close(p);
-        return false;
-    }
-    sqlite3_wal_hook(p->writer->h, on_commit, p->checkpoint);
-    *out = p;
+static bool start(struct db_pool *p, struct err *e) {
+    struct file *f = db_pool_native(p);
+    if (!checkpoint_start(p, &f->checkpoint, e)) return false;
+    struct db *w = db_writer(p, e);
+    if (w) sqlite3_wal_hook(w->native, on_commit, f->checkpoint);
+    db_return(p, w);
+    return w;
+}
+
+static void stop(struct db_pool *p) {
+    struct file *f = db_pool_native(p);
+    if (f) checkpoint_stop(f->checkpoint);
+}
+
+static void close_file(struct db_pool *p) {
+    struct file *f = db_pool_native(p);
+    if (!f) return;
+    free(f->path);
+    free(f);
+}
+
+// ---- connections ----
+
+static bool exec(struct db *d, const char *sql, struct err *e) {
+    int code = sqlite3_exec(d->native, sql, NULL, NULL, NULL);
+    return code == SQLITE_OK || fail(d->native, code, sql, e);
+}
+
+static bool configure(struct db *d, unsigned cache_kib, struct err *e) {
+    char sql[320];
+    sqlite3_busy_timeout(d->native, BUSY_MS);
+    sqlite3_extended_result_codes(d->native, 1);
+    snprintf(sql, sizeof sql,
+             "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA cache_size=-%u; PRAGMA mmap_size=%d; PRAGMA wal_autocheckpoint=0; "
+             "PRAGMA journal_size_limit=%d; PRAGMA trusted_schema=OFF",
+             cache_kib, MMAP_BYTES, WAL_KEEP_BYTES);
+    return exec(d, sql, e) && (d->role == DB_FOR_WRITING || exec(d, "PRAGMA query_only=ON", e));
+}
+
+static void disconnect(struct db *d) {
+    sqlite3_close(d->native);
+    d->native = NULL;
+}
+
+static bool connect_file(struct db *d, struct err *e) {
+    const struct file *f = db_pool_native(d->pool);
+    bool writer = d->role == DB_FOR_WRITING;
+    sqlite3 *h = NULL;
+    int code = sqlite3_open_v2(f->path, &h, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | (writer ? SQLITE_OPEN_CREATE : 0), NULL);
+    bool ok = code == SQLITE_OK || fail(h, code, "open", e);
+    d->native = h;
+    if (ok && configure(d, writer ? f->cache_kib * 2 : f->cache_kib, e)) return true;
+    disconnect(d);
+    return err_wrap(e, "index %s", f->path);
+}
+
+static bool usable(struct db *d) {
+    (void)d;
     return true;
 }
 
-void db_pool_close(struct db_pool *p) {
-    if (!p) return;
-    checkpoint_stop(p->checkpoint);
-    for (unsigned i = 0; i < p->reader_count; i++) close_connection(p->readers[i]);
-    close_connection(p->writer);
-    pthread_mutex_destroy(&p->write_lock);
-    pthread_mutex_destroy(&p->lock);
-    pthread_cond_destroy(&p->returned);
-    free(p->path);
-    free(p);
-}
-
-static struct db *free_reader(struct db_pool *p) {
-    for (unsigned i = 0; i < p->reader_count; i++)
-        if (!p->readers[i]->lent) return p->readers[i];
-    return NULL;
-}
-
-// With the lock held: an idle connection, a new one, or NULL when one must be waited for (*e then untouched).
-static struct db *take_reader(struct db_pool *p, bool *failed, struct err *e) {
-    struct db *d = free_reader(p);
-    if (!d && p->reader_count < p->reader_max) {
-        d = open_connection(p->path, p->cache_kib, false, e);
-        *failed = !d;
-        if (d) p->readers[p->reader_count++] = d;
-    }
-    if (d) d->lent = true;
-    return d;
-}
-
-struct db *db_reader(struct db_pool *p, struct err *e) {
-    struct timespec until;
-    clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_sec += READER_WAIT_S;
-    bool failed = false;
-    int waited = 0;
-    pthread_mutex_lock(&p->lock);
-    struct db *d = take_reader(p, &failed, e);
-    while (!d && !failed && waited == 0) {
-        waited = pthread_cond_timedwait(&p->returned, &p->lock, &until);
-        d = take_reader(p, &failed, e);
-    }
-    pthread_mutex_unlock(&p->lock);
-    if (!d && !failed) err_set(e, ERR_BUSY, "db", "all %u connections to the index stayed in use for %d s", p->reader_max, READER_WAIT_S);
-    return d;
-}
-
-struct db *db_writer(struct db_pool *p, struct err *e) {
-    (void)e;
-    pthread_mutex_lock(&p->write_lock);
-    return p->writer;
-}
-
-void db_return(struct db_pool *p, struct db *d) {
-    if (!d) return;
-    if (!sqlite3_get_autocommit(d->h)) db_rollback(d);
-    if (d->writer) {
-        pthread_mutex_unlock(&p->write_lock);
-        return;
-    }
-    pthread_mutex_lock(&p->lock);
-    d->lent = false;
-    pthread_cond_signal(&p->returned);
-    pthread_mutex_unlock(&p->lock);
+static bool lost(const struct db *d) {
+    (void)d;
+    return false;
 }
 
 static bool run(struct db *d, const char *sql, struct err *e) {
@@ -220,136 +148,147 @@ static bool run(struct db *d, const char *sql, struct err *e) {
     return step == DB_END;
 }
 
-bool db_begin(struct db *d, struct err *e) {
-    return run(d, d->writer ? "BEGIN IMMEDIATE" : "BEGIN", e);
+static bool in_transaction(const struct db *d) {
+    return !sqlite3_get_autocommit(d->native);
 }
 
-bool db_commit(struct db *d, struct err *e) {
+static bool begin(struct db *d, struct err *e) {
+    return run(d, d->role == DB_FOR_WRITING ? "BEGIN IMMEDIATE" : "BEGIN", e);
+}
+
+static bool commit(struct db *d, struct err *e) {
     return run(d, "COMMIT", e);
 }
 
-void db_rollback(struct db *d) {
-    if (!sqlite3_get_autocommit(d->h)) run(d, "ROLLBACK", NULL);
+static void rollback(struct db *d) {
+    run(d, "ROLLBACK", NULL);
 }
 
-bool db_exec(struct db *d, const char *sql, struct err *e) {
-    int code = sqlite3_exec(d->h, sql, NULL, NULL, NULL);
-    return code == SQLITE_OK || fail(d, code, sql, e);
+static bool notify(struct db *d, const char *channel, struct err *e) {
+    (void)d, (void)channel, (void)e;
+    return true;
 }
 
-static struct db_stmt *cached(struct db *d, const char *sql) {
-    for (unsigned i = 0; i < d->statement_count; i++) {
-        struct db_stmt *s = &d->statements[i];
-        if (!s->busy && strcmp(s->sql, sql) == 0) return s;
-    }
-    return NULL;
+static int64_t last_id(struct db *d) {
+    return sqlite3_last_insert_rowid(d->native);
 }
 
-// A slot for one statement more: a new one, or that of the longest unused; NULL when all are in use.
-static struct db_stmt *free_slot(struct db *d) {
-    if (d->statement_count < STATEMENTS_MAX) return &d->statements[d->statement_count];
-    struct db_stmt *oldest = NULL;
-    for (unsigned i = 0; i < d->statement_count; i++) {
-        struct db_stmt *s = &d->statements[i];
-        if (!s->busy && (!oldest || s->used < oldest->used)) oldest = s;
-    }
-    return oldest;
+static int64_t changes(struct db *d) {
+    return sqlite3_changes64(d->native);
 }
 
-static struct db_stmt *prepare_in(struct db *d, struct db_stmt *slot, const char *sql, struct err *e) {
-    char *copy = strdup(sql);
-    if (!copy) return err_nomem(e, "db"), NULL;
-    sqlite3_stmt *s = NULL;
-    int code = sqlite3_prepare_v3(d->h, sql, -1, SQLITE_PREPARE_PERSISTENT, &s, NULL);
-    if (code != SQLITE_OK) {
-        fail(d, code, sql, e);
-        free(copy);
-        return NULL;
-    }
-    if (slot == d->statements + d->statement_count) d->statement_count++;
-    struct db_stmt old = *slot;
-    *slot = (struct db_stmt){.db = d, .s = s, .sql = copy};
-    sqlite3_finalize(old.s);
-    free(old.sql);
-    return slot;
+static bool listen_to_nobody(struct db_pool *p, const char *channel, void (*on_news)(void *ctx), void *ctx, void **out, struct err *e) {
+    (void)p, (void)channel, (void)on_news, (void)ctx, (void)out, (void)e;
+    return true;
 }
 
-struct db_stmt *db_prepare(struct db *d, const char *sql, struct err *e) {
-    struct db_stmt *s = cached(d, sql);
-    if (!s) {
-        struct db_stmt *slot = free_slot(d);
-        if (!slot) return err_set(e, ERR_BUSY, "db", "more than %d statements are in use on one connection", STATEMENTS_MAX), NULL;
-        s = prepare_in(d, slot, sql, e);
-        if (!s) return NULL;
-    }
-    s->busy = true;
-    s->used = ++d->tick;
-    return s;
+static void unlisten(void *l) {
+    (void)l;
 }
 
-void db_bind_int(struct db_stmt *s, int i, int64_t v) {
-    sqlite3_bind_int64(s->s, i, v);
+// ---- statements ----
+
+static bool prepare(struct db_stmt *s, const char *sql, struct err *e) {
+    sqlite3_stmt *made = NULL;
+    int code = sqlite3_prepare_v3(s->db->native, sql, -1, SQLITE_PREPARE_PERSISTENT, &made, NULL);
+    s->native = made;
+    return code == SQLITE_OK || fail(s->db->native, code, sql, e);
 }
 
-void db_bind_double(struct db_stmt *s, int i, double v) {
-    sqlite3_bind_double(s->s, i, v);
+static void finalize(struct db_stmt *s) {
+    sqlite3_finalize(of(s));
 }
 
-void db_bind_text(struct db_stmt *s, int i, struct str v) {
+static void bind_int(struct db_stmt *s, int i, int64_t v) {
+    sqlite3_bind_int64(of(s), i, v);
+}
+
+static void bind_double(struct db_stmt *s, int i, double v) {
+    sqlite3_bind_double(of(s), i, v);
+}
+
+static void bind_text(struct db_stmt *s, int i, struct str v) {
     if (v.p)
-        sqlite3_bind_text64(s->s, i, v.p, v.n, SQLITE_STATIC, SQLITE_UTF8);
+        sqlite3_bind_text64(of(s), i, v.p, v.n, SQLITE_STATIC, SQLITE_UTF8);
     else
-        sqlite3_bind_null(s->s, i);
+        sqlite3_bind_null(of(s), i);
 }
 
-void db_bind_blob(struct db_stmt *s, int i, struct str v) {
+static void bind_blob(struct db_stmt *s, int i, struct str v) {
     if (v.p)
-        sqlite3_bind_blob64(s->s, i, v.p, v.n, SQLITE_STATIC);
+        sqlite3_bind_blob64(of(s), i, v.p, v.n, SQLITE_STATIC);
     else
-        sqlite3_bind_null(s->s, i);
+        sqlite3_bind_null(of(s), i);
 }
 
-enum db_step db_next(struct db_stmt *s, struct err *e) {
-    int code = sqlite3_step(s->s);
+static enum db_step next(struct db_stmt *s, struct err *e) {
+    int code = sqlite3_step(of(s));
     if (code == SQLITE_ROW) return DB_ROW;
     if (code == SQLITE_DONE) return DB_END;
-    fail(s->db, code, s->sql, e);
+    fail(s->db->native, code, s->sql, e);
     return DB_FAIL;
 }
 
-int64_t db_int(struct db_stmt *s, int column) {
-    return sqlite3_column_int64(s->s, column);
+static int64_t get_int(struct db_stmt *s, int column) {
+    return sqlite3_column_int64(of(s), column);
 }
 
-double db_double(struct db_stmt *s, int column) {
-    return sqlite3_column_double(s->s, column);
+static double get_double(struct db_stmt *s, int column) {
+    return sqlite3_column_double(of(s), column);
 }
 
-struct str db_text(struct db_stmt *s, int column) {
-    const char *p = (const char *)sqlite3_column_text(s->s, column);
-    return (struct str){p, p ? (size_t)sqlite3_column_bytes(s->s, column) : 0};
+static struct str get_text(struct db_stmt *s, int column) {
+    const char *p = (const char *)sqlite3_column_text(of(s), column);
+    return (struct str){p, p ? (size_t)sqlite3_column_bytes(of(s), column) : 0};
 }
 
-struct str db_blob(struct db_stmt *s, int column) {
-    const char *p = sqlite3_column_blob(s->s, column);
-    return (struct str){p, p ? (size_t)sqlite3_column_bytes(s->s, column) : 0};
+static struct str get_blob(struct db_stmt *s, int column) {
+    const char *p = sqlite3_column_blob(of(s), column);
+    return (struct str){p, p ? (size_t)sqlite3_column_bytes(of(s), column) : 0};
 }
 
-bool db_is_null(struct db_stmt *s, int column) {
-    return sqlite3_column_type(s->s, column) == SQLITE_NULL;
+static bool is_null(struct db_stmt *s, int column) {
+    return sqlite3_column_type(of(s), column) == SQLITE_NULL;
 }
 
-void db_done(struct db_stmt *s) {
-    if (!s) return;
-    sqlite3_reset(s->s);
-    sqlite3_clear_bindings(s->s);
-    s->busy = false;
+static void done(struct db_stmt *s) {
+    sqlite3_reset(of(s));
+    sqlite3_clear_bindings(of(s));
 }
 
-int64_t db_last_id(struct db *d) {
-    return sqlite3_last_insert_rowid(d->h);
-}
-
-int64_t db_changes(struct db *d) {
-    return sqlite3_changes64(d->h);
-}
+const struct db_driver DB_DRIVER_SQLITE = {
+    .engine = DB_SQLITE,
+    .connections_max = {[DB_FOR_READING] = READERS_MAX, [DB_FOR_WRITING] = 1},
+    .open = open_file,
+    .start = start,
+    .stop = stop,
+    .close = close_file,
+    .connect = connect_file,
+    .disconnect = disconnect,
+    .usable = usable,
+    .in_transaction = in_transaction,
+    .begin = begin,
+    .commit = commit,
+    .rollback = rollback,
+    .exec = exec,
+    .lost = lost,
+    .notify = notify,
+    .last_id = last_id,
+    .changes = changes,
+    .listen = listen_to_nobody,
+    .unlisten = unlisten,
+    .migrate_begin = begin,
+    .prepare = prepare,
+    .finalize = finalize,
+    .bind_int = bind_int,
+    .bind_double = bind_double,
+    .bind_text = bind_text,
+    .bind_blob = bind_blob,
+    .next = next,
+    .get_int = get_int,
+    .get_double = get_double,
+    .get_text = get_text,
+    .get_blob = get_blob,
+    .is_null = is_null,
+    .done = done,
+};

@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "db/db.h"
 #include "db/migrate.h"
 
@@ -149,6 +150,20 @@ static void absent_and_empty_text_differ_and_errors_have_their_kind(void **state
     db_pool_close(p);
 }
 
+static void the_words_of_the_dialect_work(void **state) {
+    (void)state;
+    struct err e = {0};
+    struct db_pool *p = open_pool();
+    struct db *w = db_side(p, &e);
+    assert_int_equal(one(w, "SELECT {greatest}(2, 7) * 10 + {least}(2, 7)"), 72);
+    assert_int_equal(one(w, "SELECT count(*) FROM {each '[\"a\",\"b\"]'} a {join} {each '[\"b\",\"c\"]'} b ON a.value = b.value"), 1);
+    assert_true(llabs(one(w, "SELECT {now}") - clock_wall_ms()) < 2000);
+    assert_int_equal(one(w, "SELECT value FROM figures WHERE name = 'studies' {lock}"), 0);
+    assert_false(db_exec(w, "SELECT {nonsense}", &e));
+    db_return(p, w);
+    db_pool_close(p);
+}
+
 static int64_t size_of(const char *name) {
     char path[128];
     struct stat st;
@@ -192,6 +207,7 @@ int main(void) {
         TEST(a_connection_returned_in_a_transaction_is_rolled_back),
         TEST(the_same_text_nests_and_many_texts_are_evicted),
         TEST(absent_and_empty_text_differ_and_errors_have_their_kind),
+        TEST(the_words_of_the_dialect_work),
         TEST(the_log_is_copied_beside_the_commits_and_begins_anew),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
