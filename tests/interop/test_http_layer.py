@@ -152,7 +152,7 @@ def main():
     with tempfile.TemporaryDirectory() as data:
         config = Path(data) / "gantry.yaml"
         config.write_text(f"cors:\n  origins: ['{VIEWER}']\nhttp:\n  trusted-proxies: [127.0.0.1]\n")
-        with gantry.Server(Path(data) / "d", "--config", str(config)) as server:
+        with gantry.Server(Path(data) / "d", config=config) as server:
             problems(server)
             methods(server)
             wire(server)

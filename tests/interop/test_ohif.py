@@ -61,7 +61,7 @@ def main():
         port = gantry.free_port()
         config = folder / "gantry.yaml"
         config.write_text(f"cors:\n  origins: [\"http://127.0.0.1:{port}\"]\n")
-        with gantry.Server(folder / "data", "--config", str(config)) as server:
+        with gantry.Server(folder / "data", config=config) as server:
             server.store([Path(p).read_bytes() for p in files])
             (folder / "expected.json").write_text(json.dumps({"port": port, "name": "王", "studies": studies}))
             print(gantry.run("node", modules / "ohif.mjs", dist, f"http://127.0.0.1:{server.http_port}", shots, folder / "expected.json", timeout=400).stdout)

@@ -99,14 +99,14 @@ def askers_are_answered_in_their_set(server):
 
 def attributes_become_searchable(folder):
     def index_attribute(*arguments):
-        return gantry.run(gantry.GANTRY, "index-attribute", "--data", folder, *arguments).stdout
+        return gantry.run(gantry.GANTRY, "index-attribute", *gantry.archive(folder), *arguments).stdout
 
     with gantry.Server(folder) as server:
         before = search(server, **{"00180015": "CHEST"})
         check("an attribute is searched before it is declared", before, before)
     index_attribute("BodyPartExamined", "00081090")
     check("declared attributes are listed", "BodyPartExamined (0018,0015)" in index_attribute("--list"), index_attribute("--list"))
-    gantry.run(gantry.GANTRY, "reindex", "--data", folder)
+    gantry.run(gantry.GANTRY, "reindex", *gantry.archive(folder))
     check("declared attributes outlive a new index", "ManufacturerModelName" in index_attribute("--list"), index_attribute("--list"))
     with gantry.Server(folder) as server:
         check("a declared attribute finds the same", search(server, **{"00180015": "CHEST"}) == before, before)
@@ -120,14 +120,14 @@ def attributes_become_searchable(folder):
 with tempfile.TemporaryDirectory() as scratch:
     archive = Path(scratch) / "archive"
     for source in FOLDERS:
-        gantry.run(gantry.GANTRY, "import", "--data", archive, source, check=False)
+        gantry.run(gantry.GANTRY, "import", *gantry.archive(archive), source, check=False)
     with gantry.Server(archive) as running:
         for source in FOLDERS:
             names_are_found(running, source)
         characters_are_found_by_pinyin(running)
         askers_are_answered_in_their_set(running)
     gantry.run(gantry.GANTRY, "synth", "--demo", "--size", "64", "--slices", "2", "--out", Path(scratch) / "demo")
-    gantry.run(gantry.GANTRY, "import", "--data", archive, Path(scratch) / "demo", check=False)
+    gantry.run(gantry.GANTRY, "import", *gantry.archive(archive), Path(scratch) / "demo", check=False)
     attributes_become_searchable(archive)
 for failure in failures:
     print(failure)

@@ -228,7 +228,7 @@ def video(name):
         save(ds, folder / f"{end}.dcm", "1.2.840.10008.1.2.4.102")
         sets[end] = ds
     data_folder = Path(name) / "video-data"
-    subprocess.run([gantry.GANTRY, "import", "--data", str(data_folder), *map(str, folder.glob("*.dcm"))], check=True, capture_output=True)
+    subprocess.run([gantry.GANTRY, "import", *gantry.archive(data_folder), *map(str, folder.glob("*.dcm"))], check=True, capture_output=True)
     wanted, _ = pictures_of(streams["h264"])
     with gantry.Server(data_folder) as server:
         for end, ds in sets.items():
@@ -253,7 +253,7 @@ def main():
         folder.mkdir()
         s = Study(folder)
         s.folder = name
-        subprocess.run([gantry.GANTRY, "import", "--data", str(Path(name) / "data"), *map(str, folder.iterdir())], check=True, capture_output=True)
+        subprocess.run([gantry.GANTRY, "import", *gantry.archive(Path(name) / "data"), *map(str, folder.iterdir())], check=True, capture_output=True)
         with gantry.Server(Path(name) / "data") as server:
             still_pictures(server, s)
             parameters(server, s)

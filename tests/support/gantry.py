@@ -1,6 +1,7 @@
 """What interop and system tests share: a server on free ports, HTTP, a minimal DIMSE client, and where things are.
 
 The binary is named by the environment variable GANTRY; LOAD names the load generator. A test that lacks what it needs calls skip().
+With GANTRY_ENGINE=cluster an archive's index is in PostgreSQL and its volumes are in a bucket, of services that GANTRY_TEST_SERVICES names.
 """
 import http.client
 import json
@@ -16,6 +17,8 @@ import tempfile
 import threading
 import time
 from pathlib import Path
+
+import cluster
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 GANTRY = os.environ.get("GANTRY", str(ROOT / "build" / "gantry"))
@@ -47,12 +50,27 @@ def free_port():
         return s.getsockname()[1]
 
 
+def on_cluster():
+    if os.environ.get("GANTRY_ENGINE") != "cluster":
+        return False
+    if not cluster.settings():
+        skip("PostgreSQL and the S3 service are not started: tests/run starts them, or scripts/dev-services")
+    return True
+
+
+def archive(folder, config=None):
+    """The options that name a folder's archive to any command: the folder itself, or on the cluster a configuration that lies in it."""
+    if on_cluster():
+        return ["--config", str(cluster.configuration(folder, config))]
+    return ["--data", str(folder), *(["--config", str(config)] if config else [])]
+
+
 class Server:
     """`gantry serve` on loopback; the ready line gives the real ports. Stopped by its own process id."""
 
-    def __init__(self, data, *options, binary=None, env=None, auth=False, timeout=60):
+    def __init__(self, data, *options, config=None, binary=None, env=None, auth=False, timeout=60):
         self.data = str(data)
-        command = [binary or GANTRY, "serve", "--data", self.data, "--dicom-port", "0", "--http-port", "0", *options]
+        command = [binary or GANTRY, "serve", *archive(data, config), "--dicom-port", "0", "--http-port", "0", *options]
         if not auth:
             command += ["--auth", "none"]
         self.log = tempfile.TemporaryFile()

@@ -1,3 +1,4 @@
+#!/usr/bin/python3
 """PostgreSQL and OpenStack Swift with its S3 API, each in one directory on loopback, for developers and tests.
 
     services.py start [--dir DIR] [--quick] [--owner PID]   starts what is not running yet and prints the settings

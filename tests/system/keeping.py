@@ -1,8 +1,10 @@
 """Import, export, fsck and reindex from the command line: real objects in, the same bytes out, whatever happens to the index or the volumes."""
 import gzip
 import hashlib
+import io
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tarfile
@@ -16,7 +18,9 @@ from pydicom.uid import ExplicitVRLittleEndian, generate_uid
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "support"))
 import gantry  # noqa: E402
-from gantry import DATA, GANTRY, Server  # noqa: E402
+from gantry import DATA, GANTRY, Server, archive, on_cluster  # noqa: E402
+
+import cluster  # noqa: E402
 
 
 def run(*arguments, expect=0):
@@ -51,9 +55,9 @@ def make_archives(objects, top):
 
 def archives_give_the_same_as_folders(top, objects):
     n = make_archives(objects, top)
-    got = counts("--data", top / "packed", top / "a.zip", top / "b.tar", top / "c.tar.gz")
+    got = counts(*archive(top / "packed"), top / "a.zip", top / "b.tar", top / "c.tar.gz")
     assert got["stored"] == n and got["not_dicom"] == 1 and got["failed"] == 0, got
-    run("export", "--data", top / "packed", top / "unpacked")
+    run("export", *archive(top / "packed"), top / "unpacked")
     assert digests(top / "unpacked") == digests(objects)
     assert not list(top.parent.glob("*.dcm")) and not (top.parent.parent / objects.name).exists()
 
@@ -66,11 +70,11 @@ def a_broken_archive_is_a_failure(top, objects):
     cut = top / "cut.tar.gz"
     for size in (whole.stat().st_size - 100, 3000):
         cut.write_bytes(whole.read_bytes()[:size])
-        got = counts("--data", top / "cut", cut, expect=74)
+        got = counts(*archive(top / "cut"), cut, expect=74)
         assert got["failed"] == 1 and got["not_dicom"] == 0, f"{size} bytes of a tar.gz: {got}"
     other = top / "note.gz"
     other.write_bytes(gzip.compress(b"no archive at all"))
-    got = counts("--data", top / "cut", other)
+    got = counts(*archive(top / "cut"), other)
     assert got["failed"] == 0 and got["not_dicom"] == 1, got
 
 
@@ -104,34 +108,51 @@ def a_medium_is_taken_by_its_directory(top, objects):
     (medium / "unlisted").write_bytes(sorted(objects.rglob("*.dcm"))[6].read_bytes())
     (top / "OUTSIDE").write_bytes(sorted(objects.rglob("*.dcm"))[7].read_bytes())
     write_dicomdir(medium / "DICOMDIR", [("IMG", f"I{i}") for i in range(5)])
-    got = counts("--data", top / "media", medium / "DICOMDIR")
+    got = counts(*archive(top / "media"), medium / "DICOMDIR")
     assert got["stored"] == 5 and got["failed"] == got["not_dicom"] == 0, got
     write_dicomdir(medium / "DICOMDIR", [("IMG", "I0"), ("IMG", "GONE"), ("..", "OUTSIDE"), (str(top / "OUTSIDE"),), ("IMG", "../../OUTSIDE")])
-    got = counts("--data", top / "media", medium / "DICOMDIR", expect=74)
+    got = counts(*archive(top / "media"), medium / "DICOMDIR", expect=74)
     assert got["known"] == 1 and got["failed"] == 4 and got["stored"] == 0, got
     assert "not there" in json.dumps(got["items"])
 
 
 def a_second_run_adds_nothing(top, objects):
-    first = counts("--data", top / "a", objects)
-    again = counts("--data", top / "a", objects)
+    first = counts(*archive(top / "a"), objects)
+    again = counts(*archive(top / "a"), objects)
     assert first["stored"] > 0 and first["failed"] == first["quarantined"] == 0, first
     assert again["stored"] == 0 and again["known"] == first["stored"], again
-    assert "all is well" in run("fsck", "--data", top / "a")
+    assert "all is well" in run("fsck", *archive(top / "a"))
 
 
 def a_lost_index_is_rebuilt(top, objects):
-    run("reindex", "--data", top / "a")
-    assert "all is well" in run("fsck", "--data", top / "a")
+    run("reindex", *archive(top / "a"))
+    assert "all is well" in run("fsck", *archive(top / "a"))
+    if on_cluster():
+        run("export", *archive(top / "a"), top / "out")
+        assert digests(top / "out") == digests(objects)
+        return
     for name in os.listdir(top / "a"):
         if name.startswith("index.db"):
             os.unlink(top / "a" / name)
-    run("export", "--data", top / "a", top / "out")
+    run("export", *archive(top / "a"), top / "out")
     assert digests(top / "out") == digests(objects)
 
 
 def a_flipped_bit_is_told_and_not_exported(top, objects):
-    volume = next((top / "a" / "volumes").glob("*.tar"))
+    uid = flip_a_bit_of_the_bucket(top / "a") if on_cluster() else flip_a_bit_of_a_volume(top / "a")
+    told = run("fsck", *archive(top / "a"), expect=1)
+    assert f"damaged {uid} " in told and told.count("damaged 1.") + told.count("damaged 2.") == 1, told
+    run("export", *archive(top / "a"), "--instance", uid, top / "bad", expect=1)
+    assert not digests(top / "bad")
+    run("fsck", *archive(top / "a"), "--repair", expect=1)
+    healed = counts(*archive(top / "a"), objects)
+    assert healed["stored"] == 1, healed
+    run("export", *archive(top / "a"), top / "healed")
+    assert digests(top / "healed") == digests(objects)
+
+
+def flip_a_bit_of_a_volume(folder):
+    volume = next((folder / "volumes").glob("*.tar"))
     with tarfile.open(volume) as t:
         entry = [m for m in t if m.name.endswith(".dcm")][3]
     os.chmod(volume, 0o640)
@@ -140,16 +161,20 @@ def a_flipped_bit_is_told_and_not_exported(top, objects):
         byte = f.read(1)[0]
         f.seek(entry.offset_data + entry.size // 2)
         f.write(bytes([byte ^ 0x10]))
-    uid = Path(entry.name).stem
-    told = run("fsck", "--data", top / "a", expect=1)
-    assert f"damaged {uid} " in told and told.count("damaged 1.") + told.count("damaged 2.") == 1, told
-    run("export", "--data", top / "a", "--instance", uid, top / "bad", expect=1)
-    assert not digests(top / "bad")
-    run("fsck", "--data", top / "a", "--repair", expect=1)
-    healed = counts("--data", top / "a", objects)
-    assert healed["stored"] == 1, healed
-    run("export", "--data", top / "a", top / "healed")
-    assert digests(top / "healed") == digests(objects)
+    return Path(entry.name).stem
+
+
+def flip_a_bit_of_the_bucket(folder):
+    """In the middle of the last object of a volume; what the nodes have of it in their caches goes, as with a new node."""
+    home = cluster.home_of(folder)
+    key = home.bucket.keys_of(home.prefix + "volumes/")[0]
+    data = bytearray(home.bucket.get(key))
+    with tarfile.open(fileobj=io.BytesIO(data)) as t:
+        entry = [m for m in t if m.name.endswith(".dcm")][-1]
+    data[entry.offset_data + entry.size // 2] ^= 0x10
+    home.bucket.put(key, bytes(data))
+    shutil.rmtree(folder / "cache", ignore_errors=True)
+    return Path(entry.name).stem
 
 
 def a_running_server_takes_the_same(top, objects):
@@ -166,15 +191,17 @@ def a_running_server_takes_the_same(top, objects):
         assert got["conflicting"] == 1 and got["quarantined"] == 1, got
         again = counts("--to", f"GANTRY@127.0.0.1:{server.dicom_port}", objects)
         assert again["failed"] == 0 and again["stored"] == len(digests(objects)), again
-        run("fsck", "--data", top / "served", expect=75)  # in use: said, not shared
-    run("export", "--data", top / "served", top / "from-server")
+        run("fsck", *archive(top / "served"), expect=0 if on_cluster() else 75)  # in use: said, not shared; but by nodes it is shared
+    run("export", *archive(top / "served"), top / "from-server")
     assert digests(top / "from-server") == digests(objects)
 
 
 # Of the entries alone: how far the volume that grows is reserved ahead depends on how the objects came together.
-def bytes_kept(volumes):
+def bytes_kept(folder):
+    if on_cluster():
+        return int(cluster.home_of(folder).sql("SELECT sum(size) FROM {s}.volumes WHERE removed_ms IS NULL"))
     kept = 0
-    for path in volumes.glob("*.tar"):
+    for path in (folder / "volumes").glob("*.tar"):
         with tarfile.open(path) as volume:
             kept += sum(member.size for member in volume)
     return kept
@@ -184,26 +211,25 @@ def deleted_space_comes_back(top):
     objects = top / "larger"
     run("synth", "--out", objects, "--kind", "chest-ct", "--kind", "cr", "--size", "256", "--slices", "12")
     (top / "small.yaml").write_text("volume-mib: 1\n")
-    with Server(top / "lean", "--config", str(top / "small.yaml")) as server:
+    with Server(top / "lean", config=top / "small.yaml") as server:
         assert counts("--to", f"GANTRY@127.0.0.1:{server.dicom_port}", objects)["failed"] == 0
         study = next(s for s in server.get_json("/dicom-web/studies") if s["00080061"]["Value"] == ["CT"])["0020000D"]["Value"][0]
         status, _, answer = server.http("DELETE", f"/dicom-web/studies/{study}?reason=sent%20twice")
         assert status in (200, 204), f"{status} {answer[:300]}"
-    volumes = top / "lean" / "volumes"
-    before = bytes_kept(volumes)
-    freed = int(run("compact", "--data", top / "lean").split()[0])
-    assert freed > 0 and bytes_kept(volumes) < before, f"{freed} freed of {before}, {bytes_kept(volumes)} are left"
+    before = bytes_kept(top / "lean")
+    freed = int(run("compact", *archive(top / "lean")).split()[0])
+    assert freed > 0 and bytes_kept(top / "lean") < before, f"{freed} freed of {before}, {bytes_kept(top / 'lean')} are left"
 
     def living(path):
         return pydicom.dcmread(path, stop_before_pixels=True).StudyInstanceUID != study
 
     expected = sorted(hashlib.sha256(gantry.data_set_of(p.read_bytes())).hexdigest() for p in objects.rglob("*.dcm") if living(p))
     for out in ("lean-out", "lean-again"):  # and again from an index that the volumes alone gave
-        run("export", "--data", top / "lean", top / out)
+        run("export", *archive(top / "lean"), top / out)
         got = sorted(hashlib.sha256(gantry.data_set_of(p.read_bytes())).hexdigest() for p in (top / out).rglob("*.dcm"))
         assert got == expected, "what lives is there, what was deleted is not"
-        assert "all is well" in run("fsck", "--data", top / "lean")
-        run("reindex", "--data", top / "lean")
+        assert "all is well" in run("fsck", *archive(top / "lean"))
+        run("reindex", *archive(top / "lean"))
 
 
 def bombs_and_traversal_do_no_harm(top):
@@ -212,7 +238,7 @@ def bombs_and_traversal_do_no_harm(top):
         print("part skipped: the hostile archives are not there")
         return
     before = set(p for p in top.iterdir())
-    got = counts("--data", top / "bombs", *sorted(folder.glob("zip_*.zip")), *sorted(folder.glob("*.gz")))
+    got = counts(*archive(top / "bombs"), *sorted(folder.glob("zip_*.zip")), *sorted(folder.glob("*.gz")))
     assert got["stored"] == 0, got
     assert set(top.iterdir()) - before == {top / "bombs"}
 
@@ -222,16 +248,16 @@ def everything_readable_comes_back(top):
     if not folder.exists():
         print("part skipped: the reference data are not there")
         return
-    first = counts("--data", top / "all", folder)
-    again = counts("--data", top / "all", folder)
+    first = counts(*archive(top / "all"), folder)
+    again = counts(*archive(top / "all"), folder)
     assert first["failed"] == 0 and first["stored"] > 900, {k: v for k, v in first.items() if k != "items"}
     assert again["stored"] == 0 and again["quarantined"] == first["quarantined"], {k: v for k, v in again.items() if k != "items"}
-    run("export", "--data", top / "all", top / "all-out")
+    run("export", *archive(top / "all"), top / "all-out")
     sources = {hashlib.sha256(p.read_bytes()).hexdigest() for p in folder.rglob("*") if p.is_file()}
     out = digests(top / "all-out")
     assert len(out) >= first["stored"]
     assert all(d in sources for d in out), "an exported object is not a file that was imported"
-    assert "all is well" in run("fsck", "--data", top / "all")
+    assert "all is well" in run("fsck", *archive(top / "all"))
 
 
 def main():
@@ -239,6 +265,8 @@ def main():
         top = Path(name)
         objects = top / "objects"
         run("synth", "--out", objects, "--kind", "chest-ct", "--kind", "cr", "--size", "64", "--slices", "12")
+        if on_cluster():  # bits are flipped where the service has them
+            cluster.home_of(top / "a", store={"small-volumes": "bucket"})
         a_second_run_adds_nothing(top, objects)
         a_lost_index_is_rebuilt(top, objects)
         a_flipped_bit_is_told_and_not_exported(top, objects)

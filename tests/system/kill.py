@@ -76,7 +76,7 @@ def live(folder, rounds):
         assert not lost, f"{len(lost)} acknowledged objects are not found, such as {lost[:3]}"
         for uid, crc in random.sample(sorted(total.items()), min(len(total), 400)):
             check_object(server, uid, crc)
-    fsck = gantry.run(gantry.GANTRY, "fsck", "--data", data, check=False)
+    fsck = gantry.run(gantry.GANTRY, "fsck", *gantry.archive(data), check=False)
     assert fsck.returncode == 0, f"fsck after the kills: {fsck.returncode}\n{fsck.stdout[-2000:]}{fsck.stderr[-1000:]}"
     print(f"{len(served)} objects are there, {checked} + 400 compared, fsck finds nothing", flush=True)
     return len(total)
