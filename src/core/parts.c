@@ -180,7 +180,7 @@ static bool digest_whole(struct archive *ar, const struct instance_ref *ref, str
     char block[SUMS_BLOCK_BYTES]; // of THREAD_STACK_BYTES
     for (uint64_t at = 0, n; at < ref->loc.length; at += n) {
         n = ref->loc.length - at < sizeof block ? ref->loc.length - at : sizeof block;
-        if (!vol_read_at(ar->volumes, ref->loc, at, block, n, e)) return false;
+        if (!moved_read(ar, ref, at, block, n, e)) return false;
         digest_add(d, block, n);
         sums_add(s, block, n);
     }
@@ -219,7 +219,7 @@ static bool read_edge(struct archive *ar, const struct instance_ref *ref, const 
     size_t size = left < SUMS_BLOCK_BYTES ? (size_t)left : SUMS_BLOCK_BYTES;
     char *block = malloc(size);
     if (!block) return err_nomem(e, "retrieve");
-    bool ok = vol_read_at(ar->volumes, ref->loc, at, block, size, e) && (sum_of(block, size) == s->sums[i] || damaged(ref, e));
+    bool ok = moved_read(ar, ref, at, block, size, e) && (sum_of(block, size) == s->sums[i] || damaged(ref, e));
     if (ok) memcpy(to, block + skip, n);
     free(block);
     return ok;
@@ -227,7 +227,7 @@ static bool read_edge(struct archive *ar, const struct instance_ref *ref, const 
 
 // Whole blocks, into their place; the last one of an object may be shorter.
 static bool read_blocks(struct archive *ar, const struct instance_ref *ref, const struct part_sums *s, size_t i, char *to, size_t n, struct err *e) {
-    if (!vol_read_at(ar->volumes, ref->loc, (uint64_t)i * SUMS_BLOCK_BYTES, to, n, e)) return false;
+    if (!moved_read(ar, ref, (uint64_t)i * SUMS_BLOCK_BYTES, to, n, e)) return false;
     for (size_t size; n; i++, to += size, n -= size) {
         size = n < SUMS_BLOCK_BYTES ? n : SUMS_BLOCK_BYTES;
         if (sum_of(to, size) != s->sums[i]) return damaged(ref, e);

@@ -7,6 +7,7 @@
 
 #include "base/buf.h"
 #include "core/archive.h"
+#include "core/moved.h"
 #include "core/parts.h"
 #include "db/db.h"
 #include "store/volume.h"
@@ -61,6 +62,7 @@ struct archive {
     struct event_tail tail;
     struct verified verified;
     struct part_cache parts;
+    struct moved moved;
     struct ingest_memory memory;
     struct known_end *old_ends; // rebuilding: of the index before, for the volumes that may still grow
     size_t old_end_count;

@@ -3,6 +3,7 @@
 // Bytes that are read here are checked as they are read, each time. For those who send from the file itself, an object is checked when the sending
 // begins, and is then trusted as long as its volume was not written to (by its modification time) and at most for TRUST_MS.
 #include "base/clock.h"
+#include "core/moved.h"
 #include "core/parts.h"
 #include "core/retrieve.h"
 #include "core/state.h"
@@ -19,9 +20,10 @@ static struct verified_entry *slot(struct archive *ar, struct vol_loc loc) {
     return &ar->verified.entries[(h >> 32) % VERIFIED_MAX];
 }
 
-static bool volume_mtime(struct archive *ar, uint32_t volume, int64_t *mtime_ns, struct err *e) {
+// Where the object lies, and when that volume was written to.
+static bool volume_mtime(struct archive *ar, const struct instance_ref *ref, struct vol_loc *at, int64_t *mtime_ns, struct err *e) {
     struct vol_state st = {0};
-    bool ok = vol_state_get(ar->volumes, volume, &st, e);
+    bool ok = moved_state(ar, ref, at, &st, e);
     *mtime_ns = st.stamp;
     return ok;
 }
@@ -62,29 +64,31 @@ static bool check_blocks(struct archive *ar, const struct instance_ref *ref, con
     return true;
 }
 
-static bool check(struct archive *ar, const struct instance_ref *ref, uint64_t from, uint64_t n, struct err *e) {
+static bool check(struct archive *ar, const struct instance_ref *ref, struct vol_loc at, uint64_t from, uint64_t n, struct err *e) {
     struct part_sums *s;
     if (!parts_sums(ar, ref, &s, e)) return false;
     bool ok = check_blocks(ar, ref, s, from, n, e);
     parts_release(s);
-    if (!ok) distrust(ar, ref->loc);
+    if (!ok) distrust(ar, at);
     return ok;
 }
 
 bool retrieve_check(struct archive *ar, const struct instance_ref *ref, struct err *e) {
+    struct vol_loc at;
     int64_t mtime_ns;
-    if (!volume_mtime(ar, ref->loc.volume, &mtime_ns, e)) return false;
-    if (is_trusted(ar, ref->loc, mtime_ns)) return true;
-    if (!check(ar, ref, 0, ref->loc.length, e)) return false;
-    trust(ar, ref->loc, mtime_ns);
+    if (!volume_mtime(ar, ref, &at, &mtime_ns, e)) return false;
+    if (is_trusted(ar, at, mtime_ns)) return true;
+    if (!check(ar, ref, at, 0, ref->loc.length, e)) return false;
+    trust(ar, at, mtime_ns);
     return true;
 }
 
 bool retrieve_check_range(struct archive *ar, const struct instance_ref *ref, uint64_t from, uint64_t n, struct err *e) {
+    struct vol_loc at;
     int64_t mtime_ns;
     if (from > ref->loc.length || n > ref->loc.length - from) return err_set(e, ERR_BAD_INPUT, "retrieve", "range past the end of an object");
-    if (!volume_mtime(ar, ref->loc.volume, &mtime_ns, e)) return false;
-    return is_trusted(ar, ref->loc, mtime_ns) || check(ar, ref, from, n, e);
+    if (!volume_mtime(ar, ref, &at, &mtime_ns, e)) return false;
+    return is_trusted(ar, at, mtime_ns) || check(ar, ref, at, from, n, e);
 }
 
 bool retrieve_read(struct archive *ar, const struct instance_ref *ref, uint64_t from, void *p, size_t n, struct err *e) {
@@ -92,12 +96,15 @@ bool retrieve_read(struct archive *ar, const struct instance_ref *ref, uint64_t 
     if (!parts_sums(ar, ref, &s, e)) return false;
     bool ok = parts_read(ar, ref, s, from, p, n, e);
     parts_release(s);
-    if (!ok) distrust(ar, ref->loc); // however good it was a moment ago
+    if (!ok) distrust(ar, moved_place(ar, ref)); // however good it was a moment ago
     return ok;
 }
 
 bool retrieve_verify(struct archive *ar, const struct instance_ref *ref, struct err *e) {
-    struct vol_entry entry = {.kind = VOL_OBJECT, .loc = ref->loc};
-    memcpy(entry.digest, ref->digest, VOL_DIGEST_BYTES);
-    return vol_verify(ar->volumes, &entry, e) || err_wrap(e, "object %.*s", STR_FMT(ref->sop_instance_uid));
+    return moved_verify(ar, ref, e) || err_wrap(e, "object %.*s", STR_FMT(ref->sop_instance_uid));
+}
+
+bool retrieve_fd(struct archive *ar, const struct instance_ref *ref, uint64_t from, uint64_t n, struct vol_loc *at, int *fd, struct err *e) {
+    if (from > ref->loc.length || n > ref->loc.length - from) return err_set(e, ERR_BAD_INPUT, "retrieve", "range past the end of an object");
+    return moved_fd(ar, ref, from, n, at, fd, e);
 }

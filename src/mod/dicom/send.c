@@ -30,21 +30,21 @@ static void close_object(void *ctx) {
 enum send_result instance_send(struct archive *ar, struct dimse *d, const struct instance_ref *ref, const char *originator, uint16_t originator_id,
                                struct send_report *report, struct err *e) {
     char class[65], instance[65], ts[65];
-    struct vol_set *volumes = archive_volumes(ar);
+    struct vol_loc place;
     struct opened opened = {.archive = ar, .ref = ref};
     const struct send_opener opener = {open_object, close_object, &opened};
     struct send_object o = {.sop_class_uid = class,
                             .sop_instance_uid = instance,
                             .ts_uid = ts,
-                            .offset = ref->loc.offset,
                             .length = ref->loc.length,
                             .dataset_offset = ref->dataset_offset,
                             .opener = &opener};
     snprintf(class, sizeof class, "%.*s", STR_FMT(ref->sop_class_uid));
     snprintf(instance, sizeof instance, "%.*s", STR_FMT(ref->sop_instance_uid));
     snprintf(ts, sizeof ts, "%.*s", STR_FMT(ref->ts_uid));
-    if (!retrieve_check(ar, ref, e) || !vol_fd(volumes, ref->loc, &o.fd, e)) return SEND_IMPOSSIBLE;
+    if (!retrieve_check(ar, ref, e) || !retrieve_fd(ar, ref, 0, ref->loc.length, &place, &o.fd, e)) return SEND_IMPOSSIBLE;
+    o.offset = place.offset;
     enum send_result result = send_object(d, &o, originator, originator_id, report, e);
-    vol_fd_release(volumes, ref->loc.volume);
+    vol_fd_release(archive_volumes(ar), place.volume);
     return result;
 }

@@ -225,18 +225,18 @@ static void end_sending(void *context) {
 static bool send_file(struct http_response *rs, unsigned status, const char *type, struct dw_body *b, uint64_t from, uint64_t length, bool *sent,
                       struct err *e) {
     const struct dw_piece *piece = &b->pieces[find_piece(b, from)];
-    struct vol_set *volumes = archive_volumes(b->archive);
+    struct vol_loc place;
     int fd;
     *sent = false;
     if (piece->kind != DW_OBJECT || piece->swap > 1 || length > b->ends[b->at] - from) return true;
     uint64_t at = piece->offset + from - (b->ends[b->at] - piece->length);
     bool whole = at == 0 && length == piece->ref->loc.length;
     if (!(whole ? retrieve_check(b->archive, piece->ref, e) : retrieve_check_range(b->archive, piece->ref, at, length, e))) return false;
-    if (!vol_fd(volumes, piece->ref->loc, &fd, e)) return false;
+    if (!retrieve_fd(b->archive, piece->ref, at, length, &place, &fd, e)) return false;
     int own = dup(fd);
-    vol_fd_release(volumes, piece->ref->loc.volume);
+    vol_fd_release(archive_volumes(b->archive), place.volume);
     if (own < 0) return err_errno(e, ERR_IO, "dicomweb", "open the object");
-    http_reply_file(rs, status, type, own, piece->ref->loc.offset + at, length);
+    http_reply_file(rs, status, type, own, place.offset, length);
     dw_body_deinit(b);
     return *sent = true;
 }
