@@ -18,11 +18,12 @@ struct compaction {
 
 static bool lives(struct compaction *c, const struct vol_entry *en, bool *out, struct err *e) {
     int64_t one;
-    return sql_one(c->d,
-                   "SELECT 1 WHERE EXISTS (SELECT 1 FROM instances WHERE volume = ?1 AND offset = ?2) OR EXISTS (SELECT 1 FROM conflicts WHERE volume = ?1 AND "
-                   "offset = ?2) OR EXISTS (SELECT 1 FROM quarantine WHERE volume = ?1 AND offset = ?2) OR EXISTS (SELECT 1 FROM records WHERE volume = ?1 AND "
-                   "offset = ?2)",
-                   SQL_VALUES(SQL_I(en->loc.volume), SQL_I(en->loc.offset)), &one, 1, out, e);
+    return sql_one(
+        c->d,
+        "SELECT 1 WHERE EXISTS (SELECT 1 FROM instances WHERE volume = ?1 AND \"offset\" = ?2) OR EXISTS (SELECT 1 FROM conflicts WHERE volume = ?1 AND "
+        "\"offset\" = ?2) OR EXISTS (SELECT 1 FROM quarantine WHERE volume = ?1 AND \"offset\" = ?2) OR EXISTS (SELECT 1 FROM records WHERE volume = ?1 AND "
+        "\"offset\" = ?2)",
+        SQL_VALUES(SQL_I(en->loc.volume), SQL_I(en->loc.offset)), &one, 1, out, e);
 }
 
 // A tombstone is needed as long as anything that it names still lies in another volume.
@@ -36,7 +37,7 @@ static bool tombstone_needed(struct compaction *c, const struct vol_entry *en, b
         if (!json_to_i64(v->first, &volume) || !json_to_i64(v->first ? v->first->next : NULL, &offset))
             *needed = true;
         else if (volume != c->volume &&
-                 !sql_one(c->d, "SELECT 1 FROM dead WHERE volume = ?1 AND offset = ?2", SQL_VALUES(SQL_I(volume), SQL_I(offset)), &one, 1, needed, e))
+                 !sql_one(c->d, "SELECT 1 FROM dead WHERE volume = ?1 AND \"offset\" = ?2", SQL_VALUES(SQL_I(volume), SQL_I(offset)), &one, 1, needed, e))
             return false;
     }
     return true;
@@ -105,7 +106,8 @@ static bool is_mostly_dead(struct compaction *c, double share, bool *out, struct
     int64_t dead = 0;
     bool found;
     struct vol_state st;
-    if (!sql_one(c->d, "SELECT coalesce(sum(length), 0) FROM dead WHERE volume = ?1", SQL_VALUES(SQL_I(c->volume)), &dead, 1, &found, e)) return false;
+    if (!sql_one(c->d, "SELECT CAST(coalesce(sum(length), 0) AS BIGINT) FROM dead WHERE volume = ?1", SQL_VALUES(SQL_I(c->volume)), &dead, 1, &found, e))
+        return false;
     bool ok = vol_state_get(c->ar->volumes, c->volume, &st, e);
     *out = ok && dead > 0 && (double)dead > share * (double)st.size;
     return ok;

@@ -29,15 +29,15 @@ static bool add_places(struct burial *g, struct db *d, const char *sql, const st
 }
 
 // What is deleted, its conflicting copies, and earlier copies of the same that still lie in volumes: else a rebuilt index would find them again.
-#define DOOMED                                                                                             \
-    "FROM studies st CROSS JOIN series se ON se.study = st.id CROSS JOIN instances i ON i.series = se.id " \
-    "WHERE st.study_uid = ?1 AND (?2 IS NULL OR se.series_uid = ?2) AND (?3 IS NULL OR i.sop_instance_uid = ?3)"
-static const char OBJECTS[] = "SELECT i.volume, i.offset, i.length, i.sop_instance_uid, i.received_ms, i.digest " DOOMED;
+#define DOOMED                                                                                     \
+    "FROM studies st {join} series se ON se.study = st.id {join} instances i ON i.series = se.id " \
+    "WHERE st.study_uid = ?1 AND (se.series_uid = ?2 OR ?2 IS NULL) AND (i.sop_instance_uid = ?3 OR ?3 IS NULL)"
+static const char OBJECTS[] = "SELECT i.volume, i.\"offset\", i.length, i.sop_instance_uid, i.received_ms, i.digest " DOOMED;
 static const char CONFLICTS[] =
-    "SELECT volume, offset, length, sop_instance_uid, received_ms, digest FROM conflicts WHERE kind = 'bytes' AND study_uid = ?1 AND "
-    "(?2 IS NULL OR series_uid = ?2) AND (?3 IS NULL OR sop_instance_uid = ?3)";
+    "SELECT volume, \"offset\", length, sop_instance_uid, received_ms, digest FROM conflicts WHERE kind = 'bytes' AND study_uid = ?1 AND "
+    "(series_uid = ?2 OR ?2 IS NULL) AND (sop_instance_uid = ?3 OR ?3 IS NULL)";
 static const char COPIES[] =
-    "SELECT dead.volume, dead.offset, dead.length, dead.sop_instance_uid, 0, NULL FROM dead WHERE why <> 'deleted' AND sop_instance_uid IN "
+    "SELECT dead.volume, dead.\"offset\", dead.length, dead.sop_instance_uid, 0, NULL FROM dead WHERE why <> 'deleted' AND sop_instance_uid IN "
     "(SELECT i.sop_instance_uid " DOOMED ")";
 
 static bool write_places(struct burial *g, struct db *d, const struct str uids[3], struct err *e) {

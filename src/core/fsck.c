@@ -74,8 +74,9 @@ static bool event_of(struct fsck *f, struct db *w, const char *type, struct str 
 static bool mark_damaged(struct fsck *f, struct vol_loc loc, struct str sop, struct err *e) {
     struct db *w = f->repair ? db_writer(f->ar->db, e) : NULL;
     if (!f->repair) return true;
-    bool ok = w && db_begin(w, e) &&
-              sql_run(w, "UPDATE instances SET state = 1 WHERE volume = ?1 AND offset = ?2 AND state = 0", SQL_VALUES(SQL_I(loc.volume), SQL_I(loc.offset)), e);
+    bool ok =
+        w && db_begin(w, e) &&
+        sql_run(w, "UPDATE instances SET state = 1 WHERE volume = ?1 AND \"offset\" = ?2 AND state = 0", SQL_VALUES(SQL_I(loc.volume), SQL_I(loc.offset)), e);
     if (ok && db_changes(w) > 0) ok = event_of(f, w, "instance.damaged", sop, e);
     ok = ok && db_commit(w, e);
     events_settle(f->ar, ok);
@@ -97,12 +98,12 @@ static bool drop_missing(struct fsck *f, struct vol_loc loc, struct str sop, str
 static bool owner_of(struct fsck *f, struct vol_loc loc, enum owner *owner, int64_t *length, struct err *e) {
     int64_t row[2] = {0};
     bool found;
-    bool ok =
-        sql_one(f->d,
-                "SELECT 1, length FROM instances WHERE volume = ?1 AND offset = ?2 UNION ALL SELECT 2, length FROM conflicts WHERE volume = ?1 AND offset "
-                "= ?2 UNION ALL SELECT 3, length FROM quarantine WHERE volume = ?1 AND offset = ?2 UNION ALL SELECT 4, length FROM records WHERE volume "
-                "= ?1 AND offset = ?2 UNION ALL SELECT 5, length FROM dead WHERE volume = ?1 AND offset = ?2",
-                SQL_VALUES(SQL_I(loc.volume), SQL_I(loc.offset)), row, 2, &found, e);
+    bool ok = sql_one(
+        f->d,
+        "SELECT 1, length FROM instances WHERE volume = ?1 AND \"offset\" = ?2 UNION ALL SELECT 2, length FROM conflicts WHERE volume = ?1 AND \"offset\" "
+        "= ?2 UNION ALL SELECT 3, length FROM quarantine WHERE volume = ?1 AND \"offset\" = ?2 UNION ALL SELECT 4, length FROM records WHERE volume "
+        "= ?1 AND \"offset\" = ?2 UNION ALL SELECT 5, length FROM dead WHERE volume = ?1 AND \"offset\" = ?2",
+        SQL_VALUES(SQL_I(loc.volume), SQL_I(loc.offset)), row, 2, &found, e);
     *owner = ok && found ? (enum owner)row[0] : OWNER_NONE;
     *length = row[1];
     return ok;
@@ -181,10 +182,10 @@ static bool check_rows(struct fsck *f, const char *sql, bool in_list, struct err
 }
 
 static const char *const ROWS[] = {
-    "SELECT volume, offset, length, sop_instance_uid, digest FROM instances WHERE volume = ?1 ORDER BY offset",
-    "SELECT volume, offset, length, sop_instance_uid, digest FROM conflicts WHERE volume = ?1 AND kind = 'bytes' ORDER BY offset",
-    "SELECT volume, offset, length, '', digest FROM quarantine WHERE volume = ?1 AND reason NOT LIKE 'damaged: bytes in the volume%' ORDER BY offset",
-    "SELECT volume, offset, length, name, digest FROM records WHERE volume = ?1 ORDER BY offset",
+    "SELECT volume, \"offset\", length, sop_instance_uid, digest FROM instances WHERE volume = ?1 ORDER BY \"offset\"",
+    "SELECT volume, \"offset\", length, sop_instance_uid, digest FROM conflicts WHERE volume = ?1 AND kind = 'bytes' ORDER BY \"offset\"",
+    "SELECT volume, \"offset\", length, '', digest FROM quarantine WHERE volume = ?1 AND reason NOT LIKE 'damaged: bytes in the volume%' ORDER BY \"offset\"",
+    "SELECT volume, \"offset\", length, name, digest FROM records WHERE volume = ?1 ORDER BY \"offset\"",
 };
 enum { ROW_KINDS = sizeof ROWS / sizeof *ROWS };
 
@@ -194,13 +195,15 @@ static bool check_gaps(struct fsck *f, struct err *e) {
         int64_t one;
         bool found;
         const struct range *g = &f->gaps.p[i];
-        if (!sql_one(
-                f->d,
-                "SELECT 1 WHERE EXISTS (SELECT 1 FROM instances WHERE volume = ?1 AND offset >= ?2 AND offset < ?3) OR EXISTS (SELECT 1 FROM conflicts WHERE "
-                "volume = ?1 AND offset >= ?2 AND offset < ?3) OR EXISTS (SELECT 1 FROM records WHERE volume = ?1 AND offset >= ?2 AND offset < ?3) OR "
-                "EXISTS (SELECT 1 FROM quarantine WHERE volume = ?1 AND offset > ?2 AND offset < ?3) OR EXISTS (SELECT 1 FROM dead WHERE volume = ?1 AND "
-                "offset >= ?2 AND offset < ?3)",
-                SQL_VALUES(SQL_I(f->volume), SQL_I(g->at), SQL_I(g->end)), &one, 1, &found, e))
+        if (!sql_one(f->d,
+                     "SELECT 1 WHERE EXISTS (SELECT 1 FROM instances WHERE volume = ?1 AND \"offset\" >= ?2 AND \"offset\" < ?3) OR EXISTS (SELECT 1 FROM "
+                     "conflicts WHERE "
+                     "volume = ?1 AND \"offset\" >= ?2 AND \"offset\" < ?3) OR EXISTS (SELECT 1 FROM records WHERE volume = ?1 AND \"offset\" >= ?2 AND "
+                     "\"offset\" < ?3) OR "
+                     "EXISTS (SELECT 1 FROM quarantine WHERE volume = ?1 AND \"offset\" > ?2 AND \"offset\" < ?3) OR EXISTS (SELECT 1 FROM dead WHERE volume = "
+                     "?1 AND "
+                     "\"offset\" >= ?2 AND \"offset\" < ?3)",
+                     SQL_VALUES(SQL_I(f->volume), SQL_I(g->at), SQL_I(g->end)), &one, 1, &found, e))
             return false;
         if (!found) tell(f, "volume", &f->report->other, STR_LIT(""), (struct vol_loc){f->volume, g->at, g->end - g->at}, "bytes that are no entry");
     }

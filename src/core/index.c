@@ -97,7 +97,7 @@ static void take_kept(struct db_stmt *s, const struct vol_entry *en, const struc
 }
 
 static bool find_served(struct db *d, const struct vol_entry *en, const struct index_put *p, struct kept *k, bool *found, struct err *e) {
-    struct db_stmt *s = db_prepare(d, "SELECT volume, offset, length, dataset_offset, digest, ts_uid, state FROM instances WHERE sop_instance_uid = ?1", e);
+    struct db_stmt *s = db_prepare(d, "SELECT volume, \"offset\", length, dataset_offset, digest, ts_uid, state FROM instances WHERE sop_instance_uid = ?1", e);
     if (!s) return false;
     db_bind_text(s, 1, p->facts.sop_uid);
     enum db_step step = db_next(s, e);
@@ -109,7 +109,7 @@ static bool find_served(struct db *d, const struct vol_entry *en, const struct i
 
 static bool find_conflict(struct index *ix, struct db *d, const struct vol_entry *en, struct index_put *p, bool *found, struct err *e) {
     struct db_stmt *s = db_prepare(d,
-                                   "SELECT volume, offset, length, dataset_offset, digest, ts_uid, 0 FROM conflicts WHERE sop_instance_uid = ?1 AND "
+                                   "SELECT volume, \"offset\", length, dataset_offset, digest, ts_uid, 0 FROM conflicts WHERE sop_instance_uid = ?1 AND "
                                    "kind = 'bytes'",
                                    e);
     if (!s) return false;
@@ -255,7 +255,7 @@ static bool apply(struct index *ix, struct db *w, const struct vol_put *put, str
 bool index_set_position(struct db *w, uint32_t volume, uint64_t end, struct err *e) {
     return volume == 0 || sql_run(w,
                                   "INSERT INTO volumes (volume, indexed_end) VALUES (?1, ?2) ON CONFLICT (volume) DO UPDATE SET indexed_end = "
-                                  "max(indexed_end, ?2)",
+                                  "{greatest}(volumes.indexed_end, ?2)",
                                   SQL_VALUES(SQL_I(volume), SQL_I(end)), e);
 }
 

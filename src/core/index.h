@@ -138,6 +138,8 @@ struct sql_value {
 bool sql_run(struct db *d, const char *sql, const struct sql_value *values, int n, struct err *e);
 // As sql_run for a query of one row: *found says whether there was one, out gets its first n_out columns as integers.
 bool sql_one(struct db *d, const char *sql, const struct sql_value *values, int n, int64_t *out, int n_out, bool *found, struct err *e);
+// An INSERT that says RETURNING id.
+bool sql_insert(struct db *d, const char *sql, const struct sql_value *values, int n, int64_t *id, struct err *e);
 #define SQL_I(v) ((struct sql_value){SQL_INT, (int64_t)(v), {NULL, 0}})
 #define SQL_T(v) ((struct sql_value){SQL_TEXT, 0, (v)})
 #define SQL_B(p, n) ((struct sql_value){SQL_BLOB, 0, {(const char *)(p), (n)}})

@@ -6,7 +6,7 @@
 #include "core/query_index.h"
 #include "text/json.h"
 
-enum { TOMBSTONE_TREE_BYTES_MAX = 1 << 30 };
+enum { TOMBSTONE_TREE_BYTES_MAX = 1 << 30, MODALITIES_BYTES_MAX = 8 << 20 };
 
 static bool kill_patient(struct index *ix, struct db *w, int64_t patient, struct err *e) {
     if (!sql_run(w, "UPDATE patients SET study_count = study_count - 1 WHERE id = ?1", SQL_VALUES(SQL_I(patient)), e) ||
@@ -41,22 +41,41 @@ static bool kill_study(struct index *ix, struct db *w, int64_t study, int64_t pa
     return kill_patient(ix, w, patient, e);
 }
 
-static const char RECOUNT_STUDY[] =
-    "UPDATE studies SET series_count = (SELECT count(*) FROM series WHERE study = ?1), "
-    "instance_count = (SELECT coalesce(sum(instance_count), 0) FROM series WHERE study = ?1), "
-    "bytes = (SELECT coalesce(sum(bytes), 0) FROM series WHERE study = ?1), "
-    "modalities = coalesce((SELECT group_concat(modality, '\\') FROM (SELECT DISTINCT modality FROM series WHERE study = ?1 AND modality <> '' "
-    "ORDER BY id)), '') WHERE id = ?1";
+static const char RECOUNT_STUDY[] = "UPDATE studies SET series_count = (SELECT count(*) FROM series WHERE study = ?1), "
+                                    "instance_count = (SELECT CAST(coalesce(sum(instance_count), 0) AS BIGINT) FROM series WHERE study = ?1), "
+                                    "bytes = (SELECT CAST(coalesce(sum(bytes), 0) AS BIGINT) FROM series WHERE study = ?1), modalities = ?2 WHERE id = ?1";
+
+// Modalities in Study, each once, in the order in which they came.
+static bool list_modalities(struct db *w, int64_t study, struct buf *out, struct err *e) {
+    struct db_stmt *s = db_prepare(w, "SELECT modality FROM series WHERE study = ?1 AND modality <> '' GROUP BY modality ORDER BY min(id)", e);
+    if (!s) return false;
+    db_bind_int(s, 1, study);
+    enum db_step step;
+    while ((step = db_next(s, e)) == DB_ROW) {
+        if (out->n) buf_add_str(out, STR_LIT("\\"));
+        buf_add_str(out, db_text(s, 0));
+    }
+    db_done(s);
+    return step == DB_END && buf_ok(out, e);
+}
+
+static bool recount_study(struct db *w, int64_t study, struct err *e) {
+    struct buf modalities;
+    buf_init(&modalities, MODALITIES_BYTES_MAX);
+    bool ok = list_modalities(w, study, &modalities, e) && sql_run(w, RECOUNT_STUDY, SQL_VALUES(SQL_I(study), SQL_T(buf_str(&modalities))), e);
+    buf_deinit(&modalities);
+    return ok;
+}
 
 static bool settle_study(struct index *ix, struct db *w, int64_t study, struct err *e) {
     int64_t row[2];
     bool found;
-    if (!sql_one(w, "SELECT patient, EXISTS (SELECT 1 FROM series WHERE study = ?1) FROM studies WHERE id = ?1", SQL_VALUES(SQL_I(study)), row, 2, &found, e))
+    if (!sql_one(w, "SELECT patient, CASE WHEN EXISTS (SELECT 1 FROM series WHERE study = ?1) THEN 1 ELSE 0 END FROM studies WHERE id = ?1",
+                 SQL_VALUES(SQL_I(study)), row, 2, &found, e))
         return false;
     if (!found) return true;
     if (row[1] == 0) return kill_study(ix, w, study, row[0], e);
-    return query_unindex_study(w, &ix->scratch, study, e) && sql_run(w, RECOUNT_STUDY, SQL_VALUES(SQL_I(study)), e) &&
-           query_index_study(w, &ix->scratch, study, e);
+    return query_unindex_study(w, &ix->scratch, study, e) && recount_study(w, study, e) && query_index_study(w, &ix->scratch, study, e);
 }
 
 static bool kill_series(struct index *ix, struct db *w, int64_t series, int64_t base, struct err *e) {
@@ -67,8 +86,9 @@ static bool kill_series(struct index *ix, struct db *w, int64_t series, int64_t 
            sql_run(w, "DELETE FROM series WHERE id = ?1", SQL_VALUES(SQL_I(series)), e);
 }
 
-static const char RECOUNT_SERIES[] = "UPDATE series SET instance_count = (SELECT count(*) FROM instances WHERE series = ?1), "
-                                     "bytes = (SELECT coalesce(sum(length), 0) FROM instances WHERE series = ?1), version = version + 1 WHERE id = ?1";
+static const char RECOUNT_SERIES[] =
+    "UPDATE series SET instance_count = (SELECT count(*) FROM instances WHERE series = ?1), "
+    "bytes = (SELECT CAST(coalesce(sum(length), 0) AS BIGINT) FROM instances WHERE series = ?1), version = version + 1 WHERE id = ?1";
 
 // After instances of a series went.
 static bool settle_series(struct index *ix, struct db *w, int64_t series, struct err *e) {
@@ -104,7 +124,7 @@ static bool touch(struct arena *a, struct touched *t, int64_t series, struct err
 static bool kill_place(struct index *ix, struct db *w, struct vol_loc loc, struct str sop, struct touched *t, struct err *e) {
     int64_t row[3];
     bool found;
-    if (!sql_one(w, "SELECT id, series, length FROM instances WHERE volume = ?1 AND offset = ?2", SQL_VALUES(SQL_I(loc.volume), SQL_I(loc.offset)), row, 3,
+    if (!sql_one(w, "SELECT id, series, length FROM instances WHERE volume = ?1 AND \"offset\" = ?2", SQL_VALUES(SQL_I(loc.volume), SQL_I(loc.offset)), row, 3,
                  &found, e))
         return false;
     if (found) {
@@ -115,9 +135,9 @@ static bool kill_place(struct index *ix, struct db *w, struct vol_loc loc, struc
         ix->figures[FIGURE_BYTES] -= row[2];
         return rows_dead(w, loc, sop, "deleted", e);
     }
-    if (!sql_run(w, "DELETE FROM conflicts WHERE volume = ?1 AND offset = ?2", SQL_VALUES(SQL_I(loc.volume), SQL_I(loc.offset)), e)) return false;
+    if (!sql_run(w, "DELETE FROM conflicts WHERE volume = ?1 AND \"offset\" = ?2", SQL_VALUES(SQL_I(loc.volume), SQL_I(loc.offset)), e)) return false;
     ix->figures[FIGURE_CONFLICTS] -= db_changes(w);
-    if (!sql_run(w, "DELETE FROM quarantine WHERE volume = ?1 AND offset = ?2", SQL_VALUES(SQL_I(loc.volume), SQL_I(loc.offset)), e)) return false;
+    if (!sql_run(w, "DELETE FROM quarantine WHERE volume = ?1 AND \"offset\" = ?2", SQL_VALUES(SQL_I(loc.volume), SQL_I(loc.offset)), e)) return false;
     ix->figures[FIGURE_QUARANTINED] -= db_changes(w);
     return rows_dead(w, loc, sop, "deleted", e);
 }
@@ -174,7 +194,7 @@ bool kill_missing(struct index *ix, struct db *w, struct vol_loc loc, struct str
     struct touched t = {0};
     struct arena_mark m = arena_mark(&ix->scratch);
     bool ok = places_flush(ix, w, e) && kill_place(ix, w, loc, sop, &t, e) &&
-              sql_run(w, "DELETE FROM dead WHERE volume = ?1 AND offset = ?2", SQL_VALUES(SQL_I(loc.volume), SQL_I(loc.offset)), e);
+              sql_run(w, "DELETE FROM dead WHERE volume = ?1 AND \"offset\" = ?2", SQL_VALUES(SQL_I(loc.volume), SQL_I(loc.offset)), e);
     for (size_t i = 0; ok && i < t.n; i++) ok = settle_series(ix, w, t.series[i], e);
     places_clear(ix);
     arena_rewind(&ix->scratch, m);
@@ -203,10 +223,10 @@ static bool move_row(struct db *w, const char *sql, const struct vol_entry *en, 
 bool kill_moved(struct index *ix, struct db *w, const struct vol_entry *en, struct vol_loc from, struct err *e) {
     bool moved = false, object = en->kind == VOL_OBJECT || en->kind == VOL_CONFLICT;
     (void)ix;
-    if (!move_row(w, "UPDATE instances SET volume = ?3, offset = ?4 WHERE volume = ?1 AND offset = ?2", en, from, &moved, e) ||
-        !move_row(w, "UPDATE conflicts SET volume = ?3, offset = ?4 WHERE volume = ?1 AND offset = ?2", en, from, &moved, e) ||
-        !move_row(w, "UPDATE quarantine SET volume = ?3, offset = ?4 WHERE volume = ?1 AND offset = ?2", en, from, &moved, e) ||
-        !move_row(w, "UPDATE records SET volume = ?3, offset = ?4 WHERE volume = ?1 AND offset = ?2", en, from, &moved, e))
+    if (!move_row(w, "UPDATE instances SET volume = ?3, \"offset\" = ?4 WHERE volume = ?1 AND \"offset\" = ?2", en, from, &moved, e) ||
+        !move_row(w, "UPDATE conflicts SET volume = ?3, \"offset\" = ?4 WHERE volume = ?1 AND \"offset\" = ?2", en, from, &moved, e) ||
+        !move_row(w, "UPDATE quarantine SET volume = ?3, \"offset\" = ?4 WHERE volume = ?1 AND \"offset\" = ?2", en, from, &moved, e) ||
+        !move_row(w, "UPDATE records SET volume = ?3, \"offset\" = ?4 WHERE volume = ?1 AND \"offset\" = ?2", en, from, &moved, e))
         return false;
     // Deleted while it was being copied: the copy dies too.
     struct str sop = object ? en->sop : STR_LIT("");

@@ -12,8 +12,8 @@ enum { SERIES_MAX = 100 * 1000 };
 // Under one UID there is more than one series only when a study is under several patients. series empty: all of the study.
 static bool find_series(struct db *d, struct str study, struct str series, struct buf *to, struct err *e) {
     struct db_stmt *s = db_prepare(d,
-                                   "SELECT se.id, se.version, st.study_uid, se.series_uid FROM studies st CROSS JOIN series se ON se.study = st.id WHERE "
-                                   "st.study_uid = ?1 AND (?2 = '' OR se.series_uid = ?2) ORDER BY st.id, se.number, se.series_uid, se.id",
+                                   "SELECT se.id, se.version, st.study_uid, se.series_uid FROM studies st {join} series se ON se.study = st.id WHERE "
+                                   "st.study_uid = ?1 AND (?2 = '' OR se.series_uid = ?2) ORDER BY st.id, se.number NULLS FIRST, se.series_uid, se.id",
                                    e);
     if (!s) return false;
     db_bind_text(s, 1, study);
@@ -55,8 +55,12 @@ struct fresh {
 static void keep(struct archive *ar, struct fresh *all) {
     struct db *w = !all || ar->read_only ? NULL : db_writer(ar->db, NULL);
     for (struct fresh *f = all; w && f; f = f->next)
-        sql_run(w, "INSERT OR REPLACE INTO series_metadata SELECT ?1, ?2, ?3, ?4, ?5 WHERE EXISTS (SELECT 1 FROM series WHERE id = ?1 AND version = ?2)",
-                SQL_VALUES(SQL_I(f->row->id), SQL_I(f->row->version), SQL_I(f->piece.size), SQL_I(f->piece.crc), SQL_B(f->packed.p, f->packed.n)), NULL);
+        sql_run(
+            w,
+            "INSERT INTO series_metadata SELECT ?1, ?2, ?3, ?4, ?5 WHERE EXISTS (SELECT 1 FROM series WHERE id = ?1 AND version = ?2) ON CONFLICT (series) DO "
+            "UPDATE "
+            "SET version = excluded.version, size = excluded.size, crc = excluded.crc, json = excluded.json WHERE series_metadata.version <= excluded.version",
+            SQL_VALUES(SQL_I(f->row->id), SQL_I(f->row->version), SQL_I(f->piece.size), SQL_I(f->piece.crc), SQL_B(f->packed.p, f->packed.n)), NULL);
     db_return(ar->db, w);
 }
 

@@ -127,7 +127,7 @@ static bool make_rows(struct archive *ar, struct db *d, const struct metadata_se
 }
 
 static bool list_rows(struct db *d, int64_t series, struct buf *to, struct err *e) {
-    struct db_stmt *s = db_prepare(d, "SELECT id, sop_instance_uid FROM instances WHERE series = ?1 ORDER BY number, sop_instance_uid", e);
+    struct db_stmt *s = db_prepare(d, "SELECT id, sop_instance_uid FROM instances WHERE series = ?1 ORDER BY number NULLS FIRST, sop_instance_uid", e);
     if (!s) return false;
     db_bind_int(s, 1, series);
     enum db_step step;

@@ -123,13 +123,17 @@ static bool find_kept(struct archive *ar, const struct instance_ref *ref, struct
     return ok;
 }
 
-bool parts_put(struct db *w, int64_t instance, const uint8_t digest[VOL_DIGEST_BYTES], const struct part_facts *f, struct buf *scratch, struct err *e) {
+bool parts_put(struct db *w, struct str sop_instance_uid, const uint8_t digest[VOL_DIGEST_BYTES], const struct part_facts *f, struct buf *scratch,
+               struct err *e) {
     buf_clear(scratch);
     if (f->sums.n && !parts_pack_sums(digest, f->sums, scratch, e)) return false;
-    return sql_run(
-        w, "INSERT OR REPLACE INTO instance_parts (instance, sums, frames, frames_trouble) VALUES (?1, ?2, ?3, ?4)",
-        SQL_VALUES(SQL_I(instance), SQL_B(scratch->p, scratch->n), f->frames.p ? SQL_B(f->frames.p, f->frames.n) : SQL_OPT(false, 0), SQL_T(f->frames_trouble)),
-        e);
+    return sql_run(w,
+                   "INSERT INTO instance_parts (instance, sums, frames, frames_trouble) SELECT id, ?2, ?3, ?4 FROM instances WHERE sop_instance_uid = ?1 ON "
+                   "CONFLICT (instance) DO UPDATE SET sums = excluded.sums, "
+                   "frames = excluded.frames, frames_trouble = excluded.frames_trouble",
+                   SQL_VALUES(SQL_T(sop_instance_uid), SQL_B(scratch->p, scratch->n), f->frames.p ? SQL_B(f->frames.p, f->frames.n) : SQL_OPT(false, 0),
+                              SQL_T(f->frames_trouble)),
+                   e);
 }
 
 bool parts_forget(struct db *w, int64_t instance, struct err *e) {
@@ -144,8 +148,9 @@ void parts_keep(struct archive *ar, const struct instance_ref *ref, const struct
     if (!f->sums.n || parts_pack_sums(ref->digest, f->sums, &packed, NULL))
         sql_run(w,
                 "INSERT INTO instance_parts (instance, sums, frames, frames_trouble) SELECT ?1, ?3, ?4, ?5 WHERE EXISTS (SELECT 1 FROM instances WHERE id = ?1 "
-                "AND digest = ?2) ON CONFLICT (instance) DO UPDATE SET sums = iif(?3 = x'', sums, ?3), frames = coalesce(?4, frames), "
-                "frames_trouble = iif(?4 IS NULL, frames_trouble, ?5)",
+                "AND digest = ?2) ON CONFLICT (instance) DO UPDATE SET sums = CASE WHEN length(excluded.sums) = 0 THEN "
+                "instance_parts.sums ELSE excluded.sums END, frames = coalesce(excluded.frames, instance_parts.frames), frames_trouble = CASE WHEN "
+                "excluded.frames IS NULL THEN instance_parts.frames_trouble ELSE excluded.frames_trouble END",
                 SQL_VALUES(SQL_I(ref->id), SQL_B(ref->digest, VOL_DIGEST_BYTES), SQL_B(packed.p, packed.n),
                            f->frames.p ? SQL_B(f->frames.p, f->frames.n) : SQL_OPT(false, 0), SQL_T(f->frames_trouble)),
                 NULL);

@@ -18,10 +18,10 @@ static bool list_has(struct str list, struct str item) {
 
 static bool write_place(struct db *w, struct place *p, struct err *e) {
     return sql_run(w,
-                   "UPDATE series SET instance_count = instance_count + ?2, bytes = bytes + ?3, version = version + 1, changed_ms = max(changed_ms, ?4) "
+                   "UPDATE series SET instance_count = instance_count + ?2, bytes = bytes + ?3, version = version + 1, changed_ms = {greatest}(changed_ms, ?4) "
                    "WHERE id = ?1",
                    SQL_VALUES(SQL_I(p->series), SQL_I(p->instances), SQL_I(p->bytes), SQL_I(p->changed_ms)), e) &&
-           sql_run(w, "UPDATE studies SET instance_count = instance_count + ?2, bytes = bytes + ?3, changed_ms = max(changed_ms, ?4) WHERE id = ?1",
+           sql_run(w, "UPDATE studies SET instance_count = instance_count + ?2, bytes = bytes + ?3, changed_ms = {greatest}(changed_ms, ?4) WHERE id = ?1",
                    SQL_VALUES(SQL_I(p->study), SQL_I(p->instances), SQL_I(p->bytes), SQL_I(p->changed_ms)), e);
 }
 
@@ -85,10 +85,10 @@ static bool find_patient(struct index *ix, struct db *w, struct index_put *p, st
         return false;
     if (found) return true;
     if (!index_describe(p, e)) return false;
-    if (!sql_run(w, "INSERT INTO patients (patient_id, issuer, name, birth_date, sex) VALUES (?1, ?2, ?3, ?4, ?5)",
-                 SQL_VALUES(SQL_T(f->patient_id), SQL_T(f->issuer), SQL_T(p->study.patient_name), SQL_T(p->study.birth_date), SQL_T(p->study.sex)), e))
+    if (!sql_insert(w, "INSERT INTO patients (patient_id, issuer, name, birth_date, sex) VALUES (?1, ?2, ?3, ?4, ?5) RETURNING id",
+                    SQL_VALUES(SQL_T(f->patient_id), SQL_T(f->issuer), SQL_T(p->study.patient_name), SQL_T(p->study.birth_date), SQL_T(p->study.sex)),
+                    &at->patient, e))
         return false;
-    at->patient = db_last_id(w);
     ix->figures[FIGURE_PATIENTS]++;
     return true;
 }
@@ -97,7 +97,7 @@ static const char INSERT_STUDY[] =
     "INSERT INTO studies (patient, study_uid, study_date, study_time, accession_number, study_id, description, referring_physician, institution, patient_id, "
     "issuer, patient_name, patient_name_raw, birth_date, sex, patient_age, timezone, charset, text_flags, modalities, sop_classes, created_ms, changed_ms) "
     "VALUES "
-    "(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, '', ?21, ?21)";
+    "(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, '', ?21, ?21) RETURNING id";
 
 // The same Study Instance UID under another patient: both stay as they are, and it is said.
 static bool note_patient_conflict(struct index *ix, struct db *w, const struct vol_entry *en, const struct index_put *p, struct place *at, struct err *e) {
@@ -121,11 +121,11 @@ static bool note_patient_conflict(struct index *ix, struct db *w, const struct v
     bool ok =
         buf_ok(&detail, e) && sql_run(w, "UPDATE studies SET patient_conflict = 1 WHERE study_uid = ?1", SQL_VALUES(SQL_T(f->study_uid)), e) &&
         sql_run(w,
-                "INSERT INTO conflicts (kind, study_uid, series_uid, sop_instance_uid, sop_class_uid, ts_uid, patient_id, issuer, study, volume, offset, "
-                "length, dataset_offset, digest, source, received_ms, reason) VALUES ('patient', ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, 0, 0, 0, 0, x'', ?9, ?10, "
+                "INSERT INTO conflicts (kind, study_uid, series_uid, sop_instance_uid, sop_class_uid, ts_uid, patient_id, issuer, study, volume, \"offset\", "
+                "length, dataset_offset, digest, source, received_ms, reason) VALUES ('patient', ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, 0, 0, 0, 0, ?11, ?9, ?10, "
                 "'this Study Instance UID is also under another patient')",
                 SQL_VALUES(SQL_T(f->study_uid), SQL_T(f->series_uid), SQL_T(f->sop_uid), SQL_T(f->sop_class_uid), SQL_T(f->ts_uid), SQL_T(f->patient_id),
-                           SQL_T(f->issuer), SQL_I(at->study), SQL_T(en->source), SQL_I(en->received_ms)),
+                           SQL_T(f->issuer), SQL_I(at->study), SQL_T(en->source), SQL_I(en->received_ms), SQL_B(NULL, 0)),
                 e) &&
         index_event(ix, w, &ev, e);
     ix->figures[FIGURE_CONFLICTS]++;
@@ -137,14 +137,13 @@ static bool make_study(struct index *ix, struct db *w, const struct vol_entry *e
     const struct study_facts *s = &p->study;
     const struct facts *f = &p->facts;
     struct sql_value raw = s->patient_name_raw.p ? SQL_B(s->patient_name_raw.p, s->patient_name_raw.n) : SQL_OPT(false, 0);
-    if (!sql_run(w, INSERT_STUDY,
-                 SQL_VALUES(SQL_I(at->patient), SQL_T(f->study_uid), SQL_T(s->date), SQL_T(s->time), SQL_T(s->accession_number), SQL_T(s->study_id),
-                            SQL_T(s->description), SQL_T(s->referring_physician), SQL_T(s->institution), SQL_T(f->patient_id), SQL_T(f->issuer),
-                            SQL_T(s->patient_name), raw, SQL_T(s->birth_date), SQL_T(s->sex), SQL_T(s->patient_age), SQL_T(s->timezone), SQL_T(s->charset),
-                            SQL_I(s->text_flags), SQL_T(p->series.modality), SQL_I(en->received_ms)),
-                 e))
+    if (!sql_insert(w, INSERT_STUDY,
+                    SQL_VALUES(SQL_I(at->patient), SQL_T(f->study_uid), SQL_T(s->date), SQL_T(s->time), SQL_T(s->accession_number), SQL_T(s->study_id),
+                               SQL_T(s->description), SQL_T(s->referring_physician), SQL_T(s->institution), SQL_T(f->patient_id), SQL_T(f->issuer),
+                               SQL_T(s->patient_name), raw, SQL_T(s->birth_date), SQL_T(s->sex), SQL_T(s->patient_age), SQL_T(s->timezone), SQL_T(s->charset),
+                               SQL_I(s->text_flags), SQL_T(p->series.modality), SQL_I(en->received_ms)),
+                    &at->study, e))
         return false;
-    at->study = db_last_id(w);
     ix->figures[FIGURE_STUDIES]++;
     return sql_run(w, "UPDATE patients SET study_count = study_count + 1 WHERE id = ?1", SQL_VALUES(SQL_I(at->patient)), e) &&
            query_index_study(w, &ix->scratch, at->study, e) && note_patient_conflict(ix, w, en, p, at, e);
@@ -153,7 +152,9 @@ static bool make_study(struct index *ix, struct db *w, const struct vol_entry *e
 static bool find_study(struct index *ix, struct db *w, const struct vol_entry *en, struct index_put *p, struct place *at, struct err *e) {
     bool found;
     int64_t row[2] = {0};
-    if (!sql_one(w, "SELECT id, EXISTS (SELECT 1 FROM studies o WHERE o.study_uid = ?1 AND o.id < s.id) FROM studies s WHERE study_uid = ?1 AND patient = ?2",
+    if (!sql_one(w,
+                 "SELECT id, CASE WHEN EXISTS (SELECT 1 FROM studies o WHERE o.study_uid = ?1 AND o.id < s.id) THEN 1 ELSE 0 END FROM studies s WHERE "
+                 "study_uid = ?1 AND patient = ?2",
                  SQL_VALUES(SQL_T(p->facts.study_uid), SQL_I(at->patient)), row, 2, &found, e))
         return false;
     at->study = row[0];
@@ -171,7 +172,7 @@ static bool add_modality(struct index *ix, struct db *w, int64_t study, struct s
     db_done(s);
     if (!ok || has || modality.n == 0) return ok;
     return query_unindex_study(w, &ix->scratch, study, e) &&
-           sql_run(w, "UPDATE studies SET modalities = iif(modalities = '', ?2, modalities || '\\' || ?2) WHERE id = ?1",
+           sql_run(w, "UPDATE studies SET modalities = CASE WHEN modalities = '' THEN ?2 ELSE modalities || '\\' || ?2 END WHERE id = ?1",
                    SQL_VALUES(SQL_I(study), SQL_T(modality)), e) &&
            query_index_study(w, &ix->scratch, study, e);
 }
@@ -180,19 +181,18 @@ static const char INSERT_SERIES[] =
     "INSERT INTO series (study, series_uid, modality, number, series_date, series_time, description, body_part, laterality, protocol, station, "
     "manufacturer, model, department, performing_physician, operators, pps_start_date, pps_start_time, requested_procedure_id, scheduled_step_id, "
     "text_flags, sop_classes, created_ms, changed_ms) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, "
-    "?21, '', ?22, ?22)";
+    "?21, '', ?22, ?22) RETURNING id";
 
 static bool make_series(struct index *ix, struct db *w, const struct vol_entry *en, const struct index_put *p, struct place *at, struct err *e) {
     const struct series_facts *s = &p->series;
-    if (!sql_run(w, INSERT_SERIES,
-                 SQL_VALUES(SQL_I(at->study), SQL_T(p->facts.series_uid), SQL_T(s->modality), SQL_OPT(s->has_number, s->number), SQL_T(s->date), SQL_T(s->time),
-                            SQL_T(s->description), SQL_T(s->body_part), SQL_T(s->laterality), SQL_T(s->protocol), SQL_T(s->station), SQL_T(s->manufacturer),
-                            SQL_T(s->model), SQL_T(s->department), SQL_T(s->performing_physician), SQL_T(s->operators), SQL_T(s->pps_start_date),
-                            SQL_T(s->pps_start_time), SQL_T(s->requested_procedure_id), SQL_T(s->scheduled_step_id), SQL_I(s->text_flags),
-                            SQL_I(en->received_ms)),
-                 e))
+    if (!sql_insert(w, INSERT_SERIES,
+                    SQL_VALUES(SQL_I(at->study), SQL_T(p->facts.series_uid), SQL_T(s->modality), SQL_OPT(s->has_number, s->number), SQL_T(s->date),
+                               SQL_T(s->time), SQL_T(s->description), SQL_T(s->body_part), SQL_T(s->laterality), SQL_T(s->protocol), SQL_T(s->station),
+                               SQL_T(s->manufacturer), SQL_T(s->model), SQL_T(s->department), SQL_T(s->performing_physician), SQL_T(s->operators),
+                               SQL_T(s->pps_start_date), SQL_T(s->pps_start_time), SQL_T(s->requested_procedure_id), SQL_T(s->scheduled_step_id),
+                               SQL_I(s->text_flags), SQL_I(en->received_ms)),
+                    &at->series, e))
         return false;
-    at->series = db_last_id(w);
     ix->figures[FIGURE_SERIES]++;
     return sql_run(w, "UPDATE studies SET series_count = series_count + 1 WHERE id = ?1", SQL_VALUES(SQL_I(at->study)), e) &&
            add_modality(ix, w, at->study, s->modality, e);
@@ -246,9 +246,9 @@ static bool note_class(struct db *w, struct place *at, struct str class_uid, str
         memcpy(at->sop_classes + n, class_uid.p, class_uid.n);
         at->sop_classes[n + class_uid.n] = '\0';
     }
-#define ADD_CLASS(table)                                                                       \
-    "UPDATE " table " SET sop_classes = iif(sop_classes = '', ?2, sop_classes || '\\' || ?2) " \
-    "WHERE id = ?1 AND instr('\\' || sop_classes || '\\', '\\' || ?2 || '\\') = 0 AND length(sop_classes) < 4096"
+#define ADD_CLASS(table)                                                                                        \
+    "UPDATE " table " SET sop_classes = CASE WHEN sop_classes = '' THEN ?2 ELSE sop_classes || '\\' || ?2 END " \
+    "WHERE id = ?1 AND replace('\\' || sop_classes || '\\', '\\' || ?2 || '\\', '') = '\\' || sop_classes || '\\' AND length(sop_classes) < 4096"
     return add_class(w, ADD_CLASS("series"), at->series, class_uid, e) && add_class(w, ADD_CLASS("studies"), at->study, class_uid, e);
 }
 

@@ -184,9 +184,9 @@ bool qrow_child(struct db *d, struct arena *a, enum query_level level, int64_t p
 
 bool qrow_representative(struct db *d, enum query_level level, int64_t id, int64_t *instance, struct err *e) {
     struct db_stmt *s = db_prepare(d,
-                                   level == QUERY_SERIES ? "SELECT id FROM instances WHERE series = ?1 ORDER BY number LIMIT 1"
+                                   level == QUERY_SERIES ? "SELECT id FROM instances WHERE series = ?1 ORDER BY number NULLS FIRST LIMIT 1"
                                                          : "SELECT i.id FROM series s JOIN instances i ON i.series = s.id WHERE s.study = ?1"
-                                                           " ORDER BY s.id, i.number LIMIT 1",
+                                                           " ORDER BY s.id, i.number NULLS FIRST LIMIT 1",
                                    e);
     if (!s) return false;
     db_bind_int(s, 1, id);
@@ -197,7 +197,8 @@ bool qrow_representative(struct db *d, enum query_level level, int64_t id, int64
 }
 
 bool qrow_patient_counts(struct db *d, int64_t patient, struct qpatient_counts *out, struct err *e) {
-    struct db_stmt *s = db_prepare(d, "SELECT count(*), sum(series_count), sum(instance_count) FROM studies WHERE patient = ?1", e);
+    struct db_stmt *s =
+        db_prepare(d, "SELECT count(*), CAST(sum(series_count) AS BIGINT), CAST(sum(instance_count) AS BIGINT) FROM studies WHERE patient = ?1", e);
     if (!s) return false;
     db_bind_int(s, 1, patient);
     enum db_step step = db_next(s, e);

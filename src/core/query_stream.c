@@ -117,7 +117,7 @@ static struct db_stmt *range_statement(struct db *d, int64_t month, const struct
     db_bind_int(q, 3, at_from);
     db_bind_int(q, 4, after.at);
     db_bind_int(q, 5, after.study);
-    db_bind_int(q, 6, max);
+    db_bind_int(q, 6, max < 0 ? INT64_MAX : max);
     return q;
 }
 

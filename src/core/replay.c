@@ -51,11 +51,12 @@ bool index_read_object(struct arena *a, struct vol_set *vs, struct vol_loc loc, 
 
 static bool is_there(struct db *w, struct vol_loc loc, bool *there, struct err *e) {
     int64_t one;
-    return sql_one(w,
-                   "SELECT 1 WHERE EXISTS (SELECT 1 FROM instances WHERE volume = ?1 AND offset = ?2) OR EXISTS (SELECT 1 FROM dead WHERE volume = ?1 AND "
-                   "offset = ?2) OR EXISTS (SELECT 1 FROM conflicts WHERE volume = ?1 AND offset = ?2) OR EXISTS (SELECT 1 FROM quarantine WHERE volume = ?1 "
-                   "AND offset = ?2) OR EXISTS (SELECT 1 FROM records WHERE volume = ?1 AND offset = ?2)",
-                   SQL_VALUES(SQL_I(loc.volume), SQL_I(loc.offset)), &one, 1, there, e);
+    return sql_one(
+        w,
+        "SELECT 1 WHERE EXISTS (SELECT 1 FROM instances WHERE volume = ?1 AND \"offset\" = ?2) OR EXISTS (SELECT 1 FROM dead WHERE volume = ?1 AND "
+        "\"offset\" = ?2) OR EXISTS (SELECT 1 FROM conflicts WHERE volume = ?1 AND \"offset\" = ?2) OR EXISTS (SELECT 1 FROM quarantine WHERE volume = ?1 "
+        "AND \"offset\" = ?2) OR EXISTS (SELECT 1 FROM records WHERE volume = ?1 AND \"offset\" = ?2)",
+        SQL_VALUES(SQL_I(loc.volume), SQL_I(loc.offset)), &one, 1, there, e);
 }
 
 static bool add_object(struct replay *r, const struct vol_entry *en, struct index_put *p, struct err *e) {

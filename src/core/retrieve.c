@@ -31,23 +31,23 @@ static bool uid_array(struct arena *a, struct str list, struct str *out, struct 
     return true;
 }
 
-#define COLUMNS                                                                                                                                 \
-    "SELECT i.id, st.study_uid, se.series_uid, i.sop_instance_uid, i.sop_class_uid, i.ts_uid, i.volume, i.offset, i.length, i.dataset_offset, " \
+#define COLUMNS                                                                                                                                     \
+    "SELECT i.id, st.study_uid, se.series_uid, i.sop_instance_uid, i.sop_class_uid, i.ts_uid, i.volume, i.\"offset\", i.length, i.dataset_offset, " \
     "i.pixel_offset, i.pixel_length, i.frames, i.rows, i.columns, i.digest, i.received_ms FROM "
-#define ORDER " ORDER BY st.study_uid, st.id, se.number, se.series_uid, se.id, i.number, i.sop_instance_uid"
+#define ORDER " ORDER BY st.study_uid, st.id, se.number NULLS FIRST, se.series_uid, se.id, i.number NULLS FIRST, i.sop_instance_uid"
 
-// The deepest list decides where the search begins; CROSS JOIN keeps the order as it is written.
+// The deepest list decides where the search begins; {join} keeps the order as it is written.
 static void make_sql(const struct retrieve_query *q, char sql[SQL_BYTES]) {
-    const char *from = q->sop_instance_uids.n ? "instances i CROSS JOIN series se ON se.id = i.series CROSS JOIN studies st ON st.id = se.study"
+    const char *from = q->sop_instance_uids.n ? "instances i {join} series se ON se.id = i.series {join} studies st ON st.id = se.study"
                        : q->study_uids.n || (!q->series_uids.n && q->patient_id.n)
-                           ? "studies st CROSS JOIN series se ON se.study = st.id CROSS JOIN instances i ON i.series = se.id"
-                           : "series se CROSS JOIN studies st ON st.id = se.study CROSS JOIN instances i ON i.series = se.id";
-    const char *study = q->study_uids.n && (q->sop_instance_uids.n == 0) ? " AND st.study_uid IN (SELECT value FROM json_each(?1))"
-                        : q->study_uids.n                                ? " AND +st.study_uid IN (SELECT value FROM json_each(?1))"
+                           ? "studies st {join} series se ON se.study = st.id {join} instances i ON i.series = se.id"
+                           : "series se {join} studies st ON st.id = se.study {join} instances i ON i.series = se.id";
+    const char *study = q->study_uids.n && (q->sop_instance_uids.n == 0) ? " AND st.study_uid IN (SELECT value FROM {each ?1})"
+                        : q->study_uids.n                                ? " AND st.study_uid || '' IN (SELECT value FROM {each ?1})"
                                                                          : "";
-    snprintf(sql, SQL_BYTES, COLUMNS "%s WHERE 1%s%s%s%s%s" ORDER, from, study,
-             q->series_uids.n ? " AND se.series_uid IN (SELECT value FROM json_each(?2))" : "",
-             q->sop_instance_uids.n ? " AND i.sop_instance_uid IN (SELECT value FROM json_each(?3))" : "",
+    snprintf(sql, SQL_BYTES, COLUMNS "%s WHERE TRUE%s%s%s%s%s" ORDER, from, study,
+             q->series_uids.n ? " AND se.series_uid IN (SELECT value FROM {each ?2})" : "",
+             q->sop_instance_uids.n ? " AND i.sop_instance_uid IN (SELECT value FROM {each ?3})" : "",
              q->patient_id.n ? " AND st.patient IN (SELECT id FROM patients WHERE patient_id = ?4)" : "", q->issuer.n ? " AND st.issuer = ?5" : "");
 }
 
@@ -186,7 +186,7 @@ static bool from_object(struct archive *ar, struct arena *a, struct vol_loc loc,
 }
 
 bool header_read(struct archive *ar, struct db *d, struct arena *a, int64_t instance, struct header_cache *c, struct dcm_dataset **out, struct err *e) {
-    struct db_stmt *s = db_prepare(d, "SELECT header_kind, header_base, header, ts_uid, volume, offset, length FROM instances WHERE id = ?1", e);
+    struct db_stmt *s = db_prepare(d, "SELECT header_kind, header_base, header, ts_uid, volume, \"offset\", length FROM instances WHERE id = ?1", e);
     if (!s) return false;
     db_bind_int(s, 1, instance);
     struct str packed = {NULL, 0}, ts = {NULL, 0};

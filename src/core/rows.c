@@ -42,6 +42,11 @@ bool sql_one(struct db *d, const char *sql, const struct sql_value *values, int 
     return step != DB_FAIL;
 }
 
+bool sql_insert(struct db *d, const char *sql, const struct sql_value *values, int n, int64_t *id, struct err *e) {
+    bool there;
+    return sql_one(d, sql, values, n, id, 1, &there, e) && (there || err_set(e, ERR_INTERNAL, "index", "no row was made by %.80s", sql));
+}
+
 bool index_describe(struct index_put *p, struct err *e) {
     if (p->described) return true;
     p->described = facts_study(p->arena, p->facts.ds, &p->study, e) && facts_series(p->arena, p->facts.ds, &p->series, e);
@@ -69,8 +74,8 @@ static bool make_base(struct index *ix, struct db *w, struct place *at, const st
     if (at->header_base) return true;
     bool suits = p->header_kind == HEADER_AS_STORED && p->header_plain.n <= BASE_BYTES_MAX;
     if (suits) {
-        if (!sql_run(w, "INSERT INTO header_bases (data) VALUES (?1)", SQL_VALUES(SQL_B(p->header.p, p->header.n)), e)) return false;
-        at->header_base = db_last_id(w);
+        if (!sql_insert(w, "INSERT INTO header_bases (data) VALUES (?1) RETURNING id", SQL_VALUES(SQL_B(p->header.p, p->header.n)), &at->header_base, e))
+            return false;
         if (!sql_run(w, "UPDATE series SET header_base = ?2 WHERE id = ?1", SQL_VALUES(SQL_I(at->series), SQL_I(at->header_base)), e)) return false;
     }
     bases_put(&ix->bases, at->key, at->header_base, suits ? p->header_plain : (struct str){NULL, 0});
@@ -78,7 +83,7 @@ static bool make_base(struct index *ix, struct db *w, struct place *at, const st
 }
 
 static const char INSERT_INSTANCE[] =
-    "INSERT INTO instances (series, sop_instance_uid, sop_class_uid, ts_uid, number, state, volume, offset, length, dataset_offset, pixel_offset, "
+    "INSERT INTO instances (series, sop_instance_uid, sop_class_uid, ts_uid, number, state, volume, \"offset\", length, dataset_offset, pixel_offset, "
     "pixel_length, frames, rows, columns, digest, source, received_ms, header_kind, header_base, header) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, "
     "?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21)";
 
@@ -107,33 +112,35 @@ static bool object_event(struct index *ix, struct db *w, const struct vol_entry 
 }
 
 bool rows_dead(struct db *w, struct vol_loc loc, struct str sop, const char *why, struct err *e) {
-    return sql_run(w, "INSERT OR REPLACE INTO dead VALUES (?1, ?2, ?3, ?4, ?5)",
+    return sql_run(w,
+                   "INSERT INTO dead VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT (volume, \"offset\") DO UPDATE SET length = excluded.length, "
+                   "sop_instance_uid = excluded.sop_instance_uid, why = excluded.why",
                    SQL_VALUES(SQL_I(loc.volume), SQL_I(loc.offset), SQL_I(loc.length), SQL_T(sop), SQL_T(str_of(why))), e);
 }
 
 // What reading its parts needs. Of an object that comes from a volume nothing is known yet: it is made when it is asked for.
 static bool put_parts(struct index *ix, struct db *w, int64_t instance, const struct vol_entry *en, const struct index_put *p, struct err *e) {
     if (!p->parts.sums.n) return parts_forget(w, instance, e);
-    return parts_put(w, instance, en->digest, &p->parts, &ix->packed, e);
+    return parts_put(w, p->facts.sop_uid, en->digest, &p->parts, &ix->packed, e);
 }
 
 // A good copy of an object whose first copy is damaged takes its row's place; the damaged bytes are dead.
 static bool heal(struct index *ix, struct db *w, const struct vol_entry *en, const struct index_put *p, bool *healed, struct err *e) {
     int64_t row[5];
     *healed = false;
-    if (!sql_one(w, "SELECT id, volume, offset, length, series FROM instances WHERE sop_instance_uid = ?1 AND state = 1", SQL_VALUES(SQL_T(p->facts.sop_uid)),
-                 row, 5, healed, e))
+    if (!sql_one(w, "SELECT id, volume, \"offset\", length, series FROM instances WHERE sop_instance_uid = ?1 AND state = 1",
+                 SQL_VALUES(SQL_T(p->facts.sop_uid)), row, 5, healed, e))
         return false;
     if (!*healed) return true;
     struct vol_loc old = {(uint32_t)row[1], (uint64_t)row[2], (uint64_t)row[3]};
     return put_parts(ix, w, row[0], en, p, e) &&
-           sql_run(
-               w,
-               "UPDATE instances SET state = 0, volume = ?2, offset = ?3, length = ?4, dataset_offset = ?5, pixel_offset = ?6, digest = ?7, received_ms = ?8 "
-               "WHERE id = ?1",
-               SQL_VALUES(SQL_I(row[0]), SQL_I(en->loc.volume), SQL_I(en->loc.offset), SQL_I(en->loc.length), SQL_I(p->facts.dataset_offset),
-                          SQL_I(p->facts.pixel_offset), SQL_B(en->digest, VOL_DIGEST_BYTES), SQL_I(en->received_ms)),
-               e) &&
+           sql_run(w,
+                   "UPDATE instances SET state = 0, volume = ?2, \"offset\" = ?3, length = ?4, dataset_offset = ?5, pixel_offset = ?6, digest = ?7, "
+                   "received_ms = ?8 "
+                   "WHERE id = ?1",
+                   SQL_VALUES(SQL_I(row[0]), SQL_I(en->loc.volume), SQL_I(en->loc.offset), SQL_I(en->loc.length), SQL_I(p->facts.dataset_offset),
+                              SQL_I(p->facts.pixel_offset), SQL_B(en->digest, VOL_DIGEST_BYTES), SQL_I(en->received_ms)),
+                   e) &&
            sql_run(w, "UPDATE series SET version = version + 1 WHERE id = ?1", SQL_VALUES(SQL_I(row[4])), e) &&
            rows_dead(w, old, p->facts.sop_uid, "replaced", e) && object_event(ix, w, en, p, "instance.restored", e);
 }
@@ -145,7 +152,7 @@ bool rows_object(struct index *ix, struct db *w, const struct vol_entry *en, str
     if (healed) return true;
     struct place *at = places_get(ix, w, en, p, e);
     if (!at || !settle_header(at, p, &base, e) || !make_base(ix, w, at, p, e) || !insert_instance(w, en, p, at, base, e)) return false;
-    if (p->parts.sums.n && !parts_put(w, db_last_id(w), en->digest, &p->parts, &ix->packed, e)) return false;
+    if (p->parts.sums.n && !parts_put(w, p->facts.sop_uid, en->digest, &p->parts, &ix->packed, e)) return false;
     at->instances++;
     at->bytes += (int64_t)en->loc.length;
     if (en->received_ms > at->changed_ms) at->changed_ms = en->received_ms;
@@ -169,10 +176,10 @@ bool rows_conflict(struct index *ix, struct db *w, const struct vol_entry *en, c
     bool there;
     const struct facts *f = &p->facts;
     static const char reason[] = "other bytes under a SOP Instance UID that is taken";
-    if (!is_there(w, "SELECT 1 FROM conflicts WHERE volume = ?1 AND offset = ?2", en->loc, &there, e)) return false;
+    if (!is_there(w, "SELECT 1 FROM conflicts WHERE volume = ?1 AND \"offset\" = ?2", en->loc, &there, e)) return false;
     if (there) return true;
     if (!sql_run(w,
-                 "INSERT INTO conflicts (kind, study_uid, series_uid, sop_instance_uid, sop_class_uid, ts_uid, patient_id, issuer, volume, offset, length, "
+                 "INSERT INTO conflicts (kind, study_uid, series_uid, sop_instance_uid, sop_class_uid, ts_uid, patient_id, issuer, volume, \"offset\", length, "
                  "dataset_offset, digest, source, received_ms, reason) VALUES ('bytes', ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)",
                  SQL_VALUES(SQL_T(f->study_uid), SQL_T(f->series_uid), SQL_T(f->sop_uid), SQL_T(f->sop_class_uid), SQL_T(f->ts_uid), SQL_T(f->patient_id),
                             SQL_T(f->issuer), SQL_I(en->loc.volume), SQL_I(en->loc.offset), SQL_I(en->loc.length), SQL_I(f->dataset_offset),
@@ -186,11 +193,11 @@ bool rows_conflict(struct index *ix, struct db *w, const struct vol_entry *en, c
 bool rows_quarantine(struct index *ix, struct db *w, const struct vol_entry *en, struct str reason, struct err *e) {
     bool there;
     int64_t one;
-    if (!sql_one(w, "SELECT volume = ?2 AND offset = ?3 FROM quarantine WHERE digest = ?1",
+    if (!sql_one(w, "SELECT CASE WHEN volume = ?2 AND \"offset\" = ?3 THEN 1 ELSE 0 END FROM quarantine WHERE digest = ?1",
                  SQL_VALUES(SQL_B(en->digest, VOL_DIGEST_BYTES), SQL_I(en->loc.volume), SQL_I(en->loc.offset)), &one, 1, &there, e))
         return false;
     if (there) return one || rows_dead(w, en->loc, STR_LIT(""), "duplicate", e);
-    if (!sql_run(w, "INSERT INTO quarantine (volume, offset, length, digest, source, received_ms, reason) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+    if (!sql_run(w, "INSERT INTO quarantine (volume, \"offset\", length, digest, source, received_ms, reason) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
                  SQL_VALUES(SQL_I(en->loc.volume), SQL_I(en->loc.offset), SQL_I(en->loc.length), SQL_B(en->digest, VOL_DIGEST_BYTES), SQL_T(en->source),
                             SQL_I(en->received_ms), SQL_T(reason)),
                  e))
@@ -203,7 +210,7 @@ bool rows_quarantine(struct index *ix, struct db *w, const struct vol_entry *en,
 }
 
 bool rows_record(struct db *w, const struct vol_entry *en, struct err *e) {
-    return sql_run(w, "INSERT OR IGNORE INTO records VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+    return sql_run(w, "INSERT INTO records VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8) ON CONFLICT DO NOTHING",
                    SQL_VALUES(SQL_I(en->loc.volume), SQL_I(en->loc.offset), SQL_I(en->loc.length), SQL_I(en->kind), SQL_T(en->sop),
                               SQL_B(en->digest, VOL_DIGEST_BYTES), SQL_T(en->source), SQL_I(en->received_ms)),
                    e);

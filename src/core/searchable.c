@@ -285,9 +285,27 @@ bool searchable_declare(struct archive *ar, uint32_t tag, void (*progress)(void 
     return ok;
 }
 
+static bool drop_month(struct archive *ar, uint32_t tag, int64_t month, struct err *e) {
+    char from[16], to[16];
+    snprintf(from, sizeof from, "%c%08x", QUERY_KEY_ATTRIBUTE, tag);
+    snprintf(to, sizeof to, "%c%08x", QUERY_KEY_ATTRIBUTE, tag + 1);
+    struct db *d = db_writer(archive_db(ar), e);
+    if (!d) return false;
+    struct db_stmt *s = db_prepare(d, "DELETE FROM study_keys WHERE month = ?1 AND key >= ?2 AND key < ?3", e);
+    if (s) {
+        db_bind_int(s, 1, month);
+        db_bind_text(s, 2, str_of(from));
+        db_bind_text(s, 3, str_of(to));
+    }
+    bool ok = s && db_next(s, e) == DB_END;
+    db_done(s);
+    db_return(archive_db(ar), d);
+    return ok;
+}
+
 // Drops the keys of a tag, month by month, so that the writer is never held for long.
 static bool drop_keys(struct archive *ar, uint32_t tag, struct err *e) {
-    int64_t month = INT64_MAX, changes;
+    int64_t month = INT64_MAX;
     for (;;) {
         struct db *d = db_reader(archive_db(ar), e);
         if (!d) return false;
@@ -298,8 +316,7 @@ static bool drop_keys(struct archive *ar, uint32_t tag, struct err *e) {
         db_done(s);
         db_return(archive_db(ar), d);
         if (!ok || end) return ok;
-        if (!write_one(ar, "DELETE FROM study_keys WHERE month = ?1 AND key >= printf('x%08x', ?2) AND key < printf('x%08x', ?2 + 1)", month, tag, &changes, e))
-            return false;
+        if (!drop_month(ar, tag, month, e)) return false;
     }
 }
 

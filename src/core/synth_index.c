@@ -162,26 +162,34 @@ struct fill {
     int64_t new_patients;
 };
 
-static bool run(struct db *d, const char *sql, const struct str *texts, int text_count, const int64_t *numbers, int number_count, struct err *e) {
+// *id (may be NULL): what the statement returns.
+static bool insert(struct db *d, const char *sql, const struct str *texts, int text_count, const int64_t *numbers, int number_count, int64_t *id,
+                   struct err *e) {
     struct db_stmt *s = db_prepare(d, sql, e);
     if (!s) return false;
     for (int i = 0; i < text_count; i++) db_bind_text(s, i + 1, texts[i]);
     for (int i = 0; i < number_count; i++) db_bind_int(s, text_count + i + 1, numbers[i]);
-    bool ok = db_next(s, e) == DB_END;
+    bool ok = db_next(s, e) == (id ? DB_ROW : DB_END);
+    if (ok && id) *id = db_int(s, 0);
     db_done(s);
     return ok;
+}
+
+static bool run(struct db *d, const char *sql, const int64_t *numbers, int number_count, struct err *e) {
+    return insert(d, sql, NULL, 0, numbers, number_count, NULL, e);
 }
 
 static bool patient_row(struct fill *f, uint64_t number, const struct patient *p, int64_t *row, struct err *e) {
     int64_t *known = &f->patient_rows[number];
     if (*known == 0) {
         const struct str texts[] = {str_of(p->id), p->name, str_of(p->birth_date), str_of(p->sex)};
-        if (!run(f->d, "INSERT INTO patients (patient_id, issuer, name, birth_date, sex) VALUES (?1, 'SYNTH', ?2, ?3, ?4)", texts, 4, NULL, 0, e)) return false;
-        *known = db_last_id(f->d);
+        if (!insert(f->d, "INSERT INTO patients (patient_id, issuer, name, birth_date, sex) VALUES (?1, 'SYNTH', ?2, ?3, ?4) RETURNING id", texts, 4, NULL, 0,
+                    known, e))
+            return false;
         f->new_patients++;
     }
     *row = *known;
-    return run(f->d, "UPDATE patients SET study_count = study_count + 1 WHERE id = ?1", NULL, 0, row, 1, e);
+    return run(f->d, "UPDATE patients SET study_count = study_count + 1 WHERE id = ?1", row, 1, e);
 }
 
 static bool add_study(struct fill *f, uint64_t i, struct err *e) {
@@ -194,14 +202,16 @@ static bool add_study(struct fill *f, uint64_t i, struct err *e) {
     const struct str texts[] = {str_of(s.uid), str_of(s.date),       str_of(s.time), str_of(s.accession),        str_of(s.description),    str_of(p.id),
                                 p.name,        str_of(p.birth_date), str_of(p.sex),  str_of(s.kind->modalities), str_of(s.kind->sop_class)};
     const int64_t numbers[] = {patient, s.series, s.instances, (int64_t)s.instances * 500000, (int64_t)i};
-    return run(f->d,
+    int64_t study;
+    return insert(
+               f->d,
                "INSERT INTO studies (study_uid, study_date, study_time, accession_number, description, patient_id, patient_name, birth_date, sex, modalities,"
                " sop_classes, patient, series_count, instance_count, bytes, created_ms, changed_ms, issuer, study_id, referring_physician, institution,"
                " patient_age, timezone, charset, text_flags) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?16, 'SYNTH', ?4, "
                "'', '',"
-               " '', '', 'ISO_IR 192', 0)",
-               texts, 11, numbers, 5, e) &&
-           query_index_study(f->d, &f->scratch, db_last_id(f->d), e);
+               " '', '', 'ISO_IR 192', 0) RETURNING id",
+               texts, 11, numbers, 5, &study, e) &&
+           query_index_study(f->d, &f->scratch, study, e);
 }
 
 static bool batch(struct fill *f, uint64_t from, uint64_t to, struct err *e) {
@@ -209,7 +219,10 @@ static bool batch(struct fill *f, uint64_t from, uint64_t to, struct err *e) {
     for (uint64_t i = from; i < to; i++)
         if (!add_study(f, i, e)) return false;
     const int64_t numbers[] = {f->new_patients, (int64_t)(to - from)};
-    return run(f->d, "UPDATE figures SET value = value + iif(name = 'patients', ?1, ?2) WHERE name IN ('patients', 'studies')", NULL, 0, numbers, 2, e);
+    return run(f->d,
+               "UPDATE figures SET value = value + CASE WHEN name = 'patients' THEN CAST(?1 AS BIGINT) ELSE CAST(?2 AS BIGINT) END WHERE name IN ('patients', "
+               "'studies')",
+               numbers, 2, e);
 }
 
 static bool transaction(struct archive *ar, struct fill *f, uint64_t from, uint64_t to, struct err *e) {

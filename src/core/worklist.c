@@ -156,7 +156,7 @@ static bool read_row(struct db *d, struct arena *a, struct qplace place, struct 
 }
 
 static bool count_all(struct db *d, struct worklist_page *out, struct err *e) {
-    struct db_stmt *s = db_prepare(d, "SELECT coalesce(sum(studies), 0) FROM study_months", e);
+    struct db_stmt *s = db_prepare(d, "SELECT CAST(coalesce(sum(studies), 0) AS BIGINT) FROM study_months", e);
     if (!s) return false;
     bool ok = db_next(s, e) == DB_ROW;
     out->total = (uint64_t)db_int(s, 0);
