@@ -45,6 +45,13 @@ enum {
     STOW_SHARED_BYTES = 1024 * 1024 * 1024, // what values that share parts of a stored body may come to ...
     STOW_SHARED_TIMES = 16,                 // ... and so many times the parts
 
+    // S3: what a service may answer with
+    S3_ANSWER_BYTES_MAX = 16 * 1024 * 1024,  // XML; a page of 1000 keys of 1024 bytes, each byte escaped, is 3 MiB
+    S3_ANSWER_ARENA_MAX = 128 * 1024 * 1024, // and read
+    S3_ANSWER_DEPTH_MAX = 16,
+    S3_PAGE_KEYS = 1000,
+    S3_PARTS_MAX = 10000, // of one upload; the service's own limit
+
     // Pixels
     PX_FRAME_BYTES_MAX = 512 * 1024 * 1024,  // one frame as it is decoded
     PX_SCRATCH_BYTES_MAX = 64 * 1024 * 1024, // tables and rows besides it

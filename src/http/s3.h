@@ -84,6 +84,9 @@ bool s3_legal_hold(struct s3 *c, const char *key, bool on, struct err *e);
 // Uploads begun before a time and never finished: aborted.
 bool s3_abort_stale(struct s3 *c, const char *prefix, int64_t before_ms, unsigned *aborted, struct err *e);
 
+// Makes the bucket. One that is there and ours is no error.
+bool s3_make_bucket(struct s3 *c, struct err *e);
+
 struct s3_stats {
     uint64_t puts, gets, heads, deletes, lists, others; // requests sent, retries included
     uint64_t retries, failures, bytes_out, bytes_in;

@@ -1,8 +1,9 @@
-// SHA-256 through OpenSSL: the only includer of openssl/evp.h.
+// SHA-256, HMAC and MD5 through OpenSSL: the only includer of openssl/evp.h.
 #include "sys/digest.h"
 
 #include <openssl/evp.h>
 #include <pthread.h>
+#include <string.h>
 
 // Looked up once: a lookup by name costs more than the digest of a small block.
 static EVP_MD *sha256;
@@ -51,6 +52,50 @@ bool digest_of(const void *p, size_t n, uint8_t out[DIGEST_BYTES], struct err *e
     bool ok = digest_final(&d, out, e);
     digest_deinit(&d);
     return ok;
+}
+
+// Two digests, over the key with a pad before what is inside (RFC 2104 2): no allocation but the context, and no second API of OpenSSL.
+bool digest_hmac(const void *key, size_t key_n, const void *p, size_t n, uint8_t out[DIGEST_BYTES], struct err *e) {
+    enum { BLOCK = 64 };
+    uint8_t short_key[BLOCK] = {0}, inner[BLOCK], outer[BLOCK], inside[DIGEST_BYTES];
+    struct digest d;
+    if (key_n > BLOCK ? !digest_of(key, key_n, short_key, e) : key_n && !memcpy(short_key, key, key_n)) return false;
+    for (int i = 0; i < BLOCK; i++) {
+        inner[i] = short_key[i] ^ 0x36;
+        outer[i] = short_key[i] ^ 0x5c;
+    }
+    bool ok = digest_init(&d, e);
+    if (ok) {
+        digest_add(&d, inner, BLOCK);
+        digest_add(&d, p, n);
+        ok = digest_final(&d, inside, e) && digest_reset(&d, e);
+    }
+    if (ok) {
+        digest_add(&d, outer, BLOCK);
+        digest_add(&d, inside, sizeof inside);
+        ok = digest_final(&d, out, e);
+    }
+    digest_deinit(&d);
+    explicit_bzero(short_key, sizeof short_key);
+    explicit_bzero(inner, sizeof inner);
+    explicit_bzero(outer, sizeof outer);
+    return ok;
+}
+
+static bool no_md5(struct err *e) {
+    return err_set(e, ERR_INTERNAL, "digest", "the MD5 of the OpenSSL library is not usable (FIPS mode?)");
+}
+
+bool md5_init(struct digest *d, struct err *e) {
+    *d = (struct digest){.ctx = EVP_MD_CTX_new()};
+    if (!d->ctx) return err_nomem(e, "digest");
+    d->failed = EVP_DigestInit_ex(d->ctx, EVP_md5(), NULL) != 1;
+    return !d->failed || no_md5(e);
+}
+
+bool md5_final(struct digest *d, uint8_t out[MD5_BYTES], struct err *e) {
+    if (d->failed || EVP_DigestFinal_ex(d->ctx, out, NULL) != 1) return no_md5(e);
+    return true;
 }
 
 void hex_encode(const uint8_t *p, size_t n, char *out) {

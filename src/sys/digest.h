@@ -1,4 +1,4 @@
-// SHA-256, streaming: the digest of an entry while its bytes arrive.
+// SHA-256, streaming: the digest of an entry while its bytes arrive; and what else requests to others need, HMAC and MD5.
 #ifndef GANTRY_SYS_DIGEST_H
 #define GANTRY_SYS_DIGEST_H
 
@@ -24,6 +24,14 @@ void digest_deinit(struct digest *d);
 bool digest_reset(struct digest *d, struct err *e);
 
 bool digest_of(const void *p, size_t n, uint8_t out[DIGEST_BYTES], struct err *e);
+
+// HMAC-SHA-256 (RFC 2104).
+bool digest_hmac(const void *key, size_t key_n, const void *p, size_t n, uint8_t out[DIGEST_BYTES], struct err *e);
+
+// MD5, where a protocol asks for it against torn bytes (Content-MD5); never for anything that somebody may forge.
+enum { MD5_BYTES = 16 };
+bool md5_init(struct digest *d, struct err *e); // then digest_add, md5_final, digest_deinit
+bool md5_final(struct digest *d, uint8_t out[MD5_BYTES], struct err *e);
 
 // Lower-case hexadecimal; out takes 2 * n bytes and gets no NUL.
 void hex_encode(const uint8_t *p, size_t n, char *out);
