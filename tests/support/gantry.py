@@ -68,13 +68,14 @@ def archive(folder, config=None):
 class Server:
     """`gantry serve` on loopback; the ready line gives the real ports. Stopped by its own process id."""
 
-    def __init__(self, data, *options, config=None, binary=None, env=None, auth=False, timeout=60):
+    def __init__(self, data, *options, config=None, binary=None, env=None, auth=False, timeout=60, prepare=None):
         self.data = str(data)
         command = [binary or GANTRY, "serve", *archive(data, config), "--dicom-port", "0", "--http-port", "0", *options]
         if not auth:
             command += ["--auth", "none"]
         self.log = tempfile.TemporaryFile()
-        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=self.log, env={**os.environ, **(env or {})}, text=True)
+        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=self.log, env={**os.environ, **(env or {})}, text=True,
+                                        preexec_fn=prepare)
         self.ready = ""
         self.token = None
         timer = threading.Timer(timeout, self.process.kill)
