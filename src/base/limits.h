@@ -84,10 +84,15 @@ enum {
     STORE_DESCRIPTORS_MAX = 128,                // volumes kept open for reading while nobody reads them
     STORE_SOURCE_BYTES_MAX = 255,               // who sent an entry
     STORE_NOTE_BYTES_MAX = 1024,                // quarantine reason and the like
+    STORE_WRITERS_MAX = 64,                     // groups under way to a bucket
+    STORE_CACHE_BLOCK_BYTES = 1024 * 1024,      // what the cache of a remote set has or has not
+    STORE_FETCH_BYTES_MAX = 8 * 1024 * 1024,    // asked of a bucket in one request
     STORE_FAILURES_MAX = 3,                     // volumes sealed one after the other by failures before writing ends
 };
 
 #define DCM_DEFLATED_BYTES_MAX (1024LL * 1024 * 1024)      // what a deflated data set may inflate to
+#define STORE_CACHE_BYTES (16LL * 1024 * 1024 * 1024)      // the read cache of a remote set unless it is told
+#define STORE_INDEX_BYTES (4LL * 1024 * 1024 * 1024)       // what the index keeps of volumes unless it is told
 #define STORE_OBJECT_BYTES_MAX (64LL * 1024 * 1024 * 1024) // one object
 
 #endif

@@ -4,15 +4,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/limits.h"
-#include "store/set.h"
+#include "store/directory.h"
 #include "sys/digest.h"
 
 enum { SCAN_BYTES = 1 << 18 }; // read at a time
 
 struct scan {
-    struct vol_set *vs;
-    int fd;
+    struct volume_reader reader;
     uint64_t limit;     // nothing is looked at from here on
     uint64_t gap_limit; // how far behind a break an entry is searched for
     bool verify;
@@ -32,9 +30,13 @@ static void scan_deinit(struct scan *s) {
     free(s->buffer);
 }
 
+static bool read_upto(struct scan *s, void *p, size_t n, uint64_t at, size_t *got, struct err *e) {
+    return s->reader.vs->driver->reader_read(&s->reader, p, n, at, got, e);
+}
+
 static bool read_head(struct scan *s, uint64_t at, enum tar_result *result, struct tar_head *head, struct err *e) {
     size_t got, n = s->limit - at < TAR_HEAD_MAX ? (size_t)(s->limit - at) : TAR_HEAD_MAX;
-    if (!sys_read_upto(s->vs->files, s->fd, s->head, n, at, &got, e)) return false;
+    if (!read_upto(s, s->head, n, at, &got, e)) return false;
     *result = tar_decode(s->head, got, at, head);
     return true;
 }
@@ -51,7 +53,7 @@ static bool verify_data(struct scan *s, const struct vol_entry *en, bool *same, 
     if (!digest_reset(&s->digest, e)) return false;
     for (uint64_t at = en->loc.offset, data_end = at + en->loc.length; at < en->end;) {
         size_t got, n = en->end - at < SCAN_BYTES ? (size_t)(en->end - at) : SCAN_BYTES;
-        if (!sys_read_upto(s->vs->files, s->fd, s->buffer, n, at, &got, e)) return false;
+        if (!read_upto(s, s->buffer, n, at, &got, e)) return false;
         if (got < n) return true;
         size_t data = at >= data_end ? 0 : data_end - at < n ? (size_t)(data_end - at) : n;
         digest_add(&s->digest, s->buffer, data);
@@ -73,7 +75,7 @@ static bool find_next(struct scan *s, uint64_t at, uint64_t min_durable, uint64_
     *next = stop;
     for (uint64_t from = at; from < stop; from += SCAN_BYTES) {
         size_t got, n = stop - from < SCAN_BYTES ? (size_t)(stop - from) : SCAN_BYTES;
-        if (!sys_read_upto(s->vs->files, s->fd, s->buffer, n, from, &got, e)) return false;
+        if (!read_upto(s, s->buffer, n, from, &got, e)) return false;
         if (all_zero(s->buffer, got)) continue;
         *clean = false;
         for (size_t i = 0; i + TAR_BLOCK <= got; i += TAR_BLOCK) {
@@ -115,36 +117,18 @@ static bool scan_step(struct scan *s, uint32_t volume, uint64_t *at, uint64_t *l
     return visit_gap(volume, from, next, visit, ctx, e);
 }
 
-static void limit_to(struct scan *s, const struct retired *list, uint32_t volume) {
-    for (const struct retired *r = list; r; r = r->next)
-        if (r->segment.number == volume) s->limit = r->segment.end;
-}
-
-// The volume that grows is looked at up to its last flushed entry; in one that may have been growing when the process ended, what lies far behind
-// the end is zeros.
-static bool scan_limits(struct scan *s, uint32_t volume, struct err *e) {
-    struct sys_stat st;
-    if (!sys_stat_fd(s->fd, &st, e)) return false;
-    s->limit = st.size;
-    s->gap_limit = st.writable ? STORE_TORN_BYTES : UINT64_MAX;
-    pthread_mutex_lock(&s->vs->lock);
-    if (s->vs->open.fd >= 0 && s->vs->open.number == volume) s->limit = s->vs->open.end;
-    limit_to(s, s->vs->retired, volume);
-    limit_to(s, s->vs->abandoned, volume);
-    pthread_mutex_unlock(&s->vs->lock);
-    return true;
-}
-
 bool vol_scan(struct vol_set *vs, uint32_t volume, uint64_t from, bool verify, vol_visit *visit, void *ctx, uint64_t *end, struct err *e) {
-    struct scan s = {.vs = vs, .verify = verify};
+    struct scan s = {.reader = {.vs = vs, .volume = volume}, .verify = verify};
     uint64_t last = from;
     if (end) *end = from;
     if (from % TAR_BLOCK) return err_set(e, ERR_BAD_INPUT, "store", "no entry begins at %llu", (unsigned long long)from);
-    if (!fds_get(vs, volume, &s.fd, e)) return false;
-    bool done = false, ok = scan_init(&s, e) && scan_limits(&s, volume, e);
+    if (!vs->driver->reader_open(&s.reader, e)) return false;
+    s.limit = s.reader.size;
+    s.gap_limit = s.reader.growing ? STORE_TORN_BYTES : UINT64_MAX;
+    bool done = false, ok = scan_init(&s, e);
     for (uint64_t at = from; ok && !done && at < s.limit;) ok = scan_step(&s, volume, &at, &last, &done, visit, ctx, e);
     scan_deinit(&s);
-    vol_fd_release(vs, volume);
+    vs->driver->reader_close(&s.reader);
     if (end) *end = last;
     return ok;
 }
@@ -167,7 +151,7 @@ static bool whole_behind(struct scan *s, uint64_t at, bool *found, struct err *e
 // A power cut may leave whole entries of the last flush behind a torn one, and so may a bit that flipped in a flush that the index has not seen:
 // the first were never acknowledged, the others were. They are copied to lost/ before they are cleared, and told.
 static bool keep_aside(struct scan *s, uint32_t volume, uint64_t from, struct err *e) {
-    struct vol_set *vs = s->vs;
+    struct vol_set *vs = s->reader.vs;
     char path[STORE_PATH_MAX];
     struct err told = {0};
     bool found = false;
@@ -175,9 +159,9 @@ static bool keep_aside(struct scan *s, uint32_t volume, uint64_t from, struct er
     uint64_t n = s->limit - from < STORE_TORN_BYTES ? s->limit - from : STORE_TORN_BYTES;
     if (!whole_behind(s, from, &found, e)) return false;
     if (!found) return true;
-    snprintf(path, sizeof path, "%.3900s/v%08u-%llu.bin", vs->lost, volume, (unsigned long long)from);
-    bool ok = sys_mkdir(vs->lost, e) && sys_open(vs->files, path, O_RDWR | O_CREAT | O_TRUNC, 0640, &fd, e) &&
-              sys_copy_range(vs->files, s->fd, from, fd, 0, n, e) && sys_flush(vs->files, fd, e) && sys_flush_dir(vs->files, vs->lost, e);
+    snprintf(path, sizeof path, "%.3900s/v%08u-%llu.bin", vs->dir->lost, volume, (unsigned long long)from);
+    bool ok = sys_mkdir(vs->dir->lost, e) && sys_open(vs->files, path, O_RDWR | O_CREAT | O_TRUNC, 0640, &fd, e) &&
+              sys_copy_range(vs->files, s->reader.fd, from, fd, 0, n, e) && sys_flush(vs->files, fd, e) && sys_flush_dir(vs->files, vs->dir->lost, e);
     sys_close(vs->files, fd);
     if (!ok) return err_wrap(e, "keep aside what lies behind the torn end: nothing is cleared before that can be done");
     err_set(&told, ERR_CORRUPT, "store", "objects behind a torn end of volume %u were never indexed and are kept aside in %s", volume, path);
@@ -187,11 +171,12 @@ static bool keep_aside(struct scan *s, uint32_t volume, uint64_t from, struct er
 
 // Overwrites what is torn with zeros, so that it can never be taken for entries when whole ones lie before it again.
 static bool clear_torn(struct scan *s, uint64_t from, struct err *e) {
+    const struct vol_set *vs = s->reader.vs;
     uint64_t stop = s->limit - from < STORE_TORN_BYTES ? s->limit : from + STORE_TORN_BYTES;
     for (uint64_t at = from; at < stop; at += SCAN_BYTES) {
         size_t got, n = stop - at < SCAN_BYTES ? (size_t)(stop - at) : SCAN_BYTES;
-        if (!sys_read_upto(s->vs->files, s->fd, s->buffer, n, at, &got, e)) return false;
-        if (!all_zero(s->buffer, got) && !sys_write_at(s->vs->files, s->fd, s->vs->zeros, got, at, e)) return false;
+        if (!read_upto(s, s->buffer, n, at, &got, e)) return false;
+        if (!all_zero(s->buffer, got) && !sys_write_at(vs->files, s->reader.fd, vs->zeros, got, at, e)) return false;
     }
     return true;
 }
@@ -222,7 +207,7 @@ static bool recover_walk(struct scan *s, uint64_t *end, bool *damaged, struct er
 bool scan_recover(struct vol_set *vs, const struct segment *g, uint64_t *end, bool *damaged, struct err *e) {
     uint64_t size = g->size;
     int fd = g->fd;
-    struct scan s = {.vs = vs, .fd = fd, .limit = size, .gap_limit = STORE_TORN_BYTES, .verify = true};
+    struct scan s = {.reader = {.vs = vs, .volume = g->number, .fd = fd}, .limit = size, .gap_limit = STORE_TORN_BYTES, .verify = true};
     if (*end > size || *end % TAR_BLOCK) {
         // The index knows more than there is: the file was cut or changed by another hand. Begin again.
         *damaged = true;
@@ -235,16 +220,16 @@ bool scan_recover(struct vol_set *vs, const struct segment *g, uint64_t *end, bo
 }
 
 bool vol_verify(struct vol_set *vs, const struct vol_entry *entry, struct err *e) {
-    struct scan s = {.vs = vs, .limit = UINT64_MAX, .verify = true};
+    struct scan s = {.reader = {.vs = vs, .volume = entry->loc.volume}, .limit = UINT64_MAX, .verify = true};
     struct vol_entry en = *entry;
     bool same = false;
     en.end = en.loc.offset + tar_round(en.loc.length);
     if (en.loc.length > (uint64_t)STORE_OBJECT_BYTES_MAX || en.loc.offset > INT64_MAX / 2) return err_set(e, ERR_CORRUPT, "store", "impossible location");
-    if (!fds_get(vs, en.loc.volume, &s.fd, e)) return false;
-    sys_drop_cache(s.fd, en.loc.offset, en.end - en.loc.offset);
+    if (!vs->driver->reader_open(&s.reader, e)) return false;
+    if (vs->driver->reader_past) vs->driver->reader_past(&s.reader, en.loc.offset, en.end - en.loc.offset);
     bool ok = scan_init(&s, e) && verify_data(&s, &en, &same, e);
     scan_deinit(&s);
-    vol_fd_release(vs, en.loc.volume);
+    vs->driver->reader_close(&s.reader);
     if (!ok || same) return ok;
     return err_set(e, ERR_CORRUPT, "store", "the bytes at %llu of volume %u are not those that were stored", (unsigned long long)en.loc.offset, en.loc.volume);
 }

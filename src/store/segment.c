@@ -3,8 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "base/limits.h"
-#include "store/set.h"
+#include "store/directory.h"
 
 static uint64_t page_up(uint64_t n) {
     return (n + STORE_PAGE - 1) / STORE_PAGE * STORE_PAGE;
@@ -12,9 +11,9 @@ static uint64_t page_up(uint64_t n) {
 
 // Full size while there is plenty of room, smaller near the end of the disk, so that its last part is used too.
 static uint64_t size_for(const struct vol_set *vs, uint64_t need, uint64_t room) {
-    uint64_t size = vs->volume_bytes < room / 4 ? vs->volume_bytes : room / 4;
+    uint64_t size = vs->dir->volume_bytes < room / 4 ? vs->dir->volume_bytes : room / 4;
     if (size < STORE_VOLUME_BYTES_MIN) size = STORE_VOLUME_BYTES_MIN;
-    if (size > vs->volume_bytes) size = vs->volume_bytes;
+    if (size > vs->dir->volume_bytes) size = vs->dir->volume_bytes;
     if (size > room) size = room;
     return page_up(size > need ? size : need);
 }
@@ -41,25 +40,32 @@ bool segment_seal(struct vol_set *vs, struct segment *s, struct err *e) {
 
 static void publish(struct vol_set *vs, struct segment s) {
     pthread_mutex_lock(&vs->lock);
-    vs->open = s;
-    if (s.fd >= 0) vs->next_number = s.number + 1;
+    vs->dir->open = s;
     if (s.fd >= 0) vs->stats.volumes++;
+    if (s.fd >= 0 && s.number > vs->dir->highest) vs->dir->highest = s.number;
     pthread_mutex_unlock(&vs->lock);
 }
 
-bool segment_roll(struct vol_set *vs, uint64_t need, struct err *e) {
+// The file of a new volume, under its name.
+static bool begin(struct vol_set *vs, uint64_t need, struct segment *s, struct err *e) {
     char path[STORE_PATH_MAX], from[STORE_PATH_MAX];
-    struct segment s = {.number = vs->next_number, .fd = -1}, before = vs->open;
-    if (s.number == UINT32_MAX) return err_set(e, ERR_INTERNAL, "store", "volume numbers are used up");
-    set_path(vs, s.number, path);
-    if (!spare_take(vs, need + TAR_EOF_BYTES, &s.fd, &s.size, from)) {
+    directory_path(vs, s->number, path);
+    if (!spare_take(vs, need + TAR_EOF_BYTES, &s->fd, &s->size, from)) {
         snprintf(from, sizeof from, "%.4000s/new.tar", vs->staging);
-        if (!segment_create(vs, from, need, &s.fd, &s.size, e)) return err_wrap(e, "begin volume %u", s.number);
+        if (!segment_create(vs, from, need, &s->fd, &s->size, e)) return false;
     }
-    if (!sys_rename(vs->files, from, path, e) || !sys_flush_dir(vs->files, vs->volumes, e)) {
-        sys_close(vs->files, s.fd);
-        sys_unlink(vs->files, from, NULL);
-        sys_unlink(vs->files, path, NULL);
+    if (sys_rename(vs->files, from, path, e) && sys_flush_dir(vs->files, vs->dir->volumes, e)) return true;
+    sys_close(vs->files, s->fd);
+    sys_unlink(vs->files, from, NULL);
+    sys_unlink(vs->files, path, NULL);
+    return false;
+}
+
+bool segment_roll(struct vol_set *vs, uint64_t need, struct err *e) {
+    struct segment s = {.fd = -1}, before = vs->dir->open;
+    if (!number_take(vs, &s.number, e)) return false;
+    if (!begin(vs, need, &s, e)) {
+        number_give_back(vs, s.number);
         return err_wrap(e, "begin volume %u", s.number);
     }
     publish(vs, s);
@@ -70,7 +76,7 @@ bool segment_roll(struct vol_set *vs, uint64_t need, struct err *e) {
 void segment_failed(struct vol_set *vs, const struct err *why) {
     struct err e = *why;
     pthread_mutex_lock(&vs->lock);
-    bool give_up = ++vs->failures >= STORE_FAILURES_MAX;
+    bool give_up = ++vs->dir->failures >= STORE_FAILURES_MAX;
     vs->stats.read_only |= give_up;
     pthread_mutex_unlock(&vs->lock);
     set_alarm(vs, &e);
@@ -83,14 +89,14 @@ static void remember_end(struct vol_set *vs, struct segment s) {
     struct retired *r = malloc(sizeof *r);
     if (!r) return;
     pthread_mutex_lock(&vs->lock);
-    *r = (struct retired){.segment = s, .next = vs->abandoned};
-    vs->abandoned = r;
+    *r = (struct retired){.segment = s, .next = vs->dir->abandoned};
+    vs->dir->abandoned = r;
     pthread_mutex_unlock(&vs->lock);
 }
 
 void segment_abandon(struct vol_set *vs, const struct err *why) {
     struct err e = *why;
-    struct segment s = vs->open;
+    struct segment s = vs->dir->open;
     publish(vs, (struct segment){.fd = -1});
     // When this fails too the volume is looked at again at the next start.
     if (!segment_seal(vs, &s, NULL)) remember_end(vs, s);
@@ -113,7 +119,7 @@ static bool resume_one(struct vol_set *vs, struct segment *s, struct err *e) {
 
 // An empty archive that once kept a number taken, and a higher number is there now.
 static bool leftover(const struct vol_set *vs, const struct sys_stat *st, uint32_t number) {
-    return !st->writable && st->size <= TAR_EOF_BYTES && number + 1 < vs->next_number;
+    return !st->writable && st->size <= TAR_EOF_BYTES && number + 1 < vs->dir->next_number;
 }
 
 // Opens what may have been growing; fd stays -1 for a volume that is finished.
@@ -122,7 +128,7 @@ static bool resume_open(struct vol_set *vs, uint32_t number, struct segment *s, 
     struct sys_stat st = {0};
     int fd;
     *s = (struct segment){.number = number, .fd = -1};
-    set_path(vs, number, path);
+    directory_path(vs, number, path);
     if (!sys_open(vs->files, path, O_RDONLY, 0, &fd, e)) return false;
     bool ok = sys_stat_fd(fd, &st, e);
     sys_close(vs->files, fd);
@@ -137,21 +143,21 @@ static bool resume_open(struct vol_set *vs, uint32_t number, struct segment *s, 
 bool segment_resume(struct vol_set *vs, uint64_t (*known_end)(void *ctx, uint32_t volume), struct err *e) {
     uint32_t *numbers;
     size_t n;
-    vs->open.fd = -1;
-    vs->next_number = 1;
+    vs->dir->open.fd = -1;
+    vs->dir->next_number = 1;
     if (!vol_list(vs, &numbers, &n, e)) return false;
     bool ok = true;
     for (size_t i = n; ok && i-- > 0;) {
         struct segment s;
-        if (vs->next_number == 1) vs->next_number = numbers[i] + 1;
+        if (i == n - 1) vs->dir->next_number = (vs->dir->highest = numbers[i]) + 1;
         ok = resume_open(vs, numbers[i], &s, e);
         if (!ok || s.fd < 0) continue;
         s.end = known_end ? known_end(vs->index.ctx, numbers[i]) : 0;
         ok = resume_one(vs, &s, e);
         vs->stats.bytes_used += s.end;
-        bool useful = ok && vs->open.fd < 0 && s.size >= s.end + STORE_VOLUME_BYTES_MIN / 4;
+        bool useful = ok && vs->dir->open.fd < 0 && s.size >= s.end + STORE_VOLUME_BYTES_MIN / 4;
         if (useful)
-            vs->open = s;
+            vs->dir->open = s;
         else if (ok)
             ok = segment_seal(vs, &s, e);
         else

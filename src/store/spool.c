@@ -4,7 +4,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/limits.h"
 #include "store/set.h"
 
 enum { WRITEBACK_BYTES = 8 << 20 }; // how far the disk is behind before it is asked to begin
@@ -69,9 +68,13 @@ bool spool_map(struct vol_spool *s, const void **p, struct err *e) {
     return true;
 }
 
+uint64_t spool_volume_size(const struct vol_spool *s) {
+    return STORE_SPOOL_HEAD + tar_round(s->size) + TAR_EOF_BYTES;
+}
+
 bool spool_finish(struct vol_spool *s, struct err *e) {
-    uint64_t size = STORE_SPOOL_HEAD + tar_round(s->size) + TAR_EOF_BYTES;
-    return sys_resize(s->vs->files, s->fd, size, e) && sys_flush(s->vs->files, s->fd, e);
+    uint64_t size = spool_volume_size(s);
+    return sys_resize(s->vs->files, s->fd, size, e) && (!s->vs->driver->durable_files || sys_flush(s->vs->files, s->fd, e));
 }
 
 bool spool_prefix(struct vol_spool **s, const void *head, size_t n, struct err *e) {

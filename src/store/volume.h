@@ -124,6 +124,8 @@ struct vol_index {
     bool (*reserve)(void *ctx, unsigned n, uint32_t *first, struct err *e);
     // Bytes of a volume that is kept in the index.
     bool (*fetch)(void *ctx, uint32_t volume, uint64_t at, void *p, size_t n, struct err *e);
+    // Bytes of all volumes that are kept in the index, by all nodes; NULL: not known.
+    bool (*kept)(void *ctx, uint64_t *bytes, struct err *e);
     // What is known of one volume (ERR_NOT_FOUND), and of all, ascending; visit returns false to stop.
     bool (*find)(void *ctx, uint32_t volume, struct vol_info *out, struct err *e);
     bool (*each)(void *ctx, bool (*visit)(void *visit_ctx, const struct vol_info *v, struct err *e), void *visit_ctx, struct err *e);
@@ -131,13 +133,15 @@ struct vol_index {
 
 // Of a remote set; borrowed while it is opened.
 struct s3_options;
+struct bucket_ops;
 struct vol_remote {
     const struct s3_options *s3;
-    const char *prefix;       // of keys; "" or ending with '/'
-    uint64_t cache_bytes;     // of the read cache; 0: default
-    uint64_t small_bytes;     // a group up to this is kept in the index; 0: every group is put to the bucket
-    uint64_t index_bytes_max; // what the index may keep in all before groups go to the bucket whatever their size; 0: default
-    unsigned writers;         // groups under way at once; 0: default
+    const char *prefix;              // of keys; "" or ending with '/'
+    uint64_t cache_bytes;            // of the read cache; 0: default
+    uint64_t small_bytes;            // a group up to this is kept in the index; 0: every group is put to the bucket
+    uint64_t index_bytes_max;        // what the index may keep in all before groups go to the bucket whatever their size; 0: default
+    unsigned writers;                // groups on their way to the bucket at once; 0: default
+    const struct bucket_ops *bucket; // test seam (store/bucket.h) in the place of s3; NULL: the S3 client
 };
 
 struct vol_options {
@@ -183,16 +187,18 @@ void vol_spool_drop(struct vol_spool *s);
 // set these bytes are fetched first if the cache has them not). A dup of it stays good for these bytes.
 // ERR_NOT_FOUND: the volume is no more, its entries were moved: look the object up again. ERR_BUSY: archived, being restored.
 bool vol_fd(struct vol_set *vs, struct vol_loc loc, int *fd, struct err *e);
-void vol_fd_release(struct vol_set *vs, uint32_t volume);
+void vol_fd_release(struct vol_set *vs, uint32_t volume, int fd);
 
 struct vol_state {
     uint64_t size; // of the tar file as it is
     bool growing;
     int64_t stamp; // another one whenever what was read before may read otherwise now (a file's mtime in ns)
+    uint64_t file; // another one when vol_fd gives another file than before (of a remote set); 0 of a directory
 };
 bool vol_state_get(struct vol_set *vs, uint32_t volume, struct vol_state *out, struct err *e);
 bool vol_read_at(struct vol_set *vs, struct vol_loc loc, uint64_t from, void *p, size_t n, struct err *e);
-// Forgets what the cache has of this range: it was not what was stored. A directory has no cache: false, nothing to be tried again.
+// Forgets what the cache has of this volume: it was not what was stored. False: there is nothing to be tried again (a directory has no cache; the bytes
+// came anew a moment ago).
 bool vol_refetch(struct vol_set *vs, struct vol_loc loc);
 // Re-reads all bytes from the disk or the bucket (past the caches where the system lets us) and compares. ERR_CORRUPT when they differ.
 bool vol_verify(struct vol_set *vs, const struct vol_entry *entry, struct err *e);
@@ -205,6 +211,10 @@ typedef bool vol_visit(void *ctx, const struct vol_entry *entry, bool damaged, s
 bool vol_scan(struct vol_set *vs, uint32_t volume, uint64_t from, bool verify, vol_visit *visit, void *ctx, uint64_t *end, struct err *e);
 // All volume numbers, ascending; *out is malloc'ed for the caller.
 bool vol_list(struct vol_set *vs, uint32_t **out, size_t *n, struct err *e);
+// Visits what lies there: size and created_ms as the directory or the bucket has them, and the index of what is kept in it. In any order. visit returns
+// false to stop (*e is then its own).
+typedef bool vol_each_visit(void *ctx, const struct vol_info *v, struct err *e);
+bool vol_each(struct vol_set *vs, vol_each_visit *visit, void *ctx, struct err *e);
 // Removes the file; what was alive in it was copied by the caller through vol_append. ERR_BUSY for the volume that is being written.
 bool vol_remove(struct vol_set *vs, uint32_t volume, struct err *e);
 

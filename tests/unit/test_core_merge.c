@@ -64,7 +64,7 @@ static void who_holds_a_reference_reads_on_after_the_volume_is_gone(void **state
     assert_int_equal(pread(fd, magic, 4, (off_t)at.offset), 4);
     assert_memory_equal(magic, "DICM", 4);
     assert_int_not_equal(at.volume, held.refs[0].loc.volume);
-    vol_fd_release(archive_volumes(f->ar), at.volume);
+    vol_fd_release(archive_volumes(f->ar), at.volume, fd);
     // one that was deleted is gone for them as well
     delete_study(f, "1.2.2");
     fixture_close(f);

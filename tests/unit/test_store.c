@@ -555,7 +555,7 @@ static void a_volume_that_is_removed_leaves_its_readers_alone_and_its_number_is_
     assert_true(vol_remove(f->vs, o[0]->put.entry.loc.volume, &f->e));
     assert_int_equal(pread(fd, back, sizeof back, (off_t)o[0]->put.entry.loc.offset), sizeof back);
     assert_memory_equal(back, o[0]->p, sizeof back);
-    vol_fd_release(f->vs, o[0]->put.entry.loc.volume);
+    vol_fd_release(f->vs, o[0]->put.entry.loc.volume, fd);
     assert_false(vol_read_at(f->vs, o[0]->put.entry.loc, 0, back, 1, &f->e));
     assert_int_equal(f->e.kind, ERR_NOT_FOUND);
     assert_false(vol_remove(f->vs, o[7]->put.entry.loc.volume, &f->e));

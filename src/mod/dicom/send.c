@@ -45,6 +45,6 @@ enum send_result instance_send(struct archive *ar, struct dimse *d, const struct
     if (!retrieve_check(ar, ref, e) || !retrieve_fd(ar, ref, 0, ref->loc.length, &place, &o.fd, e)) return SEND_IMPOSSIBLE;
     o.offset = place.offset;
     enum send_result result = send_object(d, &o, originator, originator_id, report, e);
-    vol_fd_release(archive_volumes(ar), place.volume);
+    vol_fd_release(archive_volumes(ar), place.volume, o.fd);
     return result;
 }

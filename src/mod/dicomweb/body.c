@@ -53,7 +53,7 @@ void dw_body_object(struct dw_body *b, const struct instance_ref *ref, uint64_t 
 }
 
 void dw_body_deinit(struct dw_body *b) {
-    if (b->fd >= 0) vol_fd_release(archive_volumes(b->archive), b->fd_volume);
+    if (b->fd >= 0) vol_fd_release(archive_volumes(b->archive), b->fd_volume, b->fd);
     b->fd = -1;
     if (b->end) b->end(b->context);
     b->end = NULL;
@@ -234,7 +234,7 @@ static bool send_file(struct http_response *rs, unsigned status, const char *typ
     if (!(whole ? retrieve_check(b->archive, piece->ref, e) : retrieve_check_range(b->archive, piece->ref, at, length, e))) return false;
     if (!retrieve_fd(b->archive, piece->ref, at, length, &place, &fd, e)) return false;
     int own = dup(fd);
-    vol_fd_release(archive_volumes(b->archive), place.volume);
+    vol_fd_release(archive_volumes(b->archive), place.volume, fd);
     if (own < 0) return err_errno(e, ERR_IO, "dicomweb", "open the object");
     http_reply_file(rs, status, type, own, place.offset, length);
     dw_body_deinit(b);
