@@ -23,6 +23,7 @@ INSERT INTO counters VALUES ('volume', 0);
 -- Processes that serve this archive, and when they last said so. All times by the database's clock.
 CREATE TABLE nodes (
     name TEXT PRIMARY KEY,
+    identity TEXT NOT NULL,             -- of its data directory: the same node started again
     state TEXT NOT NULL,                -- 'starting', 'ready', 'draining', 'stopped'
     version TEXT NOT NULL,
     dicom TEXT NOT NULL,                -- address:port
@@ -49,6 +50,7 @@ CREATE TABLE jobs (
     attempts INTEGER NOT NULL DEFAULT 0,
     node TEXT NOT NULL DEFAULT '',      -- who has it
     token INTEGER NOT NULL DEFAULT 0,   -- grows with each taking
+    puts INTEGER NOT NULL DEFAULT 0,    -- grows with each putting: what is put while it is done is done again
     until_ms INTEGER NOT NULL DEFAULT 0, -- of the lease
     dead INTEGER NOT NULL DEFAULT 0,    -- attempts are spent: kept to be looked at
     trouble TEXT NOT NULL DEFAULT '',   -- of the last attempt
@@ -82,3 +84,6 @@ CREATE TABLE graves (
     digest BLOB NOT NULL,               -- its first 16 bytes
     PRIMARY KEY (sop_instance_uid, received_ms, digest)
 );
+
+-- Who has signed in at the page, on whichever node: the digest of the secret in the cookie.
+CREATE TABLE sessions (digest TEXT PRIMARY KEY, until_ms INTEGER NOT NULL);

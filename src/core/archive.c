@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/log.h"
 #include "core/index.h"
@@ -128,6 +129,16 @@ static bool open_all(struct archive *ar, const struct archive_options *o, const 
     return fresh || (catch_up(ar, e) && load_tail(ar, e));
 }
 
+// A command has a name of its own: nobody takes it for a node.
+static void name_node(struct archive *ar, const struct archive_options *o) {
+    char host[32] = "";
+    if (!o->node) gethostname(host, sizeof host - 1);
+    if (o->node)
+        snprintf(ar->node, sizeof ar->node, "%s", o->node);
+    else
+        snprintf(ar->node, sizeof ar->node, "command:%s:%ld", host, (long)getpid());
+}
+
 bool archive_open_index(const struct archive_options *o, const char *index_name, bool fresh, struct archive **out, struct err *e) {
     *out = NULL;
     if (strlen(o->dir) > PATH_BYTES / 2) return err_set(e, ERR_USAGE, "archive", "the data directory's path is too long");
@@ -143,7 +154,9 @@ bool archive_open_index(const struct archive_options *o, const char *index_name,
     pthread_mutex_init(&ar->alarm_lock, NULL);
     events_init(ar);
     ingest_memory_init(ar);
-    bool ok = ar->dir ? open_all(ar, o, index_name, fresh, e) : err_nomem(e, "archive");
+    name_node(ar, o);
+    ar->keeps_small = !o->remote || o->remote->small_bytes > 0;
+    bool ok = ar->dir ? leases_init(ar, e) && open_all(ar, o, index_name, fresh, e) : err_nomem(e, "archive");
     if (ok)
         *out = ar;
     else
@@ -157,6 +170,7 @@ bool archive_open(const struct archive_options *o, struct archive **out, struct 
 
 void archive_close(struct archive *ar) {
     if (!ar) return;
+    leases_deinit(ar);
     vol_close(ar->volumes);
     index_close(ar);
     db_pool_close(ar->db);

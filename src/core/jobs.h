@@ -5,6 +5,7 @@
 #ifndef GANTRY_CORE_JOBS_H
 #define GANTRY_CORE_JOBS_H
 
+#include "base/arena.h"
 #include "core/archive.h"
 
 struct db;
@@ -12,7 +13,7 @@ struct db;
 enum { JOB_SUBJECT_MAX = 160, JOB_ATTEMPTS_MAX = 10, JOB_LEASE_MS = 60 * 1000 };
 
 struct job {
-    int64_t id, token;
+    int64_t id, token, puts; // puts: how often it was put when it was taken
     char subject[JOB_SUBJECT_MAX];
     unsigned attempts; // this one included
 };
@@ -41,5 +42,9 @@ struct job_kind {
 };
 bool job_worker_start(struct archive *ar, const struct job_kind *kind, struct job_worker **out, struct err *e);
 void job_worker_stop(struct job_worker *w); // waits for the job under way; NULL is fine
+
+// Dead ones, newest first, as a JSON array in a; and one of them tried again at once (ERR_NOT_FOUND).
+bool jobs_dead_json(struct archive *ar, struct arena *a, unsigned limit, struct str *out, struct err *e);
+bool job_retry(struct archive *ar, int64_t id, struct err *e);
 
 #endif

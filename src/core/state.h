@@ -13,6 +13,7 @@
 #include "store/volume.h"
 
 struct index;
+struct lease_keeper;
 
 // The end of the event log, so that appending reads nothing. Guarded by the writer connection; last_seq also read by waiters.
 struct event_tail {
@@ -54,6 +55,9 @@ struct known_end {
 
 struct archive {
     char *dir;
+    char node[64]; // this process's name among those that work on the archive
+    struct lease_keeper *leases;
+    bool keeps_small; // volumes that are small need no bucket
     int lock_fd;
     bool read_only;
     struct db_pool *db;
@@ -88,6 +92,9 @@ void events_init(struct archive *ar);
 void events_deinit(struct archive *ar);
 // After the writer's transaction: committed makes the appended events visible to waiters, else they never were.
 void events_settle(struct archive *ar, bool committed);
+
+bool leases_init(struct archive *ar, struct err *e);
+void leases_deinit(struct archive *ar);
 
 void ingest_memory_init(struct archive *ar);
 void ingest_memory_deinit(struct archive *ar);
