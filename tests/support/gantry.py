@@ -66,11 +66,11 @@ def archive(folder, config=None):
 
 
 class Server:
-    """`gantry serve` on loopback; the ready line gives the real ports. Stopped by its own process id."""
+    """`gantry serve` on loopback; the ready line gives the real ports. Stopped by its own process id. named: the options that name its archive."""
 
-    def __init__(self, data, *options, config=None, binary=None, env=None, auth=False, timeout=60, prepare=None):
+    def __init__(self, data, *options, config=None, named=None, binary=None, env=None, auth=False, timeout=60, prepare=None):
         self.data = str(data)
-        command = [binary or GANTRY, "serve", *archive(data, config), "--dicom-port", "0", "--http-port", "0", *options]
+        command = [binary or GANTRY, "serve", *(named or archive(data, config)), "--dicom-port", "0", "--http-port", "0", *options]
         if not auth:
             command += ["--auth", "none"]
         self.log = tempfile.TemporaryFile()
