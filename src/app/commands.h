@@ -16,6 +16,7 @@ extern const struct cli_command CMD_GET;
 extern const struct cli_command CMD_IMPORT;
 extern const struct cli_command CMD_INDEX_ATTRIBUTE;
 extern const struct cli_command CMD_JSON;
+extern const struct cli_command CMD_MIGRATE;
 extern const struct cli_command CMD_MOVE;
 extern const struct cli_command CMD_REINDEX;
 extern const struct cli_command CMD_RENDER;

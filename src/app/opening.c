@@ -1,6 +1,7 @@
 // From --data and --config to an open archive.
 #include "app/opening.h"
 
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -31,10 +32,10 @@ static bool sweep_one(void *ctx, const char *name, struct err *e) {
     return true;
 }
 
-static bool make_scratch(struct cli_args *args, const char *data, struct opening *o, struct err *e) {
+static bool make_scratch(struct cli_args *args, const char *what, const char *data, struct opening *o, struct err *e) {
     char lock[PATH_BYTES];
     const char *top = arena_printf(args->arena, e, "%s/commands", data);
-    o->scratch = top ? arena_printf(args->arena, e, "%s/%s-%ld", top, args->command->name, (long)getpid()) : NULL;
+    o->scratch = top ? arena_printf(args->arena, e, "%s/%s-%ld", top, what, (long)getpid()) : NULL;
     if (!o->scratch || !sys_mkdirs(top, e)) return false;
     sys_list_dir(top, sweep_one, (void *)top, NULL);
     if (!sys_mkdir(o->scratch, e)) return false;
@@ -50,13 +51,37 @@ bool opening_begin(struct cli_args *args, enum opening_how how, struct opening *
     o.node = NULL;
     o.must_exist = !(how & OPENING_MAY_BE_NEW);
     if (o.database_url) {
-        if (!make_scratch(args, s->data_dir, out, e)) return false;
+        if (!make_scratch(args, args->command->name, s->data_dir, out, e)) return false;
         o.dir = out->scratch;
         o.must_exist = false;
     }
     if (archive_open(&o, &out->archive, e)) return true;
     opening_end(out);
     return false;
+}
+
+static bool is_file(const char *path) {
+    struct sys_stat st;
+    int fd;
+    if (!sys_open(NULL, path, O_RDONLY | O_DIRECTORY, 0, &fd, NULL) && sys_open(NULL, path, O_RDONLY, 0, &fd, NULL)) {
+        bool file = sys_stat_fd(fd, &st, NULL);
+        sys_close(NULL, fd);
+        return file;
+    }
+    return false;
+}
+
+bool opening_place(struct cli_args *args, const char *what, const char *where, struct opening *out, struct archive_options *o, struct err *e) {
+    *out = (struct opening){.lock_fd = -1};
+    struct settings *s = arena_zero(args->arena, 1, sizeof *s, e);
+    bool file = is_file(where);
+    if (!s || !settings_read_file(file ? where : NULL, file ? NULL : where, args->arena, s, e)) return false;
+    *o = settings_archive(s);
+    o->node = NULL;
+    if (!o->database_url) return true;
+    if (!make_scratch(args, what, s->data_dir, out, e)) return false;
+    o->dir = out->scratch;
+    return true;
 }
 
 void opening_end(struct opening *o) {

@@ -24,6 +24,9 @@ struct opening {
 bool opening_settings(struct cli_args *args, struct settings **out, struct err *e);
 // Opens it. An archive of several nodes is opened beside its servers, with a scratch directory under the data directory.
 bool opening_begin(struct cli_args *args, enum opening_how how, struct opening *out, struct err *e);
+// For a command with more than one archive: what `where`, a data directory or a configuration file, says of one; what: its name among them. Nothing is
+// opened but the scratch directory, which goes with opening_end.
+bool opening_place(struct cli_args *args, const char *what, const char *where, struct opening *out, struct archive_options *o, struct err *e);
 void opening_end(struct opening *o);
 
 #endif

@@ -123,10 +123,25 @@ void archive_unlock(int lock_fd) {
     lockfile_drop(lock_fd);
 }
 
+bool archive_is_arriving(struct archive *ar, bool *arriving, struct err *e) {
+    int64_t one;
+    struct db *d = db_reader(ar->db, e);
+    bool ok = d && sql_one(d, "SELECT 1 FROM settings WHERE name = '" ARCHIVE_ARRIVING "'", NULL, 0, &one, 1, arriving, e);
+    db_return(ar->db, d);
+    return ok;
+}
+
+static bool may_open(struct archive *ar, const struct archive_options *o, struct err *e) {
+    bool arriving = false;
+    if (o->arriving) return true;
+    if (!archive_is_arriving(ar, &arriving, e)) return false;
+    return !arriving || err_set(e, ERR_BUSY, "archive", "this archive is being moved here and is not whole: finish that with 'gantry migrate --finish'");
+}
+
 static bool open_all(struct archive *ar, const struct archive_options *o, const char *index_name, bool fresh, struct err *e) {
-    if (!take_lock(ar, e) || !reindex_settle(ar->dir, e)) return false;
-    if (!open_index(ar, o, index_name, fresh, e) || (fresh && !reindex_old_ends(ar, e)) || !open_volumes(ar, o, e)) return false;
-    return fresh || (catch_up(ar, e) && load_tail(ar, e));
+    if (!o->beside && (!take_lock(ar, e) || !reindex_settle(ar->dir, e))) return false;
+    if (!open_index(ar, o, index_name, fresh, e) || !may_open(ar, o, e) || (fresh && !reindex_old_ends(ar, e)) || !open_volumes(ar, o, e)) return false;
+    return fresh || ((o->arriving || catch_up(ar, e)) && load_tail(ar, e));
 }
 
 // A command has a name of its own: nobody takes it for a node.

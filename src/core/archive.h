@@ -39,12 +39,18 @@ struct archive_options {
     uint64_t volume_bytes;            // 0: default
     bool read_only;                   // query, fsck without repair
     bool must_exist;                  // do not create
+    bool beside;                      // with read_only: looked at beside the process that has it; nothing is locked, replayed or put right
+    bool arriving;                    // one that is being moved in (core/migrate.h), as it is; others are refused it
     const struct sys_file_ops *files; // test seam under the volumes; NULL: the system's
 };
 
 // Opens or creates; replays what the index has not seen. ERR_BUSY when another process has it, naming its pid.
 bool archive_open(const struct archive_options *o, struct archive **out, struct err *e);
 void archive_close(struct archive *a);
+
+// Name of the setting that an archive has while it is being moved in.
+#define ARCHIVE_ARRIVING "arriving"
+bool archive_is_arriving(struct archive *a, bool *arriving, struct err *e);
 
 struct db_pool *archive_db(struct archive *a);
 struct vol_set *archive_volumes(struct archive *a);

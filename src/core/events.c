@@ -80,13 +80,8 @@ static struct str not_null(struct str s) {
     return s.p ? s : STR_LIT("");
 }
 
-bool event_append(struct archive *ar, struct db *writer, struct event *ev, struct err *e) {
+static bool put(struct archive *ar, struct db *writer, const struct event *ev, struct err *e) {
     struct event_tail *t = &ar->tail;
-    if (!load_tail(ar, writer, e)) return false;
-    int64_t now = clock_wall_ms();
-    ev->seq = t->seq + 1;
-    ev->time_ms = now > t->time_ms ? now : t->time_ms; // a clock that jumps back changes no order
-    if (!chain(t->hash, ev, ev->hash, e)) return false;
     struct db_stmt *s = db_prepare(writer, "INSERT INTO events VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)", e);
     if (!s) return false;
     const struct str texts[] = {ev->type, ev->actor, ev->study_uid, ev->series_uid, ev->sop_instance_uid, ev->detail};
@@ -101,6 +96,24 @@ bool event_append(struct archive *ar, struct db *writer, struct event *ev, struc
     t->time_ms = ev->time_ms;
     memcpy(t->hash, ev->hash, 32);
     return true;
+}
+
+bool event_append(struct archive *ar, struct db *writer, struct event *ev, struct err *e) {
+    struct event_tail *t = &ar->tail;
+    if (!load_tail(ar, writer, e)) return false;
+    int64_t now = clock_wall_ms();
+    ev->seq = t->seq + 1;
+    ev->time_ms = now > t->time_ms ? now : t->time_ms; // a clock that jumps back changes no order
+    return chain(t->hash, ev, ev->hash, e) && put(ar, writer, ev, e);
+}
+
+bool event_take_over(struct archive *ar, struct db *writer, const struct event *ev, struct err *e) {
+    struct event_tail *t = &ar->tail;
+    uint8_t hash[32];
+    if (!load_tail(ar, writer, e) || !chain(t->hash, ev, hash, e)) return false;
+    if (ev->seq != t->seq + 1 || ev->time_ms < t->time_ms || memcmp(hash, ev->hash, sizeof hash) != 0)
+        return err_set(e, ERR_CORRUPT, "events", "the chain of events breaks at number %lld", (long long)ev->seq);
+    return put(ar, writer, ev, e);
 }
 
 void events_settle(struct archive *ar, bool committed) {

@@ -20,6 +20,8 @@ struct event {
 struct db;
 // Appends inside the writer's open transaction; seq, time_ms and hash are filled.
 bool event_append(struct archive *ar, struct db *writer, struct event *ev, struct err *e);
+// Appends an event of another archive's log as it is. ERR_CORRUPT when it does not follow the last one here.
+bool event_take_over(struct archive *ar, struct db *writer, const struct event *ev, struct err *e);
 // Up to max events after seq, into a.
 bool events_after(struct archive *ar, struct arena *a, int64_t seq, unsigned max, struct event **out, unsigned *n, struct err *e);
 // Waits until there is an event after seq, or timeout. true when there is.

@@ -164,6 +164,7 @@ static bool keep(struct vol_set *vs, uint32_t number, int fd, const char *from, 
     }
     pthread_mutex_lock(&vs->lock);
     if (number > vs->dir->highest) vs->dir->highest = number;
+    if (number >= vs->dir->next_number) vs->dir->next_number = number + 1;
     pthread_mutex_unlock(&vs->lock);
     return true;
 }

@@ -218,6 +218,11 @@ bool vol_each(struct vol_set *vs, vol_each_visit *visit, void *ctx, struct err *
 // Removes the file; what was alive in it was copied by the caller through vol_append. ERR_BUSY for the volume that is being written.
 bool vol_remove(struct vol_set *vs, uint32_t volume, struct err *e);
 
+// Copies a volume of another set, byte for byte and under its own number, which nobody else may be given. end: of the last entry to be taken of a volume
+// that grows; VOL_WHOLE: the file as it is. Durable when it returns; nobody has looked at its entries.
+#define VOL_WHOLE UINT64_MAX
+bool vol_copy(struct vol_set *to, struct vol_set *from, uint32_t volume, uint64_t end, struct vol_info *out, struct err *e);
+
 // A volume made aside of entries of other volumes (merging, compaction), durable before anything refers to it.
 struct vol_build;
 bool vol_build_open(struct vol_set *vs, struct vol_build **out, struct err *e);
