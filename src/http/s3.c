@@ -86,7 +86,7 @@ void s3_stats_get(struct s3 *c, struct s3_stats *out) {
 }
 
 // Keys are text of at most 1024 bytes; a segment "." or ".." is lost on the way through some proxies.
-static bool key_fits(const char *key, struct err *e) {
+bool s3_key_fits(const char *key, struct err *e) {
     size_t n = key ? strlen(key) : 0;
     if (n == 0 || n > S3_KEY_MAX) return err_set(e, ERR_USAGE, "s3", "a key has 1 to %d bytes, not %zu", S3_KEY_MAX, n);
     struct str rest = {key, n};
@@ -99,13 +99,13 @@ static bool key_fits(const char *key, struct err *e) {
 
 // ---- put ----
 
-bool s3_put_headers(const struct s3 *c, struct s3_request *r, struct s3_put_texts *keep, struct err *e) {
+bool s3_put_headers(const struct s3 *c, struct s3_request *r, const char *storage_class, struct s3_put_texts *keep, struct err *e) {
     uint8_t random[(S3_MARK_BYTES - 1) / 2];
     if (getrandom(random, sizeof random, 0) != (ssize_t)sizeof random) return err_errno(e, ERR_IO, "s3", "no random bytes for a mark");
     hex_encode(random, sizeof random, keep->mark);
     keep->mark[S3_MARK_BYTES - 1] = 0;
     s3_header(r, S3_MARK, keep->mark);
-    if (c->o.storage_class) s3_header(r, "x-amz-storage-class", c->o.storage_class);
+    if (storage_class) s3_header(r, "x-amz-storage-class", storage_class);
     if (!c->o.lock_mode) return true;
     s3_time_format(clock_wall_ms() / 1000 + (int64_t)c->o.lock_days * 86400, keep->until);
     s3_header(r, "x-amz-object-lock-mode", c->o.lock_mode);
@@ -128,11 +128,11 @@ static bool put_once(struct s3 *c, const char *key, const struct s3_body *body, 
     struct s3_put_texts texts;
     struct s3_answer a;
     struct err why = {0};
-    if (!s3_put_headers(c, &r, &texts, e)) return false;
+    if (!s3_put_headers(c, &r, c->o.storage_class, &texts, e)) return false;
     if (create) s3_header(&r, "If-None-Match", "*");
     s3_answer_init(&a);
     bool ok = s3_do(c, &r, &a, &why);
-    *lacks = create && (a.status == 501 || strcmp(a.error.code, "NotImplemented") == 0);
+    *lacks = create && s3_lacks(&a);
     if (!ok && a.doubtful && why.kind == ERR_CONFLICT && create) ok = s3_was_put(c, key, texts.mark, body->size);
     if (!ok && e) *e = why;
     s3_answer_deinit(&a);
@@ -141,7 +141,8 @@ static bool put_once(struct s3 *c, const char *key, const struct s3_body *body, 
 
 bool s3_put(struct s3 *c, const char *key, const struct s3_body *body, bool create, struct err *e) {
     bool lacks = false;
-    if (!key_fits(key, e)) return false;
+    if (!s3_key_fits(key, e)) return false;
+    if (c->o.lock_mode && !s3_needs_lock(c, e)) return false;
     if (body->size >= S3_PART_BYTES) return s3_put_parts(c, key, body, create, e);
     create = create && !atomic_load(&c->no_if_none);
     if (put_once(c, key, body, create, &lacks, e)) return true;
@@ -156,7 +157,7 @@ bool s3_head(struct s3 *c, const char *key, struct s3_object *out, struct err *e
     struct s3_request r = {.op = S3_OP_HEAD, .method = "HEAD", .key = key};
     struct s3_answer a;
     int64_t seconds;
-    if (!key_fits(key, e)) return false;
+    if (!s3_key_fits(key, e)) return false;
     s3_answer_init(&a);
     bool ok = s3_do(c, &r, &a, e);
     *out = (struct s3_object){0};
@@ -174,7 +175,7 @@ bool s3_get(struct s3 *c, const char *key, uint64_t at, void *p, size_t n, uint6
     struct s3_request r = {.op = S3_OP_GET, .method = "GET", .key = key, .into = p, .at = at, .into_n = n};
     struct s3_answer a;
     struct s3_object o;
-    if (!key_fits(key, e)) return false;
+    if (!s3_key_fits(key, e)) return false;
     if (n == 0) { // there is no empty range
         if (!s3_head(c, key, &o, e)) return false;
         if (size) *size = o.size;
@@ -193,7 +194,7 @@ bool s3_delete(struct s3 *c, const char *key, struct err *e) {
     struct s3_request r = {.op = S3_OP_DELETE, .method = "DELETE", .key = key};
     struct s3_answer a;
     struct err why = {0};
-    if (!key_fits(key, e)) return false;
+    if (!s3_key_fits(key, e)) return false;
     s3_answer_init(&a);
     bool ok = s3_do(c, &r, &a, &why) || why.kind == ERR_NOT_FOUND;
     if (!ok && e) *e = why;
@@ -227,7 +228,7 @@ static bool ask_page(struct s3 *c, const struct walk *w, struct s3_answer *a, bo
         struct s3_request r = {.op = S3_OP_LIST, .method = "GET"};
         page_params(w, *old, &r);
         if (s3_do(c, &r, a, &why)) return true;
-        bool lacks = !*old && !w->begun && (a->status == 501 || strcmp(a->error.code, "NotImplemented") == 0 || strcmp(a->error.code, "InvalidArgument") == 0);
+        bool lacks = !*old && !w->begun && (s3_lacks(a) || strcmp(a->error.code, "InvalidArgument") == 0);
         if (!lacks) break;
         *old = true;
         atomic_store(&c->old_list, true);

@@ -31,9 +31,34 @@ bool s3_restore(struct s3 *c, const char *key, unsigned days, struct err *e) {
     return ok;
 }
 
+bool s3_needs_lock(struct s3 *c, struct err *e) {
+    struct s3_request r = {.op = S3_OP_OTHER, .method = "GET"};
+    struct s3_answer a;
+    struct err why = {0};
+    char enabled[32] = "";
+    int known = atomic_load(&c->locks);
+    if (known == 0) {
+        s3_param(&r, "object-lock", (struct str){"", 0});
+        s3_answer_init(&a);
+        bool ok = s3_do(c, &r, &a, &why);
+        // Another answer than that of the question: the service does not know it.
+        known = ok && s3_xml_value(buf_str(&a.text), "ObjectLockConfiguration", "ObjectLockEnabled", enabled, sizeof enabled, NULL) &&
+                        strcmp(enabled, "Enabled") == 0
+                    ? 1
+                    : 2;
+        bool unclear = !ok && err_class_of(why.kind)->retry;
+        s3_answer_deinit(&a);
+        if (unclear) return e ? (*e = why, false) : false;
+        atomic_store(&c->locks, known);
+    }
+    return known == 1 || err_set(e, ERR_USAGE, "s3",
+                                 "bucket %s has no object lock: nothing can be locked in it (make the bucket with object lock, or lock nothing)", c->o.bucket);
+}
+
 bool s3_legal_hold(struct s3 *c, const char *key, bool on, struct err *e) {
     struct buf text;
     struct s3_answer a;
+    if (!s3_key_fits(key, e) || !s3_needs_lock(c, e)) return false;
     buf_init(&text, 4096);
     buf_addf(&text, "<LegalHold xmlns=\"" NAMESPACE "\"><Status>%s</Status></LegalHold>", on ? "ON" : "OFF");
     s3_answer_init(&a);

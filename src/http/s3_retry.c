@@ -35,6 +35,7 @@ static const struct meaning CODES[] = {
     {"InvalidDigest", ERR_CORRUPT, S3_LATER, NULL},
     {"InvalidObjectState", ERR_BUSY, S3_FAIL, "it is archived: it must be restored before it can be read"},
     {"InvalidRange", ERR_CORRUPT, S3_FAIL, "the object is shorter than what was asked of it"},
+    {"InvalidStorageClass", ERR_UNSUPPORTED, S3_FAIL, "the service has no such storage class"},
     {"InvalidToken", ERR_FORBIDDEN, S3_RENEW, "the session token is not taken"},
     {"KeyTooLongError", ERR_USAGE, S3_FAIL, NULL},
     {"MethodNotAllowed", ERR_FORBIDDEN, S3_FAIL, NULL},

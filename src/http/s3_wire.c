@@ -52,6 +52,10 @@ void s3_answer_deinit(struct s3_answer *a) {
     buf_deinit(&a->text);
 }
 
+bool s3_lacks(const struct s3_answer *a) {
+    return a->status == 501 || strcmp(a->error.code, "NotImplemented") == 0;
+}
+
 static bool read_memory(void *ctx, uint64_t at, void *p, size_t n, struct err *e) {
     const struct s3_memory *m = ctx;
     if (at > m->text.n || n > m->text.n - at) return err_set(e, ERR_INTERNAL, "s3", "a read behind the end of a body");
@@ -294,7 +298,7 @@ static void count_outcome(struct try *t, bool good, uint64_t in) {
 
 // Bytes that a slow line may take longer for.
 static int64_t allowance_ms(const struct s3_request *r) {
-    return (int64_t)((r->body_n + r->into_n) / BYTES_PER_MS);
+    return (int64_t)((r->body_n + r->into_n) / BYTES_PER_MS) + r->slow_ms;
 }
 
 // The service's time where ours is not it: seen by the Date of the answer. false: the clocks agree, or were set already.
@@ -371,8 +375,8 @@ static enum s3_again once(struct try *t, struct s3_tries *tries, struct err *e) 
     struct arena_mark mark = arena_mark(t->arena);
     t->own.kind = ERR_NONE;
     t->into = false;
-    enum s3_again again = S3_FAIL;
-    if (s3_source_get(t->c->source, &t->keys, e)) again = send_once(t, tries, e);
+    bool have = s3_source_get(t->c->source, &t->keys, e);
+    enum s3_again again = have ? send_once(t, tries, e) : err_class_of(e->kind)->retry ? S3_LATER : S3_FAIL;
     t->a->tries = ++tries->made;
     s3_keys_wipe(&t->keys);
     arena_rewind(t->arena, mark);

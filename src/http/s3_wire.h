@@ -14,7 +14,7 @@
 #include "http/s3_xml.h"
 #include "http/sigv4.h"
 
-enum { S3_HEADERS_MAX = 16, S3_PARAMS_MAX = 8, S3_HOST_MAX = 400, S3_NAME_MAX = 64, S3_MARK_BYTES = 33 };
+enum { S3_HEADERS_MAX = 16, S3_PARAMS_MAX = 8, S3_HOST_MAX = 400, S3_NAME_MAX = 64, S3_MARK_BYTES = 33, S3_SLOW_MS = 5 * 60 * 1000 };
 
 struct s3 {
     struct s3_options o; // strings are the opener's; numbers are filled in
@@ -22,10 +22,12 @@ struct s3 {
     struct http_pool *pool;
     struct s3_source *source;
     struct s3_budget budget;
-    atomic_llong skew_ms;   // the service's clock less ours
-    atomic_bool old_list;   // the service lacks version 2 of the list
-    atomic_bool no_if_none; // the service lacks If-None-Match
-    pthread_mutex_t mutex;  // of what follows; never held while waiting for anything
+    atomic_llong skew_ms;         // the service's clock less ours
+    atomic_bool old_list;         // the service lacks version 2 of the list
+    atomic_bool no_if_none;       // the service lacks If-None-Match, for a put
+    atomic_bool no_if_none_parts; // and for the end of an upload
+    atomic_int locks;             // whether the bucket has object lock: 0 is not known
+    pthread_mutex_t mutex;        // of what follows; never held while waiting for anything
     struct s3_stats stats;
     char key_day[SIGV4_DAY];
     uint64_t key_version; // 0: none yet
@@ -46,6 +48,7 @@ struct s3_request {
     uint64_t body_at, body_n;   // the slice of it that is sent
     bool md5;                   // with a Content-MD5 over the slice
     bool late_error;            // a 200 may hold an error
+    int64_t slow_ms;            // longer than others may it take: the service is at work on many bytes
     // A ranged read: bytes from at on come here, and what has come is not asked for again.
     uint8_t *into;
     uint64_t at;
@@ -73,6 +76,12 @@ void s3_answer_deinit(struct s3_answer *a);
 // true: a 2xx came (and, where an error may hide in it, none did). a->error says what the service answered otherwise.
 bool s3_do(struct s3 *c, struct s3_request *r, struct s3_answer *a, struct err *e);
 
+// 1 to S3_KEY_MAX bytes, no segment "." or "..".
+bool s3_key_fits(const char *key, struct err *e);
+
+// Whether the answer says that the service does not have what was asked.
+bool s3_lacks(const struct s3_answer *a);
+
 // A body in memory.
 struct s3_memory {
     struct s3_body body;
@@ -84,9 +93,11 @@ void s3_memory(struct s3_memory *m, struct str text);
 struct s3_put_texts {
     char until[32], mark[S3_MARK_BYTES];
 };
-bool s3_put_headers(const struct s3 *c, struct s3_request *r, struct s3_put_texts *keep, struct err *e);
+bool s3_put_headers(const struct s3 *c, struct s3_request *r, const char *storage_class, struct s3_put_texts *keep, struct err *e);
 // The header that tells an object of this call from another's.
 #define S3_MARK "x-amz-meta-gantry-put"
+// Whether the bucket has object lock; asked once. ERR_USAGE when not: a service that does not know it would take a question about it for the object's bytes.
+bool s3_needs_lock(struct s3 *c, struct err *e);
 // After ERR_CONFLICT or ERR_NOT_FOUND of a call that may have been done before: whether what lies there is what this call put.
 bool s3_was_put(struct s3 *c, const char *key, const char *mark, uint64_t size);
 

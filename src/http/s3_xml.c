@@ -14,7 +14,7 @@ static bool not_that(struct err *e, const char *root) {
 
 static const struct xml *root_named(struct arena *a, struct str document, const char *name, struct err *e) {
     struct err why;
-    const struct xml *root = xml_read(a, document, S3_ANSWER_DEPTH_MAX, &why);
+    const struct xml *root = xml_read(a, str_trim(document), S3_ANSWER_DEPTH_MAX, &why); // blanks come first while the service is at work
     if (!root) return err_set(e, why.kind == ERR_NOMEM ? ERR_NOMEM : ERR_PEER, "s3", "the service's answer is not XML: %s", why.message), NULL;
     if (!str_eqz(root->name, name)) return not_that(e, name), NULL;
     return root;
@@ -37,7 +37,7 @@ bool s3_xml_error(struct str document, struct s3_error *out) {
     struct arena a;
     *out = (struct s3_error){0};
     arena_init(&a, S3_ANSWER_ARENA_MAX);
-    const struct xml *root = document.n ? xml_read(&a, document, S3_ANSWER_DEPTH_MAX, NULL) : NULL;
+    const struct xml *root = document.n ? xml_read(&a, str_trim(document), S3_ANSWER_DEPTH_MAX, NULL) : NULL;
     const struct xml *error = root && str_eqz(root->name, "ErrorResponse") ? xml_child(root, "Error") : root; // STS wraps it
     bool is = error && str_eqz(error->name, "Error");
     if (is) {
@@ -84,16 +84,16 @@ struct list {
     struct s3_page *page;
 };
 
-static bool key_of(const struct list *l, struct str raw, struct str *out, struct err *e) {
-    if (!l->encoded) return *out = raw, true;
-    if (uri_decode(l->a, raw, true, out, e)) return true;
+static bool key_of(struct arena *a, bool encoded, struct str raw, struct str *out, struct err *e) {
+    if (!encoded) return *out = raw, true;
+    if (uri_decode(a, raw, true, out, e)) return true;
     return err_set(e, ERR_PEER, "s3", "the service names a key that is not percent-encoded as it says");
 }
 
 static bool visit_one(struct list *l, const struct xml *contents, struct err *e) {
     struct s3_object o = {0};
     struct str key;
-    if (!key_of(l, text_of(l->a, contents, "Key"), &key, e)) return false;
+    if (!key_of(l->a, l->encoded, text_of(l->a, contents, "Key"), &key, e)) return false;
     const char *z = arena_strz(l->a, key, e);
     if (!z) return false;
     if (!key.n || key.n > S3_KEY_MAX || strlen(z) != key.n) return err_set(e, ERR_PEER, "s3", "the service names a key that cannot be one");
@@ -117,10 +117,42 @@ bool s3_xml_list(struct arena *a, struct str document, s3_visit *visit, void *ct
     struct list l = {.a = a, .encoded = str_eqz(text_of(a, root, "EncodingType"), "url"), .visit = visit, .ctx = ctx, .page = page};
     page->more = str_eqz(text_of(a, root, "IsTruncated"), "true");
     page->next = text_of(a, root, "NextContinuationToken"); // is not encoded
-    if (!page->next.n && !key_of(&l, text_of(a, root, "NextMarker"), &page->next, e)) return false;
+    if (!page->next.n && !key_of(a, l.encoded, text_of(a, root, "NextMarker"), &page->next, e)) return false;
     for (const struct xml *x = xml_child(root, "Contents"); x; x = xml_again(x))
         if (!visit_one(&l, x, e)) return false;
     return true;
+}
+
+static bool upload_of(struct arena *a, const struct xml *x, bool encoded, s3_upload_visit *visit, void *ctx, struct err *e) {
+    struct str key;
+    int64_t begun;
+    if (!key_of(a, encoded, text_of(a, x, "Key"), &key, e)) return false;
+    const char *z = arena_strz(a, key, e), *id = arena_strz(a, text_of(a, x, "UploadId"), e);
+    if (!z || !id) return false;
+    if (!z[0] || !id[0] || key.n > S3_KEY_MAX || !s3_time_parse(text_of(a, x, "Initiated"), &begun))
+        return err_set(e, ERR_PEER, "s3", "the service lists an upload without key, identifier or time");
+    return visit(ctx, z, id, begun, e);
+}
+
+static bool next_upload(struct arena *a, const struct xml *root, bool encoded, struct s3_uploads *page, struct err *e) {
+    struct str key, id = text_of(a, root, "NextUploadIdMarker");
+    page->more = str_eqz(text_of(a, root, "IsTruncated"), "true");
+    if (!key_of(a, encoded, text_of(a, root, "NextKeyMarker"), &key, e)) return false;
+    if (key.n >= sizeof page->next_key || id.n >= sizeof page->next_id) return err_set(e, ERR_PEER, "s3", "the service's marker is too long");
+    copy_text(page->next_key, sizeof page->next_key, key);
+    copy_text(page->next_id, sizeof page->next_id, id);
+    return true;
+}
+
+bool s3_xml_uploads(struct str document, s3_upload_visit *visit, void *ctx, struct s3_uploads *page, struct err *e) {
+    struct arena a;
+    arena_init(&a, S3_ANSWER_ARENA_MAX);
+    const struct xml *root = root_named(&a, document, "ListMultipartUploadsResult", e);
+    bool encoded = root && str_eqz(text_of(&a, root, "EncodingType"), "url");
+    bool ok = root && next_upload(&a, root, encoded, page, e);
+    for (const struct xml *x = ok ? xml_child(root, "Upload") : NULL; ok && x; x = xml_again(x)) ok = upload_of(&a, x, encoded, visit, ctx, e);
+    arena_deinit(&a);
+    return ok;
 }
 
 bool s3_xml_value(struct str document, const char *root, const char *name, char *out, size_t n, struct err *e) {

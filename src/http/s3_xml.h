@@ -29,6 +29,15 @@ bool s3_xml_list(struct arena *a, struct str document, s3_visit *visit, void *ct
 // Seconds or milliseconds of a time such as "2009-10-12T17:50:30.000Z"; false on anything else.
 bool s3_time_parse(struct str text, int64_t *unix_ms);
 
+struct s3_uploads {
+    bool more;
+    char next_key[S3_KEY_MAX + 1], next_id[1024];
+};
+
+// ListMultipartUploadsResult. visit returns false to stop (*e is then its own).
+typedef bool s3_upload_visit(void *ctx, const char *key, const char *id, int64_t begun_ms, struct err *e);
+bool s3_xml_uploads(struct str document, s3_upload_visit *visit, void *ctx, struct s3_uploads *page, struct err *e);
+
 // "2009-10-12T17:50:30Z"
 void s3_time_format(int64_t unix_s, char out[32]);
 

@@ -70,6 +70,10 @@ static bool do_list(struct s3 *c, char **args, struct err *e) {
     return s3_list(c, args[0], args[1], print, NULL, e);
 }
 
+static bool do_class(struct s3 *c, char **args, struct err *e) {
+    return s3_set_class(c, args[0], args[1], e);
+}
+
 static bool do_restore(struct s3 *c, char **args, struct err *e) {
     return s3_restore(c, args[0], (unsigned)atoi(args[1]), e);
 }
@@ -78,13 +82,29 @@ static bool do_hold(struct s3 *c, char **args, struct err *e) {
     return s3_legal_hold(c, args[0], strcmp(args[1], "on") == 0, e);
 }
 
+static bool do_abort_stale(struct s3 *c, char **args, struct err *e) {
+    unsigned n = 0;
+    bool ok = s3_abort_stale(c, args[0], atoll(args[1]), &n, e);
+    if (ok) printf("%u\n", n);
+    return ok;
+}
+
 static const struct {
     const char *name;
     int args;
     bool (*run)(struct s3 *c, char **args, struct err *e);
 } COMMANDS[] = {
-    {"put", 2, do_put},   {"create", 2, do_create},           {"get", 3, do_get},         {"head", 1, do_head}, {"delete", 1, do_delete},
-    {"list", 2, do_list}, {"make-bucket", 0, do_make_bucket}, {"restore", 2, do_restore}, {"hold", 2, do_hold},
+    {"put", 2, do_put},
+    {"create", 2, do_create},
+    {"get", 3, do_get},
+    {"head", 1, do_head},
+    {"delete", 1, do_delete},
+    {"class", 2, do_class},
+    {"abort-stale", 2, do_abort_stale},
+    {"list", 2, do_list},
+    {"make-bucket", 0, do_make_bucket},
+    {"restore", 2, do_restore},
+    {"hold", 2, do_hold},
 };
 
 static bool run(struct s3 *c, char **args, struct err *e) {
