@@ -8,9 +8,10 @@ CREATE TABLE study_keys (
     month INTEGER NOT NULL,
     key TEXT NOT NULL,
     at INTEGER NOT NULL,
-    study INTEGER NOT NULL,
-    PRIMARY KEY (month DESC, key, at DESC, study DESC)
+    study INTEGER NOT NULL
+--sqlite , PRIMARY KEY (month DESC, key, at DESC, study DESC)
 ) WITHOUT ROWID;
+--postgres CREATE UNIQUE INDEX study_keys_walk ON study_keys (month DESC, key, at DESC, study DESC);
 
 -- The months that have studies, and how many.
 CREATE TABLE study_months (month INTEGER PRIMARY KEY, studies INTEGER NOT NULL);

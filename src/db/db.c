@@ -57,8 +57,8 @@ static void init_lanes(struct db_pool *p, const struct db_options *o) {
     pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
     pthread_mutex_init(&p->lock, NULL);
     for (unsigned i = 0; i < DB_ROLE_COUNT; i++) {
-        unsigned max = p->driver->connections_max[i];
-        p->lanes[i].max = i == DB_FOR_READING && o->connections && o->connections < max ? o->connections : max;
+        unsigned max = p->driver->connections_max[i], wanted = o->connections ? o->connections : p->driver->readers;
+        p->lanes[i].max = i == DB_FOR_READING && wanted < max ? wanted : max;
         pthread_cond_init(&p->lanes[i].returned, &attr);
     }
     pthread_condattr_destroy(&attr);
@@ -74,7 +74,7 @@ static bool first_use(struct db_pool *p, struct err *e) {
 bool db_pool_open(const struct db_options *o, struct db_pool **out, struct err *e) {
     struct db_pool *p = calloc(1, sizeof *p);
     if (!p) return err_nomem(e, "db");
-    p->driver = &DB_DRIVER_SQLITE;
+    p->driver = o->url ? &DB_DRIVER_POSTGRES : &DB_DRIVER_SQLITE;
     init_lanes(p, o);
     if (p->driver->open(p, o, e) && first_use(p, e)) {
         *out = p;

@@ -24,12 +24,14 @@ struct db_stmt; // a prepared statement, cached by the connection
 struct db_pool;
 
 struct db_options {
-    const char *path;      // SQLite file
-    const char *url;       // PostgreSQL, as libpq takes it (URL or key=value); NULL: SQLite
-    const char *schema;    // PostgreSQL: schema of the tables; NULL: "gantry"
-    unsigned cache_kib;    // SQLite: per connection
-    unsigned connections;  // readers of the pool
-    unsigned statement_ms; // PostgreSQL: deadline of a statement; 0: default
+    const char *path;          // SQLite file
+    const char *url;           // PostgreSQL, as libpq takes it (URL or key=value); NULL: SQLite
+    const char *schema;        // PostgreSQL: schema of the tables, made when it is not there; NULL: "gantry"
+    const char *password_file; // PostgreSQL: its first line is the password when url has none; NULL: libpq's ways (PGPASSFILE, ~/.pgpass)
+    const char *node;          // PostgreSQL: seen in pg_stat_activity; NULL: none
+    unsigned cache_kib;        // SQLite: per connection
+    unsigned connections;      // readers of the pool; 0: default
+    unsigned statement_ms;     // PostgreSQL: deadline of a statement; 0: default
 };
 
 enum db_engine { DB_SQLITE, DB_POSTGRES };

@@ -32,6 +32,7 @@ struct db {
 
 struct db_driver {
     enum db_engine engine;
+    unsigned readers;                        // when nobody says how many
     unsigned connections_max[DB_ROLE_COUNT]; // 0: those for writing serve
     // Of the pool, before the first connection and after the migrations; close also after a failed open.
     bool (*open)(struct db_pool *p, const struct db_options *o, struct err *e);

@@ -1,9 +1,13 @@
 // Applying the numbered migrations: each in its own transaction, by whichever process comes first.
 #include "db/migrate.h"
 
+#include <unistd.h>
+
 #include "base/clock.h"
 #include "db/dialect.h"
 #include "db/driver.h"
+
+enum { TRIES = 60, PAUSE_US = 500 * 1000 };
 
 static const char CREATE[] = "CREATE TABLE IF NOT EXISTS migrations (number INTEGER PRIMARY KEY, name TEXT NOT NULL, applied_ms INTEGER NOT NULL)";
 
@@ -53,14 +57,24 @@ static bool apply_next(struct db *d, bool *done, struct err *e) {
     return (exec_migration(d, m->sql, e) && note(d, m, e)) || err_wrap(e, "migration %04d_%s", m->number, m->name);
 }
 
-bool db_migrate(struct db *writer, struct err *e) {
-    int64_t at; // nothing is locked when there is nothing to do
-    if (current_number(writer, &at, NULL) && at >= (int64_t)DB_MIGRATION_COUNT) return is_known(at, e);
+static bool apply_all(struct db *d, struct err *e) {
     for (bool done = false; !done;) {
-        bool ok = writer->driver->migrate_begin(writer, e) && apply_next(writer, &done, e) && db_commit(writer, e);
-        if (ok) continue;
-        db_rollback(writer);
+        if (d->driver->migrate_begin(d, e) && apply_next(d, &done, e) && db_commit(d, e)) continue;
+        db_rollback(d);
         return false;
     }
     return true;
+}
+
+// Nothing is locked when there is nothing to do. A migration that would keep readers waiting gives way to them, and comes again.
+bool db_migrate(struct db *writer, struct err *e) {
+    int64_t at;
+    if (current_number(writer, &at, NULL) && at >= (int64_t)DB_MIGRATION_COUNT) return is_known(at, e);
+    for (int i = 1;; i++) {
+        struct err why = {0};
+        if (apply_all(writer, &why)) return true;
+        if (e) *e = why;
+        if (why.kind != ERR_BUSY || i == TRIES) return false;
+        usleep(PAUSE_US);
+    }
 }

@@ -258,6 +258,7 @@ static void done(struct db_stmt *s) {
 
 const struct db_driver DB_DRIVER_SQLITE = {
     .engine = DB_SQLITE,
+    .readers = READERS_MAX,
     .connections_max = {[DB_FOR_READING] = READERS_MAX, [DB_FOR_WRITING] = 1},
     .open = open_file,
     .start = start,

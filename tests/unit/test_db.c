@@ -13,29 +13,28 @@
 #include "base/clock.h"
 #include "db/db.h"
 #include "db/migrate.h"
+#include "db_engine.h"
 
-static char dir[64];
+static enum db_engine engine;
+static struct db_options options;
 
 static struct db_pool *open_pool(void) {
-    char path[128];
     struct err e = {0};
     struct db_pool *p = NULL;
-    snprintf(path, sizeof path, "%s/index.db", dir);
-    if (!db_pool_open(&(struct db_options){.path = path, .cache_kib = 512, .connections = 2}, &p, &e)) fail_msg("%s", e.message);
+    if (!db_pool_open(&options, &p, &e)) fail_msg("%s", e.message);
     return p;
 }
 
-static int make_dir(void **state) {
+static int make(void **state) {
     (void)state;
-    snprintf(dir, sizeof dir, "/tmp/gantry-db-XXXXXX");
-    return mkdtemp(dir) ? 0 : -1;
+    options = engine_make(engine);
+    return 0;
 }
 
-static int remove_dir(void **state) {
+static int forget(void **state) {
     (void)state;
-    char command[128];
-    snprintf(command, sizeof command, "rm -rf %s", dir);
-    return system(command);
+    engine_remove();
+    return 0;
 }
 
 static int64_t one(struct db *d, const char *sql) {
@@ -69,9 +68,7 @@ static void a_newer_schema_is_refused_with_what_to_do(void **state) {
     assert_true(db_exec(d, "INSERT INTO migrations VALUES (9999, 'future', 0)", &e));
     db_return(p, d);
     db_pool_close(p);
-    char path[128];
-    snprintf(path, sizeof path, "%s/index.db", dir);
-    assert_false(db_pool_open(&(struct db_options){.path = path}, &p, &e));
+    assert_false(db_pool_open(&options, &p, &e));
     assert_int_equal(e.kind, ERR_UNSUPPORTED);
     assert_non_null(strstr(e.message, "gantry reindex"));
 }
@@ -132,7 +129,7 @@ static void absent_and_empty_text_differ_and_errors_have_their_kind(void **state
     struct err e = {0};
     struct db_pool *p = open_pool();
     struct db *w = db_writer(p, &e);
-    struct db_stmt *s = db_prepare(w, "SELECT ?1, ?2, ?3", &e);
+    struct db_stmt *s = db_prepare(w, "SELECT ?1, ?2, nullif(?3, x'')", &e);
     db_bind_text(s, 1, (struct str){NULL, 0});
     db_bind_text(s, 2, STR_LIT(""));
     db_bind_blob(s, 3, STR_LIT("a\0b"));
@@ -167,7 +164,7 @@ static void the_words_of_the_dialect_work(void **state) {
 static int64_t size_of(const char *name) {
     char path[128];
     struct stat st;
-    snprintf(path, sizeof path, "%s/%s", dir, name);
+    snprintf(path, sizeof path, "%s/%s", engine_dir(), name);
     return stat(path, &st) == 0 ? st.st_size : -1;
 }
 
@@ -199,8 +196,8 @@ static void the_log_is_copied_beside_the_commits_and_begins_anew(void **state) {
 }
 
 int main(void) {
-#define TEST(f) cmocka_unit_test_setup_teardown(f, make_dir, remove_dir)
-    const struct CMUnitTest tests[] = {
+#define TEST(f) cmocka_unit_test_setup_teardown(f, make, forget)
+    const struct CMUnitTest both[] = {
         TEST(migrations_are_applied_once),
         TEST(a_newer_schema_is_refused_with_what_to_do),
         TEST(a_reader_keeps_its_snapshot_while_the_writer_commits),
@@ -208,7 +205,12 @@ int main(void) {
         TEST(the_same_text_nests_and_many_texts_are_evicted),
         TEST(absent_and_empty_text_differ_and_errors_have_their_kind),
         TEST(the_words_of_the_dialect_work),
-        TEST(the_log_is_copied_beside_the_commits_and_begins_anew),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    const struct CMUnitTest sqlite[] = {TEST(the_log_is_copied_beside_the_commits_and_begins_anew)};
+    int failures = 0;
+    for (engine = DB_SQLITE; engine <= DB_POSTGRES; engine++)
+        if (engine_there(engine)) failures += cmocka_run_group_tests_name(engine == DB_SQLITE ? "sqlite" : "postgres", both, NULL, NULL);
+    engine = DB_SQLITE;
+    failures += cmocka_run_group_tests(sqlite, NULL, NULL);
+    return failures;
 }
