@@ -4,6 +4,7 @@
     services.py start [--dir DIR] [--quick] [--owner PID]   starts what is not running yet and prints the settings
     services.py stop [--dir DIR] [--remove]                 stops it by its process ids
     services.py status|env [--dir DIR]                      what runs; the settings as shell variables
+    services.py where                                       a folder in which such a directory may lie
 
 --quick: nothing is flushed to the disk, for tests that do not pull the plug. --owner: everything is stopped and removed when that process is gone.
 Settings lie in DIR/services.json and DIR/services.env. Exit code 77: a Debian package of packaging/test.packages is missing.
@@ -21,6 +22,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from pathlib import Path
@@ -383,6 +385,15 @@ class Services:
                 "GANTRY_TEST_S3_ACCESS_KEY": ACCESS_KEY, "GANTRY_TEST_S3_SECRET_KEY": SECRET_KEY, "GANTRY_TEST_S3_BUCKET": BUCKET}
 
 
+def folder_with_attributes():
+    """Where directories of services may lie: the first usual place whose file system has user attributes of the size that Swift keeps."""
+    for parent in (os.environ.get("TMPDIR", "/tmp"), "/tmp", "/var/tmp"):
+        with contextlib.suppress(OSError), tempfile.NamedTemporaryFile(dir=parent) as f:
+            os.setxattr(f.name, "user.gantry", b"x" * 1000)
+            return parent
+    return "/tmp"
+
+
 def guard(folder, owner):
     """Waits for the owner's end and takes everything down."""
     while alive(owner) and (Path(folder) / "services.json").exists():
@@ -393,8 +404,8 @@ def guard(folder, owner):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("command", choices=["start", "stop", "status", "env", "guard"])
-    parser.add_argument("--dir", default=f"/tmp/gantry-services-{getpass.getuser()}")
+    parser.add_argument("command", choices=["start", "stop", "status", "env", "where", "guard"])
+    parser.add_argument("--dir", default=f"{folder_with_attributes()}/gantry-services-{getpass.getuser()}")
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--owner", type=int)
     parser.add_argument("--remove", action="store_true")
@@ -405,7 +416,9 @@ def main():
     except Missing as e:
         print(f"SKIP {e}: scripts/install-packages.sh packaging/test.packages", file=sys.stderr)
         sys.exit(77)
-    if options.command == "guard":
+    if options.command == "where":
+        print(folder_with_attributes())
+    elif options.command == "guard":
         guard(folder, options.owner)
     elif options.command == "start":
         services = Services(folder, options.quick)
