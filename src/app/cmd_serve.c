@@ -4,6 +4,7 @@
 
 #include "app/commands.h"
 #include "app/modules.h"
+#include "app/serve_node.h"
 #include "app/settings.h"
 #include "base/log.h"
 #include "codec/pool.h"
@@ -32,9 +33,11 @@ static int serve(struct cli_args *args, struct server *s) {
     struct err e = {0};
     if (!modules_start(s, &e)) return cli_fail(args, &e);
     if (s->token[0]) printf("token %s (the administrator's, shown this once; remove admin-token.sha256 to get a new one)\n", s->token);
+    serve_node_ready(s);
     print_ready(s);
     log_line(LOG_INFO, "serve", "stopping on %s", strsignal(signal_wait()));
     signal_unblock(); // a second signal ends at once
+    serve_node_drain(s);
     modules_stop(s);
     return 0;
 }
@@ -48,9 +51,10 @@ static int run(struct cli_args *args) {
     struct server s = {.settings = &settings};
     const struct archive_options o = settings_archive(&settings);
     if (!archive_open(&o, &s.archive, &e)) return cli_fail(args, &e);
-    bool works = codec_pool_start("/proc/self/exe", 0, &e);
+    bool works = serve_node_join(&s, &e) && codec_pool_start("/proc/self/exe", 0, &e);
     int code = works ? serve(args, &s) : cli_fail(args, &e);
     codec_pool_stop(); // when nobody asks any more
+    serve_node_leave(&s);
     archive_close(s.archive);
     return code;
 }
@@ -60,7 +64,8 @@ const struct cli_command CMD_SERVE = {
     .synopsis = "[--config FILE] [--data DIR] [--bind ADDR] [--dicom-port N] [--http-port N] [--aet NAME] [--peer AET@HOST:PORT]... [--auth none]",
     .summary = "Start the archive: DICOM and HTTP, in the foreground",
     .group = "Server",
-    .details = "Prints one line 'ready dicom=AET@ADDR:PORT http=URL' when it takes requests. SIGTERM finishes what is under way and exits 0.\n"
+    .details = "Prints one line 'ready dicom=AET@ADDR:PORT http=URL' when it takes requests. SIGTERM finishes what is under way and exits 0: /readyz says 503\n"
+               "at once, after drain-seconds new associations are rejected, after deadline-seconds more what is left is cut. A second signal ends at once.\n"
                "The first start prints an administrator token once; HTTP asks for it (Authorization: Bearer TOKEN, or the page's sign-in).",
     .options = SETTINGS_OPTIONS,
     .run = run,

@@ -6,6 +6,7 @@
 #include "base/err.h"
 
 struct archive;
+struct node;
 struct serve_dicom;
 
 enum { MODULES_MAX = 16 };
@@ -14,6 +15,7 @@ enum { MODULES_MAX = 16 };
 struct server {
     const struct settings *settings;
     struct archive *archive;
+    struct node *node;              // this one among those that serve the archive
     uint16_t dicom_port, http_port; // the real ones, once started
     struct serve_dicom *dicom;      // while it runs: its counts are shown over HTTP
     char token[65];                 // made by this start, to be shown once; else empty

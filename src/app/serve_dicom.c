@@ -24,7 +24,8 @@ static void configure(const struct settings *s, struct serve_dicom *d) {
                                       .any_called = s->any_called,
                                       .accept_unknown_storage = s->accept_unknown_storage,
                                       .associations_max = s->associations_max,
-                                      .per_peer_max = s->per_peer_max};
+                                      .per_peer_max = s->per_peer_max,
+                                      .drain_ms = (int)s->deadline_ms};
 }
 
 // The counts are read over HTTP while this module may be stopping.
@@ -57,12 +58,20 @@ void serve_dicom_stop(struct server *s, void *state) {
     free(d);
 }
 
-void serve_dicom_metrics(void *context, struct buf *to) {
-    const struct server *s = context;
+static struct scp_figures figures_of(const struct server *s) {
     struct scp_figures f = {0};
     pthread_mutex_lock(&counts_lock);
     if (s->dicom) dicom_figures(s->dicom->module, &f);
     pthread_mutex_unlock(&counts_lock);
+    return f;
+}
+
+unsigned serve_dicom_active(const struct server *s) {
+    return figures_of(s).active;
+}
+
+void serve_dicom_metrics(void *context, struct buf *to) {
+    const struct scp_figures f = figures_of(context);
     buf_addf(to, "# HELP gantry_associations Open DICOM associations.\n# TYPE gantry_associations gauge\ngantry_associations %u\n", f.active);
     buf_addf(to,
              "# HELP gantry_associations_total DICOM associations since start, by outcome.\n# TYPE gantry_associations_total counter\n"

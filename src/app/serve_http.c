@@ -9,8 +9,6 @@
 #include "mod/web/session.h"
 #include "mod/web/web.h"
 
-enum { DRAIN_MS = 20 * 1000 };
-
 struct serve_http {
     struct web web;
     struct dicomweb dicomweb;
@@ -20,7 +18,7 @@ struct serve_http {
 
 static bool start(struct server *s, struct serve_http *h, struct err *e) {
     h->dicomweb.archive = s->archive;
-    h->web = (struct web){.archive = s->archive, .sessions = h->web.sessions, .more_metrics = serve_dicom_metrics, .more_context = s};
+    h->web = (struct web){.archive = s->archive, .node = s->node, .sessions = h->web.sessions, .more_metrics = serve_dicom_metrics, .more_context = s};
     h->mounts[0] = (struct http_mount){DICOMWEB_ROOT, DICOMWEB_ROUTES, &h->dicomweb};
     h->mounts[1] = (struct http_mount){"", WADO_URI_ROUTES, &h->dicomweb};
     h->mounts[2] = (struct http_mount){"", WEB_ROUTES, &h->web};
@@ -55,8 +53,7 @@ bool serve_http_start(struct server *s, void **state, struct err *e) {
 
 void serve_http_stop(struct server *s, void *state) {
     struct serve_http *h = state;
-    (void)s;
-    http_server_stop(h->http, DRAIN_MS);
+    http_server_stop(h->http, (int)s->settings->deadline_ms);
     sessions_close(h->web.sessions);
     free(h);
 }

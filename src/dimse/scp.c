@@ -17,20 +17,25 @@ enum {
     DRAIN_MS = 20 * 1000,
     REFUSERS_MAX = 64, // sessions beyond the limit that live only to be told so
     POLL_MS = 20,
+    REFUSE_MS = 500,   // for those that are just being told
+    FINISH_MS = 2000,  // for the message under way when the time is over
+    REST_MS = 1000,    // an association without a request for so long is not at work
     SHORT_OF_MS = 100, // pause when the system has no descriptors or threads left
     REQUEST_ARENA_BYTES = UL_ASSOCIATE_BYTES_MAX * 4,
 };
 
 struct scp_server {
     struct scp_config config;
-    int listener, wake, halt;
+    int listener, wake, rest, halt; // descriptors that wake the listener, associations at rest, everybody
     uint16_t port;
     pthread_t thread;
-    atomic_bool stopping;
+    atomic_bool stopping; // nothing new
+    atomic_bool ending;   // and nothing more of what is there
     pthread_mutex_t lock; // sessions and figures
     pthread_cond_t ended;
     struct scp_session *sessions;
-    unsigned count;
+    unsigned count;   // of them
+    unsigned serving; // but for those that are refused
     struct scp_figures figures;
 };
 
@@ -70,7 +75,7 @@ bool scp_interrupted(struct scp_request *rq) {
 }
 
 bool scp_stopping(const struct scp_session *s) {
-    return atomic_load(&s->server->stopping);
+    return atomic_load(&s->server->ending);
 }
 
 bool scp_await_response(struct scp_request *rq, uint16_t message_id, int64_t deadline_ms, struct dimse_command *rsp, struct err *e) {
@@ -195,7 +200,7 @@ static bool admitted(struct scp_session *s, const struct pdu_associate *rq, stru
     struct scp_server *sv = s->server;
     struct pdu_reject why = PDU_REJECT_LIMIT;
     bool ok = false;
-    if (s->refuse || scp_stopping(s))
+    if (s->refuse || atomic_load(&sv->stopping))
         err_set(e, ERR_BUSY, "dimse", s->refuse ? "too many associations at once" : "shutting down");
     else
         ok = take_identity(s, rq, e) && sv->config.handlers.admit(sv->config.handlers.ctx, s, rq, &why, e);
@@ -221,18 +226,38 @@ static bool establish(struct scp_session *s, struct err *e) {
     return ok;
 }
 
+// When the server stops, an association at work has its next request within a moment.
+static enum dimse_got next_request(struct scp_session *s, struct dimse_command *c, uint8_t *id, struct err *e) {
+    struct dimse *d = &s->d;
+    enum dimse_got got = dimse_receive(d, clock_mono_ms() + d->ul.timers.idle, true, c, id, e);
+    if (got == DIMSE_IDLE) err_set(e, ERR_TIMEOUT, "dimse", "nothing came for %d s", d->ul.timers.idle / 1000);
+    if (got != DIMSE_WOKEN) return got;
+    got = dimse_receive(d, clock_mono_ms() + REST_MS, false, c, id, e);
+    if (got == DIMSE_IDLE) err_set(e, ERR_BUSY, "dimse", "shutting down");
+    return got;
+}
+
 // One message; false when the association is to end.
 static bool serve_one(struct scp_session *s, struct err *e) {
     struct scp_request rq = {.session = s};
     uint8_t id;
     struct dimse *d = &s->d;
     if (d->ul.state == UL_STA8) return ul_release(&d->ul, e), false;
-    enum dimse_got got = dimse_receive(d, clock_mono_ms() + d->ul.timers.idle, true, &rq.command, &id, e);
+    enum dimse_got got = next_request(s, &rq.command, &id, e);
     if (got == DIMSE_RELEASE) return ul_release(&d->ul, e), false;
-    if (got == DIMSE_IDLE) return err_set(e, ERR_TIMEOUT, "dimse", "nothing came for %d s", d->ul.timers.idle / 1000);
     if (got != DIMSE_MESSAGE) return false;
     rq.context = ul_context_by_id(&d->ul, id);
-    return dispatch(s->server, &rq, e) && !scp_stopping(s);
+    return dispatch(s->server, &rq, e) && !atomic_load(&s->server->ending);
+}
+
+// Its work is over; the peer may still take its time to close.
+static void end_serving(struct scp_session *s) {
+    struct scp_server *sv = s->server;
+    pthread_mutex_lock(&sv->lock);
+    if (s->serving) sv->serving--;
+    s->serving = false;
+    pthread_cond_broadcast(&sv->ended);
+    pthread_mutex_unlock(&sv->lock);
 }
 
 static void leave(struct scp_session *s) {
@@ -260,7 +285,8 @@ static void *session_main(void *arg) {
         }
         if (sv->config.handlers.ended) sv->config.handlers.ended(sv->config.handlers.ctx, s);
     }
-    dimse_deinit(&s->d, scp_stopping(s));
+    end_serving(s);
+    dimse_deinit(&s->d, atomic_load(&sv->stopping));
     leave(s);
     return NULL;
 }
@@ -276,12 +302,14 @@ static unsigned count_of(const struct scp_server *sv, const char *address) {
 static bool enter(struct scp_server *sv, struct scp_session *s) {
     pthread_mutex_lock(&sv->lock);
     s->refuse = sv->count >= sv->config.associations_max || count_of(sv, s->d.ul.conn.address) >= sv->config.per_peer_max;
+    s->serving = !s->refuse && !atomic_load(&sv->stopping);
     bool ok = sv->count < sv->config.associations_max + REFUSERS_MAX;
     if (ok) {
         s->next = sv->sessions;
         if (s->next) s->next->prev = s;
         sv->sessions = s;
         sv->count++;
+        if (s->serving) sv->serving++;
     }
     pthread_mutex_unlock(&sv->lock);
     return ok;
@@ -294,6 +322,7 @@ static void begin_session(struct scp_server *sv, struct net_conn *conn) {
         net_close(conn);
         return;
     }
+    conn->wake = atomic_load(&sv->stopping) ? -1 : sv->rest; // one that is told off is not also woken
     conn->halt = sv->halt;
     dimse_init(&s->d);
     s->server = sv;
@@ -303,6 +332,7 @@ static void begin_session(struct scp_server *sv, struct net_conn *conn) {
         free(s);
     } else if (!thread_start(NULL, "dimse", session_main, s, &e)) {
         log_err(&e, "association from %s", conn->address);
+        end_serving(s);
         dimse_deinit(&s->d, true);
         leave(s);
     }
@@ -310,7 +340,7 @@ static void begin_session(struct scp_server *sv, struct net_conn *conn) {
 
 static void *listener_main(void *arg) {
     struct scp_server *sv = arg;
-    while (!atomic_load(&sv->stopping)) {
+    while (!atomic_load(&sv->ending)) {
         struct net_conn conn;
         struct err e = {0};
         enum net_status st = net_accept(sv->listener, sv->wake, &conn, &e);
@@ -328,6 +358,7 @@ static void *listener_main(void *arg) {
 static void free_server(struct scp_server *sv) {
     if (sv->listener >= 0) close(sv->listener);
     if (sv->wake >= 0) close(sv->wake);
+    if (sv->rest >= 0) close(sv->rest);
     if (sv->halt >= 0) close(sv->halt);
     pthread_mutex_destroy(&sv->lock);
     pthread_cond_destroy(&sv->ended);
@@ -349,7 +380,8 @@ bool scp_start(const struct scp_config *config, struct scp_server **out, struct 
     pthread_condattr_destroy(&attr);
     sv->listener = net_listen(config->bind, config->port, &sv->port, e);
     sv->wake = sv->listener < 0 ? -1 : net_wake_open(e);
-    sv->halt = sv->wake < 0 ? -1 : net_wake_open(e);
+    sv->rest = sv->wake < 0 ? -1 : net_wake_open(e);
+    sv->halt = sv->rest < 0 ? -1 : net_wake_open(e);
     if (sv->halt < 0 || !thread_start(&sv->thread, "dicom-listen", listener_main, sv, e)) {
         free_server(sv);
         return false;
@@ -362,28 +394,31 @@ uint16_t scp_port(const struct scp_server *server) {
     return server->port;
 }
 
-// Waits until no session is left; false when deadline_ms passed (INT64_MAX: never).
-static bool wait_empty(struct scp_server *sv, int64_t deadline_ms) {
+// Waits until none is left of a count; false when deadline_ms passed (INT64_MAX: never).
+static bool wait_none(struct scp_server *sv, const unsigned *count, int64_t deadline_ms) {
     struct timespec t = {.tv_sec = deadline_ms / 1000, .tv_nsec = deadline_ms % 1000 * 1000000};
     int code = 0;
     pthread_mutex_lock(&sv->lock);
-    while (sv->count && code == 0)
-        code = deadline_ms == INT64_MAX ? pthread_cond_wait(&sv->ended, &sv->lock) : pthread_cond_timedwait(&sv->ended, &sv->lock, &t);
-    bool empty = sv->count == 0;
+    while (*count && code == 0) code = deadline_ms == INT64_MAX ? pthread_cond_wait(&sv->ended, &sv->lock) : pthread_cond_timedwait(&sv->ended, &sv->lock, &t);
+    bool none = *count == 0;
     pthread_mutex_unlock(&sv->lock);
-    return empty;
+    return none;
 }
 
 void scp_stop(struct scp_server *server) {
-    atomic_store(&server->stopping, true);
+    const int64_t until_ms = clock_mono_ms() + server->config.drain_ms;
+    atomic_store(&server->stopping, true); // the listener goes on, to reject: who is refused at the door cannot tell a stop from a fault
+    net_wake(server->rest);
+    bool done = wait_none(server, &server->serving, until_ms);
+    atomic_store(&server->ending, true);
     net_wake(server->wake);
     pthread_join(server->thread, NULL);
     close(server->listener);
     server->listener = -1;
-    if (!wait_empty(server, clock_mono_ms() + server->config.drain_ms)) {
-        log_line(LOG_WARN, "dimse", "associations that did not end within %d ms are cut", server->config.drain_ms);
+    if (!done) log_line(LOG_WARN, "dimse", "associations that did not end within %d ms are ended", server->config.drain_ms);
+    if (!wait_none(server, &server->count, clock_mono_ms() + (done ? REFUSE_MS : FINISH_MS))) {
         net_wake(server->halt);
-        wait_empty(server, INT64_MAX);
+        wait_none(server, &server->count, INT64_MAX);
     }
     free_server(server);
 }

@@ -1,7 +1,8 @@
 // Service class provider: a listener, one thread per association, and a table of services that answer (PS3.7 9, 10).
 //
 // The services know DIMSE, not sockets: a handler gets a request with its identifier and answers with scp_respond; a C-STORE goes into a sink as it comes.
-// Stopping is orderly: nothing new is accepted, what is under way is finished and answered, then associations are aborted.
+// Stopping is orderly: new associations are rejected (transient, local limit), those that are at work go on until they release, rest for a moment or the
+// time is over, what is under way then is finished and answered, then they are aborted.
 #ifndef GANTRY_DIMSE_SCP_H
 #define GANTRY_DIMSE_SCP_H
 
@@ -22,7 +23,8 @@ struct scp_session {
     // private
     struct scp_server *server;
     struct scp_session *prev, *next;
-    bool refuse; // more associations than are allowed: it is told so
+    bool refuse;  // more associations than are allowed: it is told so
+    bool serving; // counted among those that stopping waits for
 };
 
 struct scp_request {
@@ -72,7 +74,7 @@ struct scp_config {
     unsigned associations_max; // 0: UL_ASSOCIATIONS_MAX
     unsigned per_peer_max;     // of one address; 0: three quarters of associations_max
     uint16_t async_max;        // operations that a requestor may have under way (they are still answered in order)
-    int drain_ms;              // how long stopping waits for what is under way; 0: 20 s
+    int drain_ms;              // how long stopping waits for associations at work; 0: 20 s
     struct scp_handlers handlers;
 };
 
@@ -97,6 +99,7 @@ bool scp_finish(struct scp_request *rq, uint16_t status, const char *comment, st
 bool scp_cancelled(struct scp_request *rq);
 // Whether anything at all has come from the peer, looked at once.
 bool scp_interrupted(struct scp_request *rq);
+// The time for what is under way is over.
 bool scp_stopping(const struct scp_session *s);
 
 // The response to a request that this side sent on the session's association (C-STORE of a C-GET, N-EVENT-REPORT), its data set skipped. A C-CANCEL in between

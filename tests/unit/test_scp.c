@@ -403,7 +403,7 @@ static void *stop_server(void *arg) {
 
 static void stopping_finishes_what_is_under_way(void **state) {
     struct provider v = {.commit_ms = 500};
-    struct dimse d, idle;
+    struct dimse d, idle, late;
     struct err e = {0};
     pthread_t thread;
     uint32_t sum;
@@ -421,7 +421,11 @@ static void stopping_finishes_what_is_under_way(void **state) {
     pthread_create(&thread, NULL, stop_server, &v);
     assert_true(scu_response(&d, rq.message_id, &rsp, NULL, &e)); // answered although the stop has begun
     assert_int_equal(rsp.status, 0);
-    assert_false(scu_echo(&idle, &status, &e));
+    assert_true(scu_echo(&idle, &status, &e) && status == 0);  // at work: it goes on ...
+    assert_false(open_to(&v, &late, "TEST", ECHO, false, &e)); // ... but nothing new is begun
+    scu_close(&late);
+    pause_ms(1500);
+    assert_false(scu_echo(&idle, &status, &e)); // it rested
     scu_close(&idle);
     scu_close(&d);
     pthread_join(thread, NULL);

@@ -176,6 +176,7 @@ bool dicom_start(const struct dicom_config *config, struct archive *archive, str
                                    .associations_max = config->associations_max,
                                    .per_peer_max = config->per_peer_max,
                                    .async_max = ASYNC_MAX,
+                                   .drain_ms = config->drain_ms,
                                    .handlers = {.ctx = m, .admit = admit, .choose = dicom_choose}};
     bool ok = commit_queue_start(m, &m->commits, e);
     if (ok && !scp_start(&scp, &m->scp, e)) {

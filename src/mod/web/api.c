@@ -1,4 +1,5 @@
 // What the page asks for: who is signed in, figures, conflicts and quarantine.
+#include "core/nodes.h"
 #include "core/service.h"
 #include "mod/web/handlers.h"
 #include "mod/web/web.h"
@@ -63,6 +64,16 @@ bool web_conflicts(struct http_request *rq, struct http_response *rs, struct err
 
 bool web_quarantine(struct http_request *rq, struct http_response *rs, struct err *e) {
     return reply_list(rq, rs, archive_quarantine_json, e);
+}
+
+bool web_cluster(struct http_request *rq, struct http_response *rs, struct err *e) {
+    const struct web *web = rq->context;
+    struct str json;
+    if (!cluster_status_json(web->archive, rq->arena, &json, e)) return false;
+    http_setz(rs, "Cache-Control", "no-store");
+    http_reply_text(rs, 200, "application/json", json);
+    rs->compress = true;
+    return true;
 }
 
 bool web_figures(struct http_request *rq, struct http_response *rs, struct err *e) {

@@ -6,6 +6,7 @@
 
 // health.c
 bool web_health(struct http_request *rq, struct http_response *rs, struct err *e);
+bool web_ready(struct http_request *rq, struct http_response *rs, struct err *e);
 bool web_metrics(struct http_request *rq, struct http_response *rs, struct err *e);
 // stream.c
 bool web_events(struct http_request *rq, struct http_response *rs, struct err *e);
@@ -15,6 +16,7 @@ bool web_sign_in(struct http_request *rq, struct http_response *rs, struct err *
 bool web_sign_out(struct http_request *rq, struct http_response *rs, struct err *e);
 bool web_conflicts(struct http_request *rq, struct http_response *rs, struct err *e);
 bool web_quarantine(struct http_request *rq, struct http_response *rs, struct err *e);
+bool web_cluster(struct http_request *rq, struct http_response *rs, struct err *e);
 bool web_figures(struct http_request *rq, struct http_response *rs, struct err *e);
 // worklist.c
 bool web_worklist(struct http_request *rq, struct http_response *rs, struct err *e);

@@ -1,7 +1,8 @@
-// /healthz and /metrics: is the server able to do its work, and how much it does.
+// /healthz, /readyz and /metrics: is the server able to do its work, may it be sent more, and how much it does.
 #include "base/clock.h"
 #include "base/limits.h"
 #include "core/events.h"
+#include "core/nodes.h"
 #include "core/service.h"
 #include "mod/web/handlers.h"
 #include "mod/web/web.h"
@@ -24,6 +25,17 @@ bool web_health(struct http_request *rq, struct http_response *rs, struct err *e
     json_end_object(&w);
     http_setz(rs, "Cache-Control", "no-store");
     http_reply_buf(rs, ok ? 200 : 503, "application/json", &b);
+    return true;
+}
+
+bool web_ready(struct http_request *rq, struct http_response *rs, struct err *e) {
+    const struct web *web = rq->context;
+    struct buf b;
+    if (!web->node) return web_health(rq, rs, e);
+    buf_init(&b, 16 * 1024);
+    bool ready = node_ready_json(web->node, &b);
+    http_setz(rs, "Cache-Control", "no-store");
+    http_reply_buf(rs, ready ? 200 : 503, "application/json", &b);
     return true;
 }
 

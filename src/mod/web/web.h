@@ -7,8 +7,11 @@
 #include "http/server.h"
 #include "mod/web/session.h"
 
+struct node;
+
 struct web {
     struct archive *archive;
+    struct node *node; // NULL: /readyz is /healthz
     struct sessions *sessions;
     // Adds lines of Prometheus text for what other modules count; may be NULL.
     void (*more_metrics)(void *context, struct buf *to);
