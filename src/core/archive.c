@@ -84,7 +84,7 @@ static bool load_tail(struct archive *ar, struct err *e) {
 
 static bool catch_up(struct archive *ar, struct err *e) {
     uint64_t count = 0;
-    if (ar->read_only) return true;
+    if (ar->read_only || ar->remote) return true;
     if (!index_replay(ar, NULL, NULL, &count, e)) return false;
     if (count) log_line(LOG_INFO, "archive", "indexed %llu entries that the index had not seen", (unsigned long long)count);
     return true;
@@ -139,9 +139,9 @@ static bool may_open(struct archive *ar, const struct archive_options *o, struct
 }
 
 static bool open_all(struct archive *ar, const struct archive_options *o, const char *index_name, bool fresh, struct err *e) {
-    if (!o->beside && (!take_lock(ar, e) || !reindex_settle(ar->dir, e))) return false;
+    if (!o->beside && (!take_lock(ar, e) || (!ar->shared && !reindex_settle(ar->dir, e)))) return false;
     if (!open_index(ar, o, index_name, fresh, e) || !may_open(ar, o, e) || (fresh && !reindex_old_ends(ar, e)) || !open_volumes(ar, o, e)) return false;
-    return fresh || ((o->arriving || catch_up(ar, e)) && load_tail(ar, e));
+    return fresh || ((o->arriving || catch_up(ar, e)) && load_tail(ar, e) && (!ar->shared || ar->read_only || events_listen(ar, e)));
 }
 
 // A command has a name of its own: nobody takes it for a node.
@@ -162,6 +162,8 @@ bool archive_open_index(const struct archive_options *o, const char *index_name,
     if (!ar) return err_nomem(e, "archive");
     ar->lock_fd = -1;
     ar->read_only = o->read_only;
+    ar->shared = o->database_url;
+    ar->remote = o->remote;
     ar->dir = strdup(o->dir);
     pthread_mutex_init(&ar->verified.lock, NULL);
     part_cache_init(&ar->parts);
@@ -186,6 +188,7 @@ bool archive_open(const struct archive_options *o, struct archive **out, struct 
 void archive_close(struct archive *ar) {
     if (!ar) return;
     leases_deinit(ar);
+    events_unlisten(ar);
     vol_close(ar->volumes);
     index_close(ar);
     db_pool_close(ar->db);

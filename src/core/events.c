@@ -7,6 +7,11 @@
 #include "base/clock.h"
 #include "core/state.h"
 #include "sys/digest.h"
+#include "text/utf8.h"
+
+#define CHANNEL "gantry_events"
+
+enum { EVENT_BYTES_MAX = 64 << 20 };
 
 static const char SELECT_AFTER[] = "SELECT seq, time_ms, type, actor, study_uid, series_uid, sop_instance_uid, detail, hash FROM events WHERE seq > ?1 "
                                    "ORDER BY seq LIMIT ?2";
@@ -18,6 +23,7 @@ void events_init(struct archive *ar) {
     pthread_mutex_init(&ar->tail.lock, NULL);
     pthread_cond_init(&ar->tail.grew, &attr);
     pthread_condattr_destroy(&attr);
+    ar->tail.seen = INT64_MAX;
 }
 
 void events_deinit(struct archive *ar) {
@@ -57,22 +63,36 @@ static bool chain(const uint8_t before[32], const struct event *ev, uint8_t out[
     return digest_of(bytes, n, out, e);
 }
 
-static bool load_tail(struct archive *ar, struct db *writer, struct err *e) {
-    struct event_tail *t = &ar->tail;
-    if (t->known) return true;
-    struct db_stmt *s = db_prepare(writer, "SELECT seq, time_ms, hash FROM events ORDER BY seq DESC LIMIT 1", e);
-    if (!s) return false;
-    enum db_step step = db_next(s, e);
-    t->seq = t->time_ms = 0;
+// What the transaction must know at its beginning, in one statement. The types that are named change nothing that a process remembers.
+static const char READ_TAIL[] =
+    "SELECT e.seq, e.time_ms, e.hash, {now}, (SELECT count(*) FROM searchable_attributes), CASE WHEN EXISTS (SELECT 1 FROM events WHERE seq > ?1 AND type NOT "
+    "IN ('instance.stored', 'instance.conflict', 'object.quarantined', 'store.alarm')) THEN 1 ELSE 0 END FROM (SELECT 1 AS one) o LEFT JOIN events e ON e.seq "
+    "= "
+    "(SELECT max(seq) FROM events)";
+
+static void take_tail(struct event_tail *t, struct db_stmt *s) {
+    struct str hash = db_blob(s, 2);
+    t->seq = db_int(s, 0);
+    t->time_ms = db_int(s, 1);
     memset(t->hash, 0, sizeof t->hash);
-    if (step == DB_ROW) {
-        struct str hash = db_blob(s, 2);
-        t->seq = db_int(s, 0);
-        t->time_ms = db_int(s, 1);
-        memcpy(t->hash, hash.p, hash.n < 32 ? hash.n : 32);
-    }
+    if (hash.n) memcpy(t->hash, hash.p, hash.n < 32 ? hash.n : 32);
+    t->now_ms = db_int(s, 3);
+    t->declared = db_int(s, 4);
+    t->outdated = db_int(s, 5) != 0;
+}
+
+bool events_tail(struct archive *ar, struct db *w, struct err *e) {
+    struct event_tail *t = &ar->tail;
+    if (t->known && (!ar->shared || t->transaction == db_transaction(w))) return true;
+    t->known = t->told = false;
+    struct db_stmt *s = db_prepare(w, READ_TAIL, e);
+    if (!s) return false;
+    db_bind_int(s, 1, t->seen);
+    enum db_step step = db_next(s, e);
+    if (step == DB_ROW) take_tail(t, s);
     db_done(s);
-    t->known = step != DB_FAIL;
+    t->known = step == DB_ROW;
+    t->transaction = db_transaction(w);
     return t->known;
 }
 
@@ -80,8 +100,38 @@ static struct str not_null(struct str s) {
     return s.p ? s : STR_LIT("");
 }
 
+static bool is_clean(struct str s) {
+    return utf8_valid(s) && !memchr(s.p, 0, s.n);
+}
+
+// PostgreSQL keeps no other text than UTF-8 without NUL, and the hash is of what is kept.
+static bool clean_texts(struct event *ev, struct buf *room, struct err *e) {
+    struct str *texts[] = {&ev->type, &ev->actor, &ev->study_uid, &ev->series_uid, &ev->sop_instance_uid, &ev->detail};
+    size_t ends[6];
+    for (int i = 0; i < 6; i++) {
+        unsigned bad = 0;
+        size_t from = room->n;
+        if (texts[i]->n && !is_clean(*texts[i])) utf8_add_clean(room, *texts[i], &bad);
+        for (char *nul = room->p + from; room->n > from && (nul = memchr(nul, 0, room->n - (size_t)(nul - room->p)));) *nul = ' ';
+        ends[i] = room->n;
+    }
+    for (int i = 0; i < 6; i++) {
+        size_t from = i ? ends[i - 1] : 0;
+        if (ends[i] > from) *texts[i] = (struct str){room->p + from, ends[i] - from};
+    }
+    return buf_ok(room, e);
+}
+
+static bool tell_others(struct archive *ar, struct db *writer, struct err *e) {
+    struct event_tail *t = &ar->tail;
+    if (!ar->shared || t->told) return true;
+    t->told = db_notify(writer, CHANNEL, e);
+    return t->told;
+}
+
 static bool put(struct archive *ar, struct db *writer, const struct event *ev, struct err *e) {
     struct event_tail *t = &ar->tail;
+    if (!tell_others(ar, writer, e)) return false;
     struct db_stmt *s = db_prepare(writer, "INSERT INTO events VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)", e);
     if (!s) return false;
     const struct str texts[] = {ev->type, ev->actor, ev->study_uid, ev->series_uid, ev->sop_instance_uid, ev->detail};
@@ -98,37 +148,69 @@ static bool put(struct archive *ar, struct db *writer, const struct event *ev, s
     return true;
 }
 
-bool event_append(struct archive *ar, struct db *writer, struct event *ev, struct err *e) {
+static bool append(struct archive *ar, struct db *writer, struct event *ev, struct err *e) {
     struct event_tail *t = &ar->tail;
-    if (!load_tail(ar, writer, e)) return false;
-    int64_t now = clock_wall_ms();
+    int64_t now = ar->shared ? t->now_ms : clock_wall_ms();
     ev->seq = t->seq + 1;
     ev->time_ms = now > t->time_ms ? now : t->time_ms; // a clock that jumps back changes no order
     return chain(t->hash, ev, ev->hash, e) && put(ar, writer, ev, e);
 }
 
+bool event_append(struct archive *ar, struct db *writer, struct event *ev, struct err *e) {
+    struct buf room;
+    struct event clean = *ev;
+    if (!events_tail(ar, writer, e)) return false;
+    buf_init(&room, EVENT_BYTES_MAX);
+    bool ok = clean_texts(&clean, &room, e) && append(ar, writer, &clean, e);
+    buf_deinit(&room);
+    ev->seq = clean.seq;
+    ev->time_ms = clean.time_ms;
+    memcpy(ev->hash, clean.hash, sizeof ev->hash);
+    return ok;
+}
+
 bool event_take_over(struct archive *ar, struct db *writer, const struct event *ev, struct err *e) {
     struct event_tail *t = &ar->tail;
     uint8_t hash[32];
-    if (!load_tail(ar, writer, e) || !chain(t->hash, ev, hash, e)) return false;
+    if (!events_tail(ar, writer, e) || !chain(t->hash, ev, hash, e)) return false;
     if (ev->seq != t->seq + 1 || ev->time_ms < t->time_ms || memcmp(hash, ev->hash, sizeof hash) != 0)
         return err_set(e, ERR_CORRUPT, "events", "the chain of events breaks at number %lld", (long long)ev->seq);
     return put(ar, writer, ev, e);
 }
 
-void events_settle(struct archive *ar, bool committed) {
-    struct event_tail *t = &ar->tail;
-    if (!committed) {
-        t->known = false;
-        return;
-    }
-    if (!t->known) return;
+static void tell_waiters(struct event_tail *t, int64_t seq) {
     pthread_mutex_lock(&t->lock);
-    if (t->seq > t->committed) {
-        t->committed = t->seq;
+    if (seq > t->committed) {
+        t->committed = seq;
         pthread_cond_broadcast(&t->grew);
     }
     pthread_mutex_unlock(&t->lock);
+}
+
+void events_settle(struct archive *ar, bool committed) {
+    struct event_tail *t = &ar->tail;
+    bool known = t->known;
+    if (!committed || ar->shared) t->known = false;
+    if (committed && known) tell_waiters(t, t->seq);
+}
+
+// After each commit of whichever process, and after each time when some may have been missed.
+static void on_news(void *ctx) {
+    struct archive *ar = ctx;
+    struct db *d = db_reader(ar->db, NULL);
+    struct db_stmt *s = d ? db_prepare(d, "SELECT max(seq) FROM events", NULL) : NULL;
+    if (s && db_next(s, NULL) == DB_ROW) tell_waiters(&ar->tail, db_int(s, 0));
+    db_done(s);
+    db_return(ar->db, d);
+}
+
+bool events_listen(struct archive *ar, struct err *e) {
+    return db_listen(ar->db, CHANNEL, on_news, ar, &ar->tail.listener, e);
+}
+
+void events_unlisten(struct archive *ar) {
+    db_unlisten(ar->tail.listener);
+    ar->tail.listener = NULL;
 }
 
 int64_t events_last(struct archive *ar) {

@@ -9,7 +9,7 @@
 
 struct event {
     int64_t seq;      // from 1, without gaps
-    int64_t time_ms;  // wall clock; never before the one before it
+    int64_t time_ms;  // wall clock (of a shared archive the database's); never before the one before it
     struct str type;  // "instance.stored", "instance.conflict", "study.patient-conflict", "object.quarantined", "study.deleted", "store.alarm", ...
     struct str actor; // "dimse:AET@10.0.0.5"
     struct str study_uid, series_uid, sop_instance_uid; // empty when not about one
@@ -18,13 +18,14 @@ struct event {
 };
 
 struct db;
-// Appends inside the writer's open transaction; seq, time_ms and hash are filled.
+// Appends inside the writer's open transaction (db_begin); seq, time_ms and hash are filled. Numbers are in the order in which transactions commit,
+// whichever process they are of.
 bool event_append(struct archive *ar, struct db *writer, struct event *ev, struct err *e);
 // Appends an event of another archive's log as it is. ERR_CORRUPT when it does not follow the last one here.
 bool event_take_over(struct archive *ar, struct db *writer, const struct event *ev, struct err *e);
 // Up to max events after seq, into a.
 bool events_after(struct archive *ar, struct arena *a, int64_t seq, unsigned max, struct event **out, unsigned *n, struct err *e);
-// Waits until there is an event after seq, or timeout. true when there is.
+// Waits until there is an event after seq, of whichever process, or timeout. true when there is.
 bool events_wait(struct archive *ar, int64_t seq, int timeout_ms);
 int64_t events_last(struct archive *ar);
 // Recomputes the chain; ERR_CORRUPT with the first seq that does not fit.

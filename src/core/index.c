@@ -1,4 +1,4 @@
-// The two callbacks of the volume writer: what a put is, and the transaction that makes its group findable.
+// What a put of the volume writer is: new, known, or other bytes under a UID that is taken.
 #include "core/index.h"
 
 #include <stdio.h>
@@ -81,9 +81,11 @@ static bool is_same(struct index *ix, struct index_put *p, const struct kept *k,
     *same = k->same_digest;
     if (*same || !k->same_ts || k->state != 0) return true;
     if (k->loc.length - k->dataset_offset != p->length - p->facts.dataset_offset) return true;
+    if (p->has_other && memcmp(k->digest, p->other, VOL_DIGEST_BYTES) == 0) return true;
+    if (p->in_order) return p->must_read = true;
     if (!same_bytes(ix, p, k, same, e)) return false;
-    p->has_twin = *same;
-    if (*same) memcpy(p->twin, k->digest, VOL_DIGEST_BYTES);
+    *(*same ? &p->has_twin : &p->has_other) = true;
+    memcpy(*same ? p->twin : p->other, k->digest, VOL_DIGEST_BYTES);
     return true;
 }
 
@@ -165,12 +167,20 @@ static bool find_uid(struct db *d, struct str sop_uid, bool *found, struct err *
                    SQL_VALUES(SQL_T(sop_uid)), &one, 1, found, e);
 }
 
-static void be_known(struct vol_put *put, struct index_put *p, bool conflict) {
+void index_be_known(struct vol_put *put, bool conflict) {
+    struct index_put *p = put->user;
     put->outcome = VOL_KNOWN;
     p->known_conflict = conflict;
     if (conflict)
         snprintf(p->reason, sizeof p->reason, "SOP Instance UID %.*s is taken by other bytes; this copy is kept beside them already",
                  STR_FMT(p->facts.sop_uid));
+}
+
+void index_be_conflict(struct vol_put *put) {
+    struct index_put *p = put->user;
+    put->outcome = VOL_STORED_CONFLICT;
+    snprintf(p->reason, sizeof p->reason, "SOP Instance UID %.*s is taken by other bytes; the first stays, this copy is kept beside it",
+             STR_FMT(p->facts.sop_uid));
 }
 
 static bool classify_object(struct index *ix, struct db *d, struct vol_put *put, struct vol_put *const *earlier, size_t n, struct err *e) {
@@ -179,18 +189,19 @@ static bool classify_object(struct index *ix, struct db *d, struct vol_put *put,
     bool found;
     put->outcome = VOL_STORED;
     if (!find_earlier(ix, put, earlier, n, &taken, &twin, e)) return false;
-    if (twin) return be_known(put, p, twin->outcome == VOL_STORED_CONFLICT), true;
-    if (!find_uid(d, p->facts.sop_uid, &found, e)) return false;
+    p->twin_of = twin;
+    p->among = taken;
+    if (twin) return index_be_known(put, twin->outcome == VOL_STORED_CONFLICT), true;
+    found = p->seen;
+    if (!p->looked && !find_uid(d, p->facts.sop_uid, &found, e)) return false;
     if (!found && !taken) return true; // a new object, as nearly all are: its digest is not asked for
     enum index_kept kept = INDEX_NEW;
     if (!vol_await_digest(ix->ar->volumes, put, e) || !index_compare(ix, d, &put->entry, p, &kept, e)) return false;
-    if (kept == INDEX_SAME || kept == INDEX_SAME_CONFLICT) return be_known(put, p, kept == INDEX_SAME_CONFLICT), true;
+    if (kept == INDEX_SAME || kept == INDEX_SAME_CONFLICT) return index_be_known(put, kept == INDEX_SAME_CONFLICT), true;
     p->heals = kept == INDEX_SAME_DAMAGED;
     if (!taken && kept != INDEX_OTHER) return true;
-    put->outcome = VOL_STORED_CONFLICT;
     put->entry.kind = VOL_CONFLICT;
-    snprintf(p->reason, sizeof p->reason, "SOP Instance UID %.*s is taken by other bytes; the first stays, this copy is kept beside it",
-             STR_FMT(p->facts.sop_uid));
+    index_be_conflict(put);
     return true;
 }
 
@@ -222,102 +233,26 @@ static bool classify(void *ctx, struct vol_put *put, struct vol_put *const *earl
     put->outcome = VOL_STORED;
     if (p->what == INDEX_MOVE) return true;
     if (put->entry.kind > VOL_QUARANTINE) return true;
-    // On the writer's connection: its cache holds what it has just written, while a reader's is void after each commit.
-    struct db *d = db_writer(ix->ar->db, e);
+    // On the writer's connection: its cache holds what it has just written, while a reader's is void after each commit. Where processes share the
+    // index, that connection is not kept from whoever has something to write.
+    struct db *d = ix->ar->shared ? db_reader(ix->ar->db, e) : db_writer(ix->ar->db, e);
     if (!d) return false;
     bool ok = put->entry.kind == VOL_QUARANTINE ? classify_quarantine(d, put, earlier, n, e) : classify_object(ix, d, put, earlier, n, e);
     db_return(ix->ar->db, d);
     return ok;
 }
 
-// ---- commit ----
-
-static bool apply(struct index *ix, struct db *w, const struct vol_put *put, struct err *e) {
-    struct index_put *p = put->user;
-    const struct vol_entry *en = &put->entry;
-    if (put->outcome == VOL_KNOWN) return true;
-    if (p->what == INDEX_MOVE) return kill_moved(ix, w, en, p->from, e);
-    switch (en->kind) {
-    case VOL_OBJECT:
-        return rows_object(ix, w, en, p, e);
-    case VOL_CONFLICT:
-        return rows_conflict(ix, w, en, p, e);
-    case VOL_QUARANTINE:
-        return rows_quarantine(ix, w, en, en->note, e);
-    case VOL_TOMBSTONE:
-        return kill_tombstone(ix, w, en, p->tombstone, e);
-    case VOL_RECORD:
-        return rows_record(w, en, e);
-    }
-    return err_set(e, ERR_INTERNAL, "index", "entry of kind %d", en->kind);
-}
-
-bool index_set_position(struct db *w, uint32_t volume, uint64_t end, struct err *e) {
-    return volume == 0 || sql_run(w,
-                                  "INSERT INTO volumes (volume, indexed_end) VALUES (?1, ?2) ON CONFLICT (volume) DO UPDATE SET indexed_end = "
-                                  "{greatest}(volumes.indexed_end, ?2)",
-                                  SQL_VALUES(SQL_I(volume), SQL_I(end)), e);
-}
-
-// The store's alarm becomes an event with the next commit.
-static bool write_alarm(struct index *ix, struct db *w, struct err *e) {
-    struct archive *ar = ix->ar;
-    pthread_mutex_lock(&ar->alarm_lock);
-    struct err why = ar->alarm;
-    ix->alarms = ar->alarms;
-    pthread_mutex_unlock(&ar->alarm_lock);
-    if (ix->alarms == ix->alarms_told) return true;
-    struct buf detail;
-    struct json_writer j;
-    buf_init(&detail, 64 * 1024);
-    json_init(&j, &detail, false);
-    json_begin_object(&j);
-    json_put_strz(&j, "message", why.message);
-    json_end_object(&j);
-    struct event ev = {.type = STR_LIT("store.alarm"), .actor = STR_LIT("job:store"), .detail = buf_str(&detail)};
-    bool ok = buf_ok(&detail, e) && event_append(ar, w, &ev, e);
-    buf_deinit(&detail);
-    return ok;
-}
-
-static bool write_group(struct index *ix, struct db *w, struct vol_put *const *puts, size_t n, const struct vol_written *written, struct err *e) {
-    if (!db_begin(w, e)) return false;
-    for (size_t i = 0; i < n; i++)
-        if (!apply(ix, w, puts[i], e)) return false;
-    return write_alarm(ix, w, e) && places_flush(ix, w, e) && figures_flush(ix, w, e) && index_set_position(w, written->volume, written->end, e) &&
-           db_commit(w, e);
-}
-
-void index_forget(struct index *ix) {
-    places_clear(ix);
-    memset(ix->figures, 0, sizeof ix->figures);
-    bases_clear(&ix->bases);
-}
-
-static bool commit(void *ctx, struct vol_put *const *puts, size_t n, const struct vol_written *written, struct err *e) {
-    struct archive *ar = ctx;
-    struct index *ix = ar->index;
-    if (written->volume == 0) return true; // all known
-    struct db *w = db_writer(ar->db, e);
-    if (!w) return false;
-    arena_reset(&ix->scratch);
-    bool ok = write_group(ix, w, puts, n, written, e);
-    if (ok) {
-        ix->alarms_told = ix->alarms;
-    } else {
-        db_rollback(w);
-        index_forget(ix);
-        ix->gap = true;
-    }
-    events_settle(ar, ok);
-    db_return(ar->db, w);
-    return ok;
-}
-
 // ---- life ----
 
 struct vol_index index_callbacks(struct archive *ar) {
-    return (struct vol_index){.ctx = ar, .classify = classify, .commit = commit};
+    return (struct vol_index){.ctx = ar,
+                              .look = ar->shared ? commit_look : NULL,
+                              .classify = classify,
+                              .commit = commit_group,
+                              .reserve = volumes_reserve,
+                              .fetch = volumes_fetch,
+                              .find = volumes_find,
+                              .each = volumes_each};
 }
 
 uint64_t index_known_end(void *ctx, uint32_t volume) {

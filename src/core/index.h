@@ -6,6 +6,7 @@
 #include "core/events.h"
 #include "core/header.h"
 #include "core/parts.h"
+#include "core/searchable.h"
 #include "core/state.h"
 
 enum index_what {
@@ -35,7 +36,18 @@ struct index_put {
     bool damaged;         // replay: the bytes do not match their digest
     bool has_twin;        // found equal to the kept object of this digest
     uint8_t twin[VOL_DIGEST_BYTES];
+    bool has_other; // found unlike the kept object of this digest
+    uint8_t other[VOL_DIGEST_BYTES];
     bool heals; // the row that is there stands for damaged bytes
+    // of a shared archive (commit.c)
+    bool hit;                      // its SOP Instance UID is in the index (of the last question)
+    bool looked, seen;             // its SOP Instance UID was looked for with those of the group, and found
+    int64_t looked_at;             // the last event then
+    const struct vol_put *twin_of; // the same bytes before it in the group
+    bool among;                    // a conflicting copy because of another object of the group
+    bool taken;                    // by what is in the index when the group is written
+    bool in_order, must_read;      // nothing may be read from the volumes to compare it; that would have been needed
+    int kept;                      // enum index_kept, when it is taken
     // result
     bool patient_conflict; // stored and served, but its study is also under another patient
     bool known_conflict;   // VOL_KNOWN because this conflicting copy is kept already
@@ -55,6 +67,8 @@ uint64_t index_known_end(void *ctx, uint32_t volume);
 
 // Indexes what volumes hold beyond the index's positions; *count entries were new. Before ingest begins, or on the writer's thread.
 bool index_replay(struct archive *ar, void (*on_progress)(void *ctx, uint64_t done, uint64_t total), void *ctx, uint64_t *count, struct err *e);
+// The same of one whole volume of those that the index lists and that grows no more, however far it was seen; it is marked as seen to its end. Any thread.
+bool index_replay_volume(struct archive *ar, uint32_t volume, uint64_t *count, struct err *e);
 // The header of an object in a volume. chunk: room to read through.
 bool index_read_object(struct arena *a, struct vol_set *vs, struct vol_loc loc, char *chunk, size_t chunk_n, struct dcm_object *out, struct err *e);
 // Rebuilding: tombstones of all volumes first, so that replay skips what they name.
@@ -85,9 +99,13 @@ struct index {
     int64_t figures[FIGURE_COUNT]; // changes of this transaction
     struct arena scratch;
     struct buf packed;
+    struct searchable_now searchable;
     unsigned alarms, alarms_told; // of archive.alarms: in this transaction, and committed
     bool gap;                     // a commit failed: the volumes hold entries that the index has not seen
     bool silent;                  // rebuilding under a log that was carried over: no events
+    // of a shared archive (commit.c)
+    bool rechecked;   // others wrote since
+    int64_t began_us; // the last transaction
 };
 
 // An entry becomes rows. ERR_NONE and nothing done when it is there already.
@@ -116,9 +134,26 @@ enum index_kept {
 };
 // What an object is to those that d sees. Any thread that owns p: what was found equal byte for byte is remembered in p and not compared again.
 bool index_compare(struct index *ix, struct db *d, const struct vol_entry *en, struct index_put *p, enum index_kept *out, struct err *e);
+// The writing transaction of what uses this process's memory of the index: what others changed since is forgotten first.
+bool index_begin(struct index *ix, struct db *w, struct err *e);
+// After its commit: what is remembered accounts for all events until now.
+void index_settle(struct index *ix);
 bool index_set_position(struct db *w, uint32_t volume, uint64_t end, struct err *e);
 // After a rollback: nothing remembered counts.
 void index_forget(struct index *ix);
+
+// An object that is acknowledged without being kept once more. conflict: what is kept is a conflicting copy.
+void index_be_known(struct vol_put *put, bool conflict);
+void index_be_conflict(struct vol_put *put);
+// The group's part that looks for its UIDs at once, of a shared archive (vol_index.look), and the commit.
+void commit_look(void *ctx, struct vol_put *const *puts, size_t n);
+bool commit_group(void *ctx, struct vol_put *const *puts, size_t n, const struct vol_written *written, struct err *e);
+// Volumes as the index has them, for remote sets (volumes.c).
+bool volumes_note(struct db *w, const struct vol_written *written, struct err *e);
+bool volumes_reserve(void *ctx, unsigned n, uint32_t *first, struct err *e);
+bool volumes_fetch(void *ctx, uint32_t volume, uint64_t at, void *p, size_t n, struct err *e);
+bool volumes_find(void *ctx, uint32_t volume, struct vol_info *out, struct err *e);
+bool volumes_each(void *ctx, bool (*visit)(void *visit_ctx, const struct vol_info *v, struct err *e), void *visit_ctx, struct err *e);
 
 // Writes what a tombstone names as dead, whatever lies there or not.
 bool kill_collect(struct db *w, struct str json, struct err *e);

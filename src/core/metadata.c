@@ -53,7 +53,7 @@ struct fresh {
 
 // That it cannot be kept is no failure of the one who asked.
 static void keep(struct archive *ar, struct fresh *all) {
-    struct db *w = !all || ar->read_only ? NULL : db_writer(ar->db, NULL);
+    struct db *w = !all || ar->read_only ? NULL : db_side(ar->db, NULL);
     for (struct fresh *f = all; w && f; f = f->next)
         sql_run(
             w,

@@ -142,7 +142,7 @@ bool parts_forget(struct db *w, int64_t instance, struct err *e) {
 
 void parts_keep(struct archive *ar, const struct instance_ref *ref, const struct part_facts *f) {
     struct buf packed;
-    struct db *w = ar->read_only ? NULL : db_writer(ar->db, NULL);
+    struct db *w = ar->read_only ? NULL : db_side(ar->db, NULL);
     if (!w) return;
     buf_init(&packed, PACKED_BYTES_MAX);
     if (!f->sums.n || parts_pack_sums(ref->digest, f->sums, &packed, NULL))

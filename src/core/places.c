@@ -145,6 +145,7 @@ static bool make_study(struct index *ix, struct db *w, const struct vol_entry *e
                     &at->study, e))
         return false;
     ix->figures[FIGURE_STUDIES]++;
+    ix->searchable.study = 0; // an id that was another study's may come again
     return sql_run(w, "UPDATE patients SET study_count = study_count + 1 WHERE id = ?1", SQL_VALUES(SQL_I(at->patient)), e) &&
            query_index_study(w, &ix->scratch, at->study, e) && note_patient_conflict(ix, w, en, p, at, e);
 }
@@ -201,8 +202,9 @@ static bool make_series(struct index *ix, struct db *w, const struct vol_entry *
 // The base's bytes for those who will send more of this series.
 static bool load_base(struct index *ix, struct db *w, struct place *at, struct err *e) {
     struct base *there = bases_get(&ix->bases, at->key);
+    bool has = there && there->id == at->header_base;
     bases_release(there);
-    if (there || at->header_base == 0) return true;
+    if (has || at->header_base == 0) return true;
     struct db_stmt *s = db_prepare(w, "SELECT data FROM header_bases WHERE id = ?1", e);
     if (!s) return false;
     struct buf b;

@@ -216,8 +216,8 @@ static bool read_keys(struct db *d, struct key_set *set, int64_t study, int64_t 
     return ok;
 }
 
-// Runs sql (month, key, at, study) for each key. *changed: whether the empty key's row was.
-static bool for_each_key(struct db *d, const char *sql, const struct key_set *set, int64_t at, int64_t study, bool *changed, struct err *e) {
+// Runs sql (month, key, at, study) for each key.
+static bool for_each_key(struct db *d, const char *sql, const struct key_set *set, int64_t at, int64_t study, struct err *e) {
     for (unsigned i = 0; i < set->count; i++) {
         struct db_stmt *s = db_prepare(d, sql, e);
         if (!s) return false;
@@ -226,39 +226,42 @@ static bool for_each_key(struct db *d, const char *sql, const struct key_set *se
         db_bind_int(s, 3, at);
         db_bind_int(s, 4, study);
         bool ok = db_next(s, e) == DB_END;
-        if (i == 0) *changed = db_changes(d) > 0;
         db_done(s);
         if (!ok) return false;
     }
     return true;
 }
 
-static bool count_month(struct db *d, const char *sql, int64_t at, struct err *e) {
+static bool count_month(struct db *d, const char *sql, int64_t at, int64_t study, struct err *e) {
     struct db_stmt *s = db_prepare(d, sql, e);
     if (!s) return false;
     db_bind_int(s, 1, query_month(at));
+    db_bind_int(s, 2, at);
+    db_bind_int(s, 3, study);
     bool ok = db_next(s, e) == DB_END;
     db_done(s);
     return ok;
 }
 
-static bool change(struct db *d, struct arena *scratch, int64_t study, const char *key_sql, const char *month_sql, struct err *e) {
+// The month is counted first: by whether the empty key is there yet, or still.
+static bool change(struct db *d, struct arena *scratch, int64_t study, const char *month_sql, const char *key_sql, struct err *e) {
     struct arena_mark mark = arena_mark(scratch);
     int64_t at = 0;
-    bool changed = false;
     struct key_set set = {.a = scratch, .max = QUERY_KEYS_MAX, .keys = arena_zero(scratch, QUERY_KEYS_MAX, sizeof(struct str), e)};
-    bool ok = set.keys && read_keys(d, &set, study, &at, e) && for_each_key(d, key_sql, &set, at, study, &changed, e);
-    if (ok && changed) ok = count_month(d, month_sql, at, e);
+    bool ok = set.keys && read_keys(d, &set, study, &at, e) && count_month(d, month_sql, at, study, e) && for_each_key(d, key_sql, &set, at, study, e);
     arena_rewind(scratch, mark);
     return ok;
 }
 
+#define EMPTY_KEY "EXISTS (SELECT 1 FROM study_keys WHERE month = ?1 AND key = '' AND at = ?2 AND study = ?3)"
+
 bool query_index_study(struct db *writer, struct arena *scratch, int64_t study, struct err *e) {
-    return change(writer, scratch, study, "INSERT INTO study_keys (month, key, at, study) VALUES (?1, ?2, ?3, ?4) ON CONFLICT DO NOTHING",
-                  "INSERT INTO study_months VALUES (?1, 1) ON CONFLICT (month) DO UPDATE SET studies = study_months.studies + 1", e);
+    return change(writer, scratch, study,
+                  "INSERT INTO study_months SELECT ?1, 1 WHERE NOT " EMPTY_KEY " ON CONFLICT (month) DO UPDATE SET studies = study_months.studies + 1",
+                  "INSERT INTO study_keys (month, key, at, study) VALUES (?1, ?2, ?3, ?4) ON CONFLICT DO NOTHING", e);
 }
 
 bool query_unindex_study(struct db *writer, struct arena *scratch, int64_t study, struct err *e) {
-    return change(writer, scratch, study, "DELETE FROM study_keys WHERE month = ?1 AND key = ?2 AND at = ?3 AND study = ?4",
-                  "UPDATE study_months SET studies = studies - 1 WHERE month = ?1", e);
+    return change(writer, scratch, study, "UPDATE study_months SET studies = studies - 1 WHERE month = ?1 AND " EMPTY_KEY,
+                  "DELETE FROM study_keys WHERE month = ?1 AND key = ?2 AND at = ?3 AND study = ?4", e);
 }

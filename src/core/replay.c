@@ -144,6 +144,7 @@ static bool end_batch(struct replay *r, uint32_t volume, uint64_t end, struct er
     if (!r->in_transaction) return true;
     bool ok = (r->collect || index_set_position(r->w, volume, end, e)) && db_commit(r->w, e);
     if (ok) r->in_transaction = false;
+    if (ok) index_settle(r->ix);
     r->batch = 0;
     events_settle(r->ix->ar, ok);
     return ok;
@@ -165,7 +166,7 @@ static bool visit(void *ctx, const struct vol_entry *en, bool damaged, struct er
     if (r->collect && en->kind != VOL_TOMBSTONE) return true;
     arena_reset(&r->arena);
     arena_reset(&r->ix->scratch);
-    if (!r->in_transaction && !db_begin(r->w, e)) return false;
+    if (!r->in_transaction && !index_begin(r->ix, r->w, e)) return false;
     r->in_transaction = true;
     if (!r->collect && !is_there(r->w, en->loc, &there, e)) return false;
     if (!there && !visit_new(r, en, damaged, e)) return false;
@@ -217,6 +218,30 @@ static bool run(struct archive *ar, bool collect, void (*on_progress)(void *ctx,
 
 bool index_replay(struct archive *ar, void (*on_progress)(void *ctx, uint64_t done, uint64_t total), void *ctx, uint64_t *count, struct err *e) {
     return run(ar, false, on_progress, ctx, count, e);
+}
+
+// Reads the volume once before others are kept waiting for it.
+static bool read_ahead(void *ctx, const struct vol_entry *en, bool damaged, struct err *e) {
+    (void)ctx, (void)en, (void)damaged, (void)e;
+    return true;
+}
+
+static bool replay_one(struct replay *r, uint32_t volume, struct err *e) {
+    return sql_run(r->w, "UPDATE volumes SET indexed_end = 0, finished = 0 WHERE volume = ?1", SQL_VALUES(SQL_I(volume)), e) && replay_volume(r, volume, e);
+}
+
+bool index_replay_volume(struct archive *ar, uint32_t volume, uint64_t *count, struct err *e) {
+    struct replay r = {.ix = ar->index};
+    arena_init(&r.arena, ARENA_BYTES_MAX);
+    r.chunk = malloc(READ_BYTES);
+    bool ok = (r.chunk || err_nomem(e, "index")) && vol_scan(ar->volumes, volume, 0, true, read_ahead, NULL, NULL, e);
+    r.w = ok ? db_writer(ar->db, e) : NULL;
+    ok = r.w && (replay_one(&r, volume, e) || err_wrap(e, "index volume %u", volume));
+    db_return(ar->db, r.w);
+    arena_deinit(&r.arena);
+    free(r.chunk);
+    *count = r.count;
+    return ok;
 }
 
 bool index_collect_tombstones(struct archive *ar, struct err *e) {

@@ -36,19 +36,39 @@ static bool uid_array(struct arena *a, struct str list, struct str *out, struct 
     "i.pixel_offset, i.pixel_length, i.frames, i.rows, i.columns, i.digest, i.received_ms FROM "
 #define ORDER " ORDER BY st.study_uid, st.id, se.number NULLS FIRST, se.series_uid, se.id, i.number NULLS FIRST, i.sop_instance_uid"
 
+// What is given, in the order of the statement's parameters.
+struct given {
+    struct str values[5];
+    int n;
+};
+
+static bool add_list(struct arena *a, struct given *g, struct str uids, const char *column, struct buf *sql, struct err *e) {
+    if (uids.n == 0) return true;
+    buf_addf(sql, " AND %s IN (SELECT value FROM {each ?%d})", column, g->n + 1);
+    return uid_array(a, uids, &g->values[g->n++], e);
+}
+
+static void add_value(struct given *g, struct str value, const char *before, const char *after, struct buf *sql) {
+    if (value.n == 0) return;
+    g->values[g->n++] = value;
+    buf_addf(sql, "%s?%d%s", before, g->n, after);
+}
+
 // The deepest list decides where the search begins; {join} keeps the order as it is written.
-static void make_sql(const struct retrieve_query *q, char sql[SQL_BYTES]) {
-    const char *from = q->sop_instance_uids.n ? "instances i {join} series se ON se.id = i.series {join} studies st ON st.id = se.study"
-                       : q->study_uids.n || (!q->series_uids.n && q->patient_id.n)
-                           ? "studies st {join} series se ON se.study = st.id {join} instances i ON i.series = se.id"
-                           : "series se {join} studies st ON st.id = se.study {join} instances i ON i.series = se.id";
-    const char *study = q->study_uids.n && (q->sop_instance_uids.n == 0) ? " AND st.study_uid IN (SELECT value FROM {each ?1})"
-                        : q->study_uids.n                                ? " AND st.study_uid || '' IN (SELECT value FROM {each ?1})"
-                                                                         : "";
-    snprintf(sql, SQL_BYTES, COLUMNS "%s WHERE TRUE%s%s%s%s%s" ORDER, from, study,
-             q->series_uids.n ? " AND se.series_uid IN (SELECT value FROM {each ?2})" : "",
-             q->sop_instance_uids.n ? " AND i.sop_instance_uid IN (SELECT value FROM {each ?3})" : "",
-             q->patient_id.n ? " AND st.patient IN (SELECT id FROM patients WHERE patient_id = ?4)" : "", q->issuer.n ? " AND st.issuer = ?5" : "");
+static bool make_sql(struct arena *a, const struct retrieve_query *q, struct given *g, struct buf *sql, struct err *e) {
+    bool by_sop = q->sop_instance_uids.n, by_study = q->study_uids.n || (!q->series_uids.n && q->patient_id.n);
+    buf_addz(sql, COLUMNS);
+    buf_addz(sql, by_sop     ? "instances i {join} series se ON se.id = i.series {join} studies st ON st.id = se.study"
+                  : by_study ? "studies st {join} series se ON se.study = st.id {join} instances i ON i.series = se.id"
+                             : "series se {join} studies st ON st.id = se.study {join} instances i ON i.series = se.id");
+    buf_addz(sql, " WHERE TRUE");
+    bool ok = add_list(a, g, q->study_uids, by_sop ? "st.study_uid || ''" : "st.study_uid", sql, e) &&
+              add_list(a, g, q->series_uids, "se.series_uid", sql, e) && add_list(a, g, q->sop_instance_uids, "i.sop_instance_uid", sql, e);
+    add_value(g, q->patient_id, " AND st.patient IN (SELECT id FROM patients WHERE patient_id = ", ")", sql);
+    add_value(g, q->issuer, " AND st.issuer = ", "", sql);
+    buf_addz(sql, ORDER);
+    buf_addc(sql, '\0');
+    return ok && buf_ok(sql, e);
 }
 
 // The text of the row before when it is the same: a series of thousands holds its UIDs once.
@@ -110,21 +130,14 @@ static bool gather(struct arena *a, struct db_stmt *s, struct instance_list *out
 }
 
 static bool list_rows(struct db *d, struct arena *a, const struct retrieve_query *q, struct instance_list *out, struct err *e) {
-    char sql[SQL_BYTES];
-    struct str lists[3];
-    const struct str given[3] = {q->study_uids, q->series_uids, q->sop_instance_uids};
-    make_sql(q, sql);
-    struct db_stmt *s = db_prepare(d, sql, e);
+    struct given g = {.n = 0};
+    struct buf sql;
+    buf_init(&sql, SQL_BYTES);
+    struct db_stmt *s = make_sql(a, q, &g, &sql, e) ? db_prepare(d, sql.p, e) : NULL;
+    buf_deinit(&sql);
     if (!s) return false;
-    bool ok = true;
-    for (int i = 0; ok && i < 3; i++) {
-        if (!given[i].n) continue;
-        ok = uid_array(a, given[i], &lists[i], e);
-        if (ok) db_bind_text(s, i + 1, lists[i]);
-    }
-    if (q->patient_id.n) db_bind_text(s, 4, q->patient_id);
-    if (q->issuer.n) db_bind_text(s, 5, q->issuer);
-    ok = ok && gather(a, s, out, e);
+    for (int i = 0; i < g.n; i++) db_bind_text(s, i + 1, g.values[i]);
+    bool ok = gather(a, s, out, e);
     db_done(s);
     return ok;
 }

@@ -161,7 +161,8 @@ bool rows_object(struct index *ix, struct db *w, const struct vol_entry *en, str
     ix->figures[FIGURE_BYTES] += (int64_t)en->loc.length;
     p->patient_conflict = at->patient_conflict;
     if (p->patient_conflict) snprintf(p->reason, sizeof p->reason, "Study Instance UID %.*s is also under another patient", STR_FMT(p->facts.study_uid));
-    return searchable_index_instance(w, &ix->scratch, at->study, p->facts.ds, e) &&
+    bool nothing_declared = ix->ar->shared && ix->ar->tail.declared == 0;
+    return (nothing_declared || searchable_index_instance(w, &ix->searchable, &ix->scratch, at->study, p->facts.ds, e)) &&
            object_event(ix, w, en, p, p->damaged ? "instance.damaged" : "instance.stored", e);
 }
 

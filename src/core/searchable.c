@@ -11,7 +11,6 @@
 #include "dicom/charset.h"
 
 enum {
-    DECLARED_MAX = 256,
     VALUES_MAX = 64,      // of one element
     BATCH = 64,           // headers of one transaction
     SLICE_US = 10 * 1000, // after which ingest gets its turn
@@ -119,25 +118,36 @@ static bool study_at(struct db *d, int64_t study, int64_t *at, struct err *e) {
     return step != DB_FAIL;
 }
 
-static bool read_tags(struct db *d, const char *sql, uint32_t tags[DECLARED_MAX], unsigned *count, struct err *e) {
+static bool read_tags(struct db *d, const char *sql, uint32_t tags[SEARCHABLE_MAX], unsigned *count, struct err *e) {
     struct db_stmt *s = db_prepare(d, sql, e);
     if (!s) return false;
     enum db_step step;
     *count = 0;
-    while ((step = db_next(s, e)) == DB_ROW && *count < DECLARED_MAX) tags[(*count)++] = (uint32_t)db_int(s, 0);
+    while ((step = db_next(s, e)) == DB_ROW && *count < SEARCHABLE_MAX) tags[(*count)++] = (uint32_t)db_int(s, 0);
     db_done(s);
     return step != DB_FAIL;
 }
 
-bool searchable_index_instance(struct db *writer, struct arena *scratch, int64_t study, const struct dcm_dataset *header, struct err *e) {
-    uint32_t tags[DECLARED_MAX];
-    unsigned n;
-    struct place p = {.d = writer, .a = scratch, .study = study};
-    if (!read_tags(writer, "SELECT tag FROM searchable_attributes", tags, &n, e)) return false;
-    if (n == 0) return true;
+static bool read_now(struct db *writer, struct searchable_now *now, int64_t study, struct err *e) {
+    if (now->transaction != db_transaction(writer)) {
+        now->transaction = now->study = 0;
+        if (!read_tags(writer, "SELECT tag FROM searchable_attributes", now->tags, &now->count, e)) return false;
+        now->transaction = db_transaction(writer);
+    }
+    if (now->count == 0 || now->study == study) return true;
+    if (!study_at(writer, study, &now->at, e)) return false;
+    now->study = study;
+    return true;
+}
+
+bool searchable_index_instance(struct db *writer, struct searchable_now *now, struct arena *scratch, int64_t study, const struct dcm_dataset *header,
+                               struct err *e) {
+    if (!read_now(writer, now, study, e)) return false;
+    if (now->count == 0) return true;
+    struct place p = {.d = writer, .a = scratch, .study = study, .at = now->at};
     struct arena_mark mark = arena_mark(scratch);
-    bool ok = study_at(writer, study, &p.at, e);
-    for (unsigned i = 0; i < n && ok; i++) ok = put_values(&p, header, tags[i], e);
+    bool ok = true;
+    for (unsigned i = 0; i < now->count && ok; i++) ok = put_values(&p, header, now->tags[i], e);
     arena_rewind(scratch, mark);
     return ok;
 }
@@ -329,7 +339,7 @@ bool searchable_withdraw(struct archive *ar, uint32_t tag, struct err *e) {
 }
 
 bool searchable_read(struct db *d, struct arena *a, uint32_t **tags, unsigned *count, struct err *e) {
-    uint32_t found[DECLARED_MAX];
+    uint32_t found[SEARCHABLE_MAX];
     if (!read_tags(d, "SELECT tag FROM searchable_attributes WHERE complete = 1", found, count, e)) return false;
     if (!(*tags = arena_alloc(a, *count * sizeof **tags, e))) return false;
     memcpy(*tags, found, *count * sizeof **tags);

@@ -7,9 +7,19 @@
 #include "db/db.h"
 #include "dicom/dataset.h"
 
+// What was read in one transaction: the declared attributes, and the time of the last study.
+enum { SEARCHABLE_MAX = 256 };
+struct searchable_now {
+    uint64_t transaction;
+    uint32_t tags[SEARCHABLE_MAX];
+    unsigned count;
+    int64_t study, at;
+};
+
 // Adds the declared attributes' values of one stored header to the keys of its study. Cheap when nothing is declared. Called by ingest for every
-// new instance in the writer's transaction, after query_index_study when the study is new. scratch is rewound.
-bool searchable_index_instance(struct db *writer, struct arena *scratch, int64_t study, const struct dcm_dataset *header, struct err *e);
+// new instance in the writer's transaction, after query_index_study when the study is new. scratch is rewound. now: kept from call to call, zeroed at first.
+bool searchable_index_instance(struct db *writer, struct searchable_now *now, struct arena *scratch, int64_t study, const struct dcm_dataset *header,
+                               struct err *e);
 
 // Declares tag searchable and indexes every stored header, in short transactions, so that ingest goes on. Called again it completes what was
 // interrupted. progress may be NULL. ERR_UNSUPPORTED for attributes that cannot be keys (bulk values, sequences); true at once for those that are keys

@@ -20,6 +20,14 @@ struct event_tail {
     bool known; // false: read it from the log first (at start, and after a rollback)
     int64_t seq, time_ms;
     uint8_t hash[32];
+    // Of a shared archive, where it is read anew in each transaction.
+    uint64_t transaction; // of which it was read
+    int64_t now_ms;       // the database's clock in it
+    bool told;            // the transaction wakes those who wait for events
+    int64_t seen;         // the last event that what this process remembers of the index accounts for; INT64_MAX: it remembers nothing
+    bool outdated;        // an event after that one may have made it wrong
+    int64_t declared;     // searchable attributes
+    struct db_listener *listener;
     pthread_mutex_t lock; // of what waiters see
     pthread_cond_t grew;
     int64_t committed; // last seq that is committed
@@ -60,6 +68,8 @@ struct archive {
     bool keeps_small; // volumes that are small need no bucket
     int lock_fd;
     bool read_only;
+    bool shared; // other processes may write to the same index
+    bool remote; // the volumes are in a bucket: none of them grows
     struct db_pool *db;
     struct vol_set *volumes;
     struct index *index;
@@ -90,6 +100,11 @@ void actor_text(const struct actor *who, char out[256]);
 
 void events_init(struct archive *ar);
 void events_deinit(struct archive *ar);
+// Wakes waiters for what other processes append, too, from now on.
+bool events_listen(struct archive *ar, struct err *e);
+void events_unlisten(struct archive *ar);
+// The tail as the open transaction of w sees it: one statement, once in each transaction of a shared archive.
+bool events_tail(struct archive *ar, struct db *w, struct err *e);
 // After the writer's transaction: committed makes the appended events visible to waiters, else they never were.
 void events_settle(struct archive *ar, bool committed);
 

@@ -174,7 +174,13 @@ void db_return(struct db_pool *p, struct db *d) {
 // ---- transactions ----
 
 bool db_begin(struct db *d, struct err *e) {
+    static _Atomic uint64_t last;
+    d->transaction = ++last;
     return d->driver->begin(d, e);
+}
+
+uint64_t db_transaction(const struct db *d) {
+    return d->transaction;
 }
 
 bool db_commit(struct db *d, struct err *e) {

@@ -51,6 +51,8 @@ void db_return(struct db_pool *p, struct db *d);
 // Of a reader: a stable snapshot. Of the writer: the one writing transaction of the whole archive, whichever process asks; what others committed
 // before is seen (SQLite: BEGIN IMMEDIATE; PostgreSQL: an advisory lock, READ COMMITTED). Of a side connection: an ordinary transaction.
 bool db_begin(struct db *d, struct err *e);
+// Of the last db_begin: no other transaction of this process has the same.
+uint64_t db_transaction(const struct db *d);
 // ERR_NET when the connection was lost while committing: it may or may not have happened.
 bool db_commit(struct db *d, struct err *e);
 void db_rollback(struct db *d);

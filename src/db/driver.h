@@ -25,7 +25,7 @@ struct db {
     void *native; // NULL: not connected
     enum db_role role;
     bool lent;
-    uint64_t tick;
+    uint64_t tick, transaction;
     unsigned statement_count;
     struct db_stmt statements[DB_STATEMENTS_MAX];
 };

@@ -34,6 +34,7 @@ void group_classify(struct vol_set *vs, struct group *g) {
     size_t kept = 0;
     g->stored = 0;
     g->written = (struct vol_written){0};
+    if (vs->index.look) vs->index.look(vs->index.ctx, g->puts, g->n);
     for (size_t i = 0; i < g->n; i++) {
         struct vol_put *p = g->puts[i];
         struct err e = {0};

@@ -114,6 +114,8 @@ struct vol_written {
 // own process; what other nodes did meanwhile, commit finds out in its transaction (outcome and entry.kind may then change: the entry lies as it lies).
 struct vol_index {
     void *ctx;
+    // Before the first of a group is classified, with all of them: a chance to ask one question for all. May be NULL.
+    void (*look)(void *ctx, struct vol_put *const *puts, size_t n);
     // Before anything is written: sets put->outcome and entry.kind (VOL_KNOWN: nothing is written). earlier: the puts already classified in this group.
     bool (*classify)(void *ctx, struct vol_put *put, struct vol_put *const *earlier, size_t n, struct err *e);
     // After the flush: index rows, events and the position of this volume, in one transaction. puts: the whole group, VOL_KNOWN included, but for

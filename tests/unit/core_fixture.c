@@ -26,6 +26,7 @@ int fixture_setup(void **state) {
     arena_init(&f->arena, 256 << 20);
     buf_init(&f->object, 64 << 20);
     *state = f;
+    if (postgres_url()) postgres_new_schema(f->schema);
     fixture_open(f);
     return 0;
 }
@@ -34,6 +35,7 @@ int fixture_teardown(void **state) {
     struct fixture *f = *state;
     char command[128];
     fixture_close(f);
+    if (f->schema[0]) postgres_drop_schema(f->schema);
     arena_deinit(&f->arena);
     buf_deinit(&f->object);
     snprintf(command, sizeof command, "rm -rf %s", f->dir);
@@ -41,9 +43,22 @@ int fixture_teardown(void **state) {
     return system(command);
 }
 
+struct archive_options fixture_options(const struct fixture *f) {
+    return (struct archive_options){
+        .dir = f->dir, .volume_bytes = 4 << 20, .database_url = f->schema[0] ? postgres_url() : NULL, .database_schema = f->schema[0] ? f->schema : NULL};
+}
+
 void fixture_open(struct fixture *f) {
     struct err e = {0};
-    if (!archive_open(&(struct archive_options){.dir = f->dir, .volume_bytes = 4 << 20}, &f->ar, &e)) fail_msg("%s", e.message);
+    struct archive_options o = fixture_options(f);
+    if (!archive_open(&o, &f->ar, &e)) fail_msg("%s", e.message);
+}
+
+void fixture_lose_index(struct fixture *f) {
+    char command[128];
+    snprintf(command, sizeof command, "rm -f %s/index.db*", f->dir);
+    if (f->schema[0]) postgres_drop_schema(f->schema);
+    assert_int_equal(system(command), 0);
 }
 
 void fixture_close(struct fixture *f) {
@@ -122,6 +137,13 @@ int64_t count_rows(struct fixture *f, const char *sql) {
     db_done(s);
     db_return(archive_db(f->ar), d);
     return v;
+}
+
+void run_sql(struct fixture *f, const char *sql) {
+    struct err e = {0};
+    struct db *w = db_writer(archive_db(f->ar), &e);
+    if (!db_exec(w, sql, &e)) fail_msg("%s", e.message);
+    db_return(archive_db(f->ar), w);
 }
 
 void flip_bit(const char *path, uint64_t at, unsigned bit) {

@@ -9,11 +9,13 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "on_postgres.h"
 #include "query_fixture.h"
 
 struct archive {
     struct db_pool *db;
     char path[64];
+    char schema[POSTGRES_SCHEMA_BYTES];
     struct fx_study *studies;
     unsigned count, capacity;
     unsigned headers_read;
@@ -90,13 +92,20 @@ struct archive *fx_open(void) {
     assert_non_null(ar);
     snprintf(ar->path, sizeof ar->path, "/tmp/gantry-query-%ld.db", (long)getpid());
     unlink(ar->path);
-    if (!db_pool_open(&(struct db_options){.path = ar->path, .cache_kib = 2048, .connections = 4}, &ar->db, &e)) fail_msg("%s", e.message);
+    struct db_options o = {.path = ar->path, .cache_kib = 2048, .connections = 4};
+    if (postgres_url()) {
+        postgres_new_schema(ar->schema);
+        o.url = postgres_url();
+        o.schema = ar->schema;
+    }
+    if (!db_pool_open(&o, &ar->db, &e)) fail_msg("%s", e.message);
     return ar;
 }
 
 void fx_close(struct archive *ar) {
     char side[80];
     db_pool_close(ar->db);
+    if (ar->schema[0]) postgres_drop_schema(ar->schema);
     unlink(ar->path);
     snprintf(side, sizeof side, "%s-wal", ar->path);
     unlink(side);
@@ -106,7 +115,7 @@ void fx_close(struct archive *ar) {
     free(ar);
 }
 
-// One INSERT with texts and numbers as the format says: t for text, i for integer, n for an integer that is NULL when negative.
+// One INSERT that says RETURNING id, with texts and numbers as the format says: t for text, i for integer, n for an integer that is NULL when negative.
 static int64_t insert(struct db *d, const char *sql, const char *format, ...) {
     struct err e;
     struct db_stmt *s = db_prepare(d, sql, &e);
@@ -122,23 +131,17 @@ static int64_t insert(struct db *d, const char *sql, const char *format, ...) {
         }
     }
     va_end(args);
-    if (db_next(s, &e) != DB_END) fail_msg("%s", e.message);
+    if (db_next(s, &e) != DB_ROW) fail_msg("%s", e.message);
+    int64_t id = db_int(s, 0);
     db_done(s);
-    return db_last_id(d);
+    return id;
 }
 
 static int64_t patient_row(struct db *d, const struct fx_study *s) {
-    insert(d, "INSERT INTO patients (patient_id, issuer, name, birth_date, sex) VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT DO NOTHING", "ttttt", s->patient_id,
-           s->issuer, s->name, s->birth_date, s->sex);
-    struct err e;
-    struct db_stmt *q = db_prepare(d, "SELECT id FROM patients WHERE patient_id = ?1 AND issuer = ?2", &e);
-    assert_non_null(q);
-    db_bind_text(q, 1, str_of(s->patient_id));
-    db_bind_text(q, 2, str_of(s->issuer));
-    assert_int_equal(db_next(q, &e), DB_ROW);
-    int64_t id = db_int(q, 0);
-    db_done(q);
-    return id;
+    return insert(d,
+                  "INSERT INTO patients (patient_id, issuer, name, birth_date, sex) VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT (patient_id, issuer) DO UPDATE SET "
+                  "name = patients.name RETURNING id",
+                  "ttttt", s->patient_id, s->issuer, s->name, s->birth_date, s->sex);
 }
 
 static int64_t study_row(struct db *d, const struct fx_study *s, int64_t patient, int instances) {
@@ -146,7 +149,7 @@ static int64_t study_row(struct db *d, const struct fx_study *s, int64_t patient
                   "INSERT INTO studies (patient, study_uid, study_date, study_time, accession_number, study_id, description, referring_physician, institution,"
                   " patient_id, issuer, patient_name, birth_date, sex, patient_age, timezone, charset, text_flags, modalities, sop_classes, series_count,"
                   " instance_count, created_ms, changed_ms) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, '', ?9, ?10, ?11, ?12, ?13, ?14, ?15, 'ISO_IR 192', 0, ?16,"
-                  " '1.2.840.10008.5.1.4.1.1.2', ?17, ?18, 1, 1)",
+                  " '1.2.840.10008.5.1.4.1.1.2', ?17, ?18, 1, 1) RETURNING id",
                   "itttttttttttttttii", patient, s->uid, s->date, s->time, s->accession, s->study_id, s->description, s->referring, s->patient_id, s->issuer,
                   s->name, s->birth_date, s->sex, s->age, s->zone, s->modalities, (int64_t)s->series_count, (int64_t)instances);
 }
@@ -156,7 +159,7 @@ static int64_t series_row(struct db *d, const struct fx_series *r, int64_t study
                   "INSERT INTO series (study, series_uid, modality, number, series_date, series_time, description, body_part, laterality, protocol, station,"
                   " manufacturer, model, department, performing_physician, operators, pps_start_date, pps_start_time, requested_procedure_id,"
                   " scheduled_step_id, text_flags, sop_classes, instance_count, created_ms, changed_ms) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, '', '', '',"
-                  " '', '', '', '', ?9, '', '', ?10, ?11, 0, '', ?12, 1, 1)",
+                  " '', '', '', '', ?9, '', '', ?10, ?11, 0, '', ?12, 1, 1) RETURNING id",
                   "ittnttttttti", study, r->uid, r->modality, (int64_t)r->number, r->date, r->time, r->description, r->body_part, r->operators,
                   r->procedure_id[0], r->step_id[0], (int64_t)r->instance_count);
 }
@@ -165,9 +168,9 @@ static int64_t instance_row(struct db *d, const struct fx_instance *i, int64_t s
     static int64_t place;
     place += 1000;
     return insert(d,
-                  "INSERT INTO instances (series, sop_instance_uid, sop_class_uid, ts_uid, number, volume, offset, length, dataset_offset, pixel_offset,"
+                  "INSERT INTO instances (series, sop_instance_uid, sop_class_uid, ts_uid, number, volume, \"offset\", length, dataset_offset, pixel_offset,"
                   " pixel_length, frames, rows, columns, digest, source, received_ms, header_kind, header_base, header) VALUES (?1, ?2, ?3,"
-                  " '1.2.840.10008.1.2.1', ?4, 1, ?5, 1000, 400, 500, 500, 0, 512, 256, x'00', 'test', 1, 0, 0, x'')",
+                  " '1.2.840.10008.1.2.1', ?4, 1, ?5, 1000, 400, 500, 500, 0, 512, 256, x'00', 'test', 1, 0, 0, x'') RETURNING id",
                   "ittni", series, i->uid, i->sop_class, (int64_t)i->number, place);
 }
 

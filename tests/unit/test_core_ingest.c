@@ -282,10 +282,8 @@ static void events_chain_and_wake_their_waiters(void **state) {
     assert_true(list[1].time_ms >= list[0].time_ms);
     assert_true(str_eqz(list[0].type, "instance.stored") && str_eqz(list[0].actor, "command:tester"));
     assert_true(events_verify(f->ar, &checked, &e) && checked == 2);
+    run_sql(f, "UPDATE events SET detail = '{}' WHERE seq = 1");
     fixture_close(f);
-    char command[200];
-    snprintf(command, sizeof command, "sqlite3 %s/index.db \"UPDATE events SET detail = '{}' WHERE seq = 1\"", f->dir);
-    if (system(command) != 0) skip();
     fixture_open(f);
     assert_false(events_verify(f->ar, &checked, &e));
     assert_int_equal(e.kind, ERR_CORRUPT);

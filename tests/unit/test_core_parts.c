@@ -17,13 +17,6 @@
 #define JPEG_LOSSLESS "1.2.840.10008.1.2.4.70"
 #define DEFLATED "1.2.840.10008.1.2.1.99"
 
-static void run_sql(struct fixture *f, const char *sql) {
-    struct err e = {0};
-    struct db *w = db_writer(archive_db(f->ar), &e);
-    if (!db_exec(w, sql, &e)) fail_msg("%s", e.message);
-    db_return(archive_db(f->ar), w);
-}
-
 static void header_of(struct fixture *f, struct dcm_dataset *ds, const char *frames) {
     struct err e = {0};
     (void)f;
