@@ -94,7 +94,6 @@ class Haproxy(Proxy):
             servers = "".join(f"    server n{i} 127.0.0.1:{node[column]}" + (f" port {node[0]}\n" if column else "\n") for i, node in enumerate(self.nodes))
             text = replaced(text, rf"(^    server \w+ 10\.\S+:{port}\n)+", servers)
         text = replaced(text, "maxconn 20000", "maxconn 2000")  # what a test machine may open
-        text = replaced(text, "/readyz", "/healthz")
         text = replaced(text, "bind :443 ", f"bind 127.0.0.1:{self.https_port} ")
         text = replaced(text, "bind :11112", f"bind 127.0.0.1:{self.dicom_port}")
         text = replaced(text, "/etc/ssl/gantry", str(self.folder))
