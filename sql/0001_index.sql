@@ -206,3 +206,12 @@ CREATE TABLE series_metadata (
 
 -- Named values of the program itself (secrets are kept hashed only).
 CREATE TABLE settings (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+
+-- What is compressed already is not tried again; rows that change often find room beside themselves; what only grows is seen by the planner in time.
+--postgres ALTER TABLE instances ALTER COLUMN header SET STORAGE EXTERNAL;
+--postgres ALTER TABLE header_bases ALTER COLUMN data SET STORAGE EXTERNAL;
+--postgres ALTER TABLE patients SET (fillfactor = 90);
+--postgres ALTER TABLE studies SET (fillfactor = 80);
+--postgres ALTER TABLE series SET (fillfactor = 80);
+--postgres ALTER TABLE volumes SET (fillfactor = 50);
+--postgres ALTER TABLE figures SET (fillfactor = 20);

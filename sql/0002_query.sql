@@ -18,3 +18,4 @@ CREATE TABLE study_months (month INTEGER PRIMARY KEY, studies INTEGER NOT NULL);
 
 -- Attributes that were declared searchable: their values are keys of studies too. done: every header up to this instance row is indexed.
 CREATE TABLE searchable_attributes (tag INTEGER PRIMARY KEY, done INTEGER NOT NULL, complete INTEGER NOT NULL);
+--postgres ALTER TABLE study_keys SET (autovacuum_vacuum_insert_scale_factor = 0.02, autovacuum_analyze_scale_factor = 0.02);

@@ -7,3 +7,5 @@ CREATE TABLE instance_parts (
     frames BLOB,                           -- of encapsulated pixel data (codec_frames_pack); NULL when not made yet
     frames_trouble TEXT NOT NULL DEFAULT '' -- why the frames of this object cannot be told
 );
+--postgres ALTER TABLE instance_parts ALTER COLUMN sums SET STORAGE EXTERNAL;
+--postgres ALTER TABLE instance_parts ALTER COLUMN frames SET STORAGE EXTERNAL;

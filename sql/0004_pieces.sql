@@ -8,3 +8,4 @@ CREATE TABLE series_metadata (
     crc INTEGER NOT NULL,               -- CRC-32 of the uncompressed text
     json BLOB NOT NULL
 );
+--postgres ALTER TABLE series_metadata ALTER COLUMN json SET STORAGE EXTERNAL;

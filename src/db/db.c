@@ -7,6 +7,7 @@
 #include "db/dialect.h"
 #include "db/driver.h"
 #include "db/migrate.h"
+#include "text/utf8.h"
 
 enum {
     CONNECTIONS_MAX = 64,    // of one role
@@ -286,8 +287,50 @@ void db_bind_double(struct db_stmt *s, int i, double v) {
     s->db->driver->bind_double(s, i, v);
 }
 
+struct db_kept {
+    struct db_kept *next;
+    char bytes[];
+};
+
+char *db_keep(struct db_stmt *s, size_t n) {
+    struct db_kept *k = malloc(sizeof *k + n);
+    if (!k) return NULL;
+    k->next = s->kept;
+    s->kept = k;
+    return k->bytes;
+}
+
+static void drop_kept(struct db_stmt *s) {
+    while (s->kept) {
+        struct db_kept *k = s->kept;
+        s->kept = k->next;
+        free(k);
+    }
+}
+
+// UTF-8 without NUL. Plain ASCII is most.
+static bool is_clean(struct str v) {
+    const uint64_t ones = 0x0101010101010101u, tops = 0x8080808080808080u;
+    size_t i = 0;
+    for (uint64_t word; i + sizeof word <= v.n; i += sizeof word) {
+        memcpy(&word, v.p + i, sizeof word);
+        if ((word | (word - ones)) & tops) break;
+    }
+    return utf8_valid(str_sub(v, i, v.n)) && !memchr(v.p + i, '\0', v.n - i);
+}
+
+// What PostgreSQL refuses is the same text on both engines: each piece that is none becomes U+FFFD.
+static struct str cleaned(struct db_stmt *s, struct str v) {
+    enum { LONGEST = 3 }; // of U+FFFD, in the place of one byte
+    char *p = v.n < SIZE_MAX / LONGEST / 2 ? db_keep(s, v.n * LONGEST) : NULL;
+    size_t n = 0;
+    uint32_t cp;
+    while (p && utf8_take(&v, &cp)) n += utf8_put(p + n, cp ? cp : UTF8_REPLACEMENT);
+    return p ? (struct str){p, n} : STR_LIT("");
+}
+
 void db_bind_text(struct db_stmt *s, int i, struct str v) {
-    s->db->driver->bind_text(s, i, v);
+    s->db->driver->bind_text(s, i, !v.p || is_clean(v) ? v : cleaned(s, v));
 }
 
 void db_bind_blob(struct db_stmt *s, int i, struct str v) {
@@ -321,6 +364,7 @@ bool db_is_null(struct db_stmt *s, int column) {
 void db_done(struct db_stmt *s) {
     if (!s) return;
     s->db->driver->done(s);
+    if (s->kept) drop_kept(s);
     s->busy = false;
 }
 

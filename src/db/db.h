@@ -64,7 +64,8 @@ bool db_lost(const struct db *d);
 struct db_stmt *db_prepare(struct db *d, const char *sql, struct err *e);
 void db_bind_int(struct db_stmt *s, int i, int64_t v);
 void db_bind_double(struct db_stmt *s, int i, double v);
-void db_bind_text(struct db_stmt *s, int i, struct str v); // {NULL, 0} is NULL; borrowed until the statement is done
+// {NULL, 0} is NULL; borrowed until the statement is done. What is no UTF-8, and NUL, becomes U+FFFD: PostgreSQL keeps neither.
+void db_bind_text(struct db_stmt *s, int i, struct str v);
 void db_bind_blob(struct db_stmt *s, int i, struct str v);
 enum db_step { DB_ROW, DB_END, DB_FAIL };
 enum db_step db_next(struct db_stmt *s, struct err *e);

@@ -17,6 +17,7 @@ struct db_stmt {
     char *sql;    // as it was asked for
     uint64_t used;
     bool busy;
+    struct db_kept *kept; // until the statement is done
 };
 
 struct db {
@@ -74,6 +75,9 @@ struct db_driver {
 
 extern const struct db_driver DB_DRIVER_SQLITE;
 extern const struct db_driver DB_DRIVER_POSTGRES;
+
+// Memory that lasts until the statement is done; NULL when there is none.
+char *db_keep(struct db_stmt *s, size_t n);
 
 // What the driver keeps of the pool.
 void *db_pool_native(const struct db_pool *p);

@@ -17,6 +17,22 @@ static bool is_text(uint32_t type) {
 
 // ---- sent ----
 
+bool pg_type_is_json(uint32_t type) {
+    return type == T_JSON;
+}
+
+bool pg_clean_json(struct str v, char *writable) {
+    bool found = false;
+    for (size_t i = 0; i + 6 <= v.n; i++) {
+        if (v.p[i] != '\\') continue;
+        bool nul = memcmp(v.p + i, "\\u0000", 6) == 0;
+        if (nul && writable) memcpy(writable + i, "\\ufffd", 6);
+        found |= nul;
+        i++; // an escaped backslash begins nothing
+    }
+    return found;
+}
+
 static void put_be(char *to, uint64_t v, unsigned n) {
     for (unsigned i = n; i > 0; i--, v >>= 8) to[i - 1] = (char)(v & 0xff);
 }

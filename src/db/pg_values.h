@@ -31,6 +31,10 @@ struct pg_sent {
 // the statement's text should cast it.
 bool pg_encode(uint32_t type, int i, const struct pg_bound *v, char scratch[PG_SCRATCH_BYTES], struct pg_sent *out, struct err *e);
 
+// Whether a JSON text has escapes that PostgreSQL refuses (\u0000); they are overwritten in place by U+FFFD's.
+bool pg_type_is_json(uint32_t type);
+bool pg_clean_json(struct str v, char *writable);
+
 // Of a value that is not NULL. Text that is a number is read as one, as far as it goes.
 int64_t pg_read_int(uint32_t type, struct str v);
 double pg_read_double(uint32_t type, struct str v);

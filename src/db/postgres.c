@@ -499,7 +499,10 @@ static bool usable(struct db *d) {
     struct pollfd p = {.fd = PQsocket(c->pg), .events = POLLIN};
     if (c->lost || c->stale > STALE_NAMES_MAX || PQstatus(c->pg) != CONNECTION_OK) return false;
     if (poll(&p, 1, 0) > 0 && !PQconsumeInput(c->pg)) return false;
-    return PQstatus(c->pg) == CONNECTION_OK && (c->syncs == 0 || settle(d, "COMMIT", NULL, NULL));
+    PGresult *r = NULL;
+    while (c->syncs > 0 && read_batch(d, "COMMIT", &r, NULL)) continue;
+    PQclear(r);
+    return PQstatus(c->pg) == CONNECTION_OK && c->syncs == 0;
 }
 
 static bool is_lost(const struct db *d) {
@@ -527,9 +530,21 @@ static bool begin(struct db *d, struct err *e) {
     return (lock_key(d, LOCK_WRITER, e) && settle(d, "take the archive's lock", NULL, e)) || (db_rollback(d), false);
 }
 
+// The end of a reader's transaction is sent and not waited for: nothing hangs on it.
+static bool leave_transaction(struct db *d, const char *sql) {
+    struct conn *c = conn_of(d);
+    c->transaction = false;
+    if (!queue_text(d, sql, NULL) || !PQpipelineSync(c->pg)) return false;
+    c->syncs++;
+    c->in_flight = 0;
+    c->in_flight_bytes = 0;
+    return PQflush(c->pg) >= 0;
+}
+
 static bool commit(struct db *d, struct err *e) {
     struct conn *c = conn_of(d);
     PGresult *r = NULL;
+    if (d->role == DB_FOR_READING && sound(d, NULL)) return leave_transaction(d, "COMMIT") || lost(d, "COMMIT", e);
     if (!sound(d, e) || !queue_text(d, "COMMIT", e) || !settle(d, "COMMIT", &r, e)) return false;
     bool ok = strcmp(PQcmdStatus(r), "COMMIT") == 0;
     PQclear(r);
@@ -541,6 +556,10 @@ static bool commit(struct db *d, struct err *e) {
 // What is under way may have failed: it is synchronised with first, so that the server hears of the rollback.
 static void rollback(struct db *d) {
     struct conn *c = conn_of(d);
+    if (d->role == DB_FOR_READING && sound(d, NULL)) {
+        if (!leave_transaction(d, "ROLLBACK")) c->lost = true;
+        return;
+    }
     c->transaction = false;
     c->trouble.kind = ERR_NONE;
     c->wait_ms = usual_wait(server_of(d));
@@ -726,6 +745,12 @@ static void bind_double(struct db_stmt *s, int i, double v) {
 }
 
 static void bind_text(struct db_stmt *s, int i, struct str v) {
+    const struct known *k = prepared_of(s)->known;
+    if (v.p && i >= 1 && (unsigned)i <= k->parameters && pg_type_is_json(k->types[i - 1]) && pg_clean_json(v, NULL)) {
+        char *copy = db_keep(s, v.n);
+        if (copy) pg_clean_json(v, memcpy(copy, v.p, v.n));
+        v = copy ? (struct str){copy, v.n} : STR_LIT("[]");
+    }
     bind(s, i, (struct pg_bound){.kind = v.p ? PG_BOUND_TEXT : PG_BOUND_NULL, .s = v});
 }
 

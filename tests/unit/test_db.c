@@ -5,6 +5,7 @@
 #include <stdint.h>
 // cmocka needs the four above first
 #include <cmocka.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -161,6 +162,194 @@ static void the_words_of_the_dialect_work(void **state) {
     db_pool_close(p);
 }
 
+// ---- both engines: values ----
+
+static void values_are_read_as_what_they_are_asked_for(void **state) {
+    (void)state;
+    struct err e = {0};
+    struct db_pool *p = open_pool();
+    struct db *w = db_writer(p, &e);
+    assert_true(db_exec(w, "CREATE TABLE v (n BIGINT, t TEXT, d DOUBLE PRECISION)", &e));
+    struct db_stmt *s = db_prepare(w, "INSERT INTO v VALUES (?1, ?2, ?3)", &e);
+    db_bind_int(s, 1, INT64_MIN);
+    db_bind_int(s, 2, -17); // where text is kept
+    db_bind_double(s, 3, 0.1);
+    assert_int_equal(db_next(s, &e), DB_END);
+    db_done(s);
+    s = db_prepare(w, "SELECT n, t, d, n < 0, sum(n) OVER (), coalesce(t, 'x'), cast(t AS BIGINT) * 2, NULL FROM v WHERE t = ?1", &e);
+    db_bind_text(s, 1, STR_LIT("-17"));
+    assert_int_equal(db_next(s, &e), DB_ROW);
+    assert_true(db_int(s, 0) == INT64_MIN && str_eqz(db_text(s, 0), "-9223372036854775808"));
+    assert_true(db_int(s, 1) == -17 && str_eqz(db_text(s, 1), "-17"));
+    assert_true(db_double(s, 2) == 0.1);
+    assert_int_equal(db_int(s, 3), 1);
+    assert_true(db_double(s, 4) < -9.2e18);
+    assert_int_equal(db_int(s, 6), -34);
+    assert_true(db_is_null(s, 7) && db_int(s, 7) == 0 && !db_text(s, 7).p && !db_is_null(s, 0));
+    assert_int_equal(db_next(s, &e), DB_END);
+    db_done(s);
+    db_return(p, w);
+    db_pool_close(p);
+}
+
+static void check_text(struct db *w, struct str given, const char *kept) {
+    struct err e = {0};
+    struct db_stmt *s = db_prepare(w, "INSERT INTO settings VALUES ('text', ?1) ON CONFLICT (name) DO UPDATE SET value = ?1 RETURNING value", &e);
+    db_bind_text(s, 1, given);
+    assert_int_equal(db_next(s, &e), DB_ROW);
+    assert_true(str_eqz(db_text(s, 0), kept));
+    db_done(s);
+}
+
+// Neither engine is given what one of them refuses (PostgreSQL: 22021).
+static void both_engines_keep_the_same_text(void **state) {
+    (void)state;
+    struct err e = {0};
+    struct db_pool *p = open_pool();
+    struct db *w = db_writer(p, &e);
+    check_text(w, STR_LIT("\xE7\x8E\x8B^\xE5\xB0\x8F\xE6\x9D\xB1"), "\xE7\x8E\x8B^\xE5\xB0\x8F\xE6\x9D\xB1");
+    check_text(w, STR_LIT("a\0b"),
+               "a\xEF\xBF\xBD"
+               "b");
+    check_text(w, STR_LIT("eight bytes, then\0"), "eight bytes, then\xEF\xBF\xBD");
+    check_text(w, STR_LIT("\xCD\xF5\xD0\xA1"), "\xEF\xBF\xBD\xEF\xBF\xBD\xD0\xA1"); // GBK
+    check_text(w, STR_LIT("\xED\xA0\x80"), "\xEF\xBF\xBD\xEF\xBF\xBD\xEF\xBF\xBD"); // a surrogate
+    check_text(w, STR_LIT(""), "");
+    struct db_stmt *s = db_prepare(w, "SELECT count(*) FROM {each ?1} WHERE value = ?2", &e);
+    db_bind_text(s, 1, STR_LIT("[\"a\\u0000\",\"b\\\\u0000\",\"c\"]"));
+    db_bind_text(s, 2, STR_LIT("b\\u0000"));
+    assert_int_equal(db_next(s, &e), DB_ROW);
+    assert_int_equal(db_int(s, 0), 1);
+    db_done(s);
+    db_return(p, w);
+    db_pool_close(p);
+}
+
+static void texts_are_ordered_by_their_bytes(void **state) {
+    (void)state;
+    struct err e = {0};
+    struct db_pool *p = open_pool();
+    struct db *w = db_writer(p, &e);
+    assert_true(db_exec(w, "INSERT INTO settings VALUES ('b', ''), ('B', ''), ('a b', ''), ('ab', ''), ('\xC3\xA4', '')", &e));
+    static const char *const order[] = {"B", "a b", "ab", "b", "\xC3\xA4"};
+    struct db_stmt *s = db_prepare(w, "SELECT name FROM settings ORDER BY name", &e);
+    for (size_t i = 0; i < sizeof order / sizeof *order; i++) {
+        assert_int_equal(db_next(s, &e), DB_ROW);
+        assert_true(str_eqz(db_text(s, 0), order[i]));
+    }
+    db_done(s);
+    assert_int_equal(one(w, "SELECT count(*) FROM settings WHERE name >= 'a' AND name < 'b'"), 2);
+    db_return(p, w);
+    db_pool_close(p);
+}
+
+static void a_large_blob_comes_back_whole(void **state) {
+    (void)state;
+    enum { BYTES = 20 * 1000 * 1000 };
+    struct err e = {0};
+    struct db_pool *p = open_pool();
+    struct db *w = db_writer(p, &e);
+    char *bytes = malloc(BYTES);
+    assert_non_null(bytes);
+    for (size_t i = 0; i < BYTES; i++) bytes[i] = (char)(i * 7 + (i >> 9));
+    assert_true(db_begin(w, &e));
+    struct db_stmt *s = db_prepare(w, "INSERT INTO header_bases (data) VALUES (?1)", &e);
+    db_bind_blob(s, 1, (struct str){bytes, BYTES});
+    assert_int_equal(db_next(s, &e), DB_END);
+    db_done(s);
+    assert_true(db_commit(w, &e));
+    db_return(p, w);
+    struct db *r = db_reader(p, &e);
+    s = db_prepare(r, "SELECT data FROM header_bases", &e);
+    assert_int_equal(db_next(s, &e), DB_ROW);
+    assert_true(str_eq(db_blob(s, 0), (struct str){bytes, BYTES}));
+    db_done(s);
+    db_return(p, r);
+    free(bytes);
+    db_pool_close(p);
+}
+
+static void thousands_of_rows_are_written_and_read_while_others_are_asked(void **state) {
+    (void)state;
+    enum { ROWS = 5000 };
+    struct err e = {0};
+    struct db_pool *p = open_pool();
+    struct db *w = db_writer(p, &e);
+    assert_true(db_begin(w, &e));
+    for (int i = 0; i < ROWS; i++) {
+        struct db_stmt *s = db_prepare(w, "INSERT INTO study_months VALUES (?1, ?2)", &e);
+        db_bind_int(s, 1, i);
+        db_bind_int(s, 2, i * 3);
+        assert_int_equal(db_next(s, &e), DB_END);
+        db_done(s);
+    }
+    assert_int_equal(db_changes(w), 1);
+    assert_true(db_exec(w, "UPDATE study_months SET studies = studies + 1", &e));
+    assert_int_equal(db_changes(w), ROWS);
+    assert_int_equal(one(w, "SELECT count(*) FROM study_months"), ROWS);
+    assert_true(db_commit(w, &e));
+    db_return(p, w);
+    struct db *r = db_reader(p, &e);
+    struct db_stmt *outer = db_prepare(r, "SELECT month FROM study_months ORDER BY month", &e);
+    for (int i = 0; i < ROWS; i++) {
+        assert_int_equal(db_next(outer, &e), DB_ROW);
+        if (i % 50 != 0) continue;
+        struct db_stmt *inner = db_prepare(r, "SELECT studies FROM study_months WHERE month = ?1", &e);
+        db_bind_int(inner, 1, db_int(outer, 0));
+        assert_int_equal(db_next(inner, &e), DB_ROW);
+        assert_int_equal(db_int(inner, 0), i * 3 + 1);
+        db_done(inner);
+    }
+    assert_int_equal(db_next(outer, &e), DB_END);
+    db_done(outer);
+    db_return(p, r);
+    db_pool_close(p);
+}
+
+// ---- both engines: migrations ----
+
+static void *open_and_close(void *arg) {
+    struct err e = {0};
+    struct db_pool *p = NULL;
+    bool *ok = arg;
+    *ok = db_pool_open(&options, &p, &e);
+    if (!*ok) fprintf(stderr, "%s\n", e.message);
+    db_pool_close(p);
+    return NULL;
+}
+
+static void of_many_that_start_at_once_one_migrates(void **state) {
+    (void)state;
+    enum { THREADS = 8 };
+    pthread_t threads[THREADS];
+    bool ok[THREADS] = {0};
+    for (int i = 0; i < THREADS; i++) assert_int_equal(pthread_create(&threads[i], NULL, open_and_close, &ok[i]), 0);
+    for (int i = 0; i < THREADS; i++) {
+        pthread_join(threads[i], NULL);
+        assert_true(ok[i]);
+    }
+    struct err e = {0};
+    struct db_pool *p = open_pool();
+    struct db *r = db_reader(p, &e);
+    assert_int_equal(one(r, "SELECT count(*) FROM migrations"), DB_MIGRATION_COUNT);
+    db_return(p, r);
+    db_pool_close(p);
+}
+
+static void a_schema_of_one_version_ahead_is_worked_with(void **state) {
+    (void)state;
+    struct err e = {0};
+    struct db_pool *p = open_pool();
+    struct db *w = db_writer(p, &e);
+    struct db_stmt *s = db_prepare(w, "INSERT INTO migrations VALUES (?1, 'next', 0)", &e);
+    db_bind_int(s, 1, DB_MIGRATION_COUNT + 1);
+    assert_int_equal(db_next(s, &e), DB_END);
+    db_done(s);
+    db_return(p, w);
+    db_pool_close(p);
+    db_pool_close(open_pool());
+}
+
 static int64_t size_of(const char *name) {
     char path[128];
     struct stat st;
@@ -205,6 +394,13 @@ int main(void) {
         TEST(the_same_text_nests_and_many_texts_are_evicted),
         TEST(absent_and_empty_text_differ_and_errors_have_their_kind),
         TEST(the_words_of_the_dialect_work),
+        TEST(values_are_read_as_what_they_are_asked_for),
+        TEST(both_engines_keep_the_same_text),
+        TEST(texts_are_ordered_by_their_bytes),
+        TEST(a_large_blob_comes_back_whole),
+        TEST(thousands_of_rows_are_written_and_read_while_others_are_asked),
+        TEST(of_many_that_start_at_once_one_migrates),
+        TEST(a_schema_of_one_version_ahead_is_worked_with),
     };
     const struct CMUnitTest sqlite[] = {TEST(the_log_is_copied_beside_the_commits_and_begins_anew)};
     int failures = 0;
