@@ -493,16 +493,14 @@ static void disconnect(struct db *d) {
     free(c);
 }
 
-// A server that went away has closed its end: that is seen here, before anybody works with the connection.
+// Unasked the server says only that it ends the connection, or that it was set up anew: either way another takes its place.
 static bool usable(struct db *d) {
     struct conn *c = conn_of(d);
     struct pollfd p = {.fd = PQsocket(c->pg), .events = POLLIN};
-    if (c->lost || c->stale > STALE_NAMES_MAX || PQstatus(c->pg) != CONNECTION_OK) return false;
-    if (poll(&p, 1, 0) > 0 && !PQconsumeInput(c->pg)) return false;
     PGresult *r = NULL;
-    while (c->syncs > 0 && read_batch(d, "COMMIT", &r, NULL)) continue;
+    while (!c->lost && c->syncs > 0 && read_batch(d, "COMMIT", &r, NULL)) continue;
     PQclear(r);
-    return PQstatus(c->pg) == CONNECTION_OK && c->syncs == 0;
+    return !c->lost && c->syncs == 0 && c->stale <= STALE_NAMES_MAX && PQstatus(c->pg) == CONNECTION_OK && poll(&p, 1, 0) == 0;
 }
 
 static bool is_lost(const struct db *d) {
@@ -879,6 +877,7 @@ static PGconn *start_listening(const struct listener *l, struct err *e) {
     char sql[80];
     PGconn *pg = connect_named(l->server, " listener", e);
     if (!pg) return NULL;
+    PQsetNoticeProcessor(pg, be_silent, NULL);
     snprintf(sql, sizeof sql, "LISTEN %s", l->channel);
     PGresult *r = PQexec(pg, sql);
     bool ok = PQresultStatus(r) == PGRES_COMMAND_OK || cannot_connect(pg, e);
