@@ -1,0 +1,475 @@
+// Two nodes, as two archives of one process, over one index on PostgreSQL: the outcome is that of one node.
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+// cmocka needs the four above first
+#include <cmocka.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "core/index.h"
+#include "core_fixture.h"
+#include "db/db.h"
+#include "dicom/read.h"
+#include "sys/digest.h"
+
+enum { A, B, NODES };
+
+struct nodes {
+    struct fixture *at[NODES];
+};
+
+// The volumes of one node's directory are not those of the other: the second one counts from another number.
+static void count_from(struct fixture *f, unsigned number) {
+    char path[160];
+    static const char nothing[1024];
+    snprintf(path, sizeof path, "%s/volumes", f->dir);
+    assert_int_equal(mkdir(path, 0750), 0);
+    snprintf(path, sizeof path, "%s/volumes/v%08u.tar", f->dir, number);
+    FILE *file = fopen(path, "w");
+    assert_non_null(file);
+    assert_int_equal(fwrite(nothing, 1, sizeof nothing, file), sizeof nothing);
+    fclose(file);
+    assert_int_equal(chmod(path, 0440), 0);
+}
+
+static int setup(void **state) {
+    struct nodes *n = calloc(1, sizeof *n);
+    if (!postgres_url()) return -1;
+    for (int i = 0; i < NODES; i++) {
+        struct fixture *f = n->at[i] = calloc(1, sizeof *f);
+        snprintf(f->dir, sizeof f->dir, "%s/gantry-nodes-XXXXXX", access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp");
+        if (!mkdtemp(f->dir)) return -1;
+        arena_init(&f->arena, 256 << 20);
+        buf_init(&f->object, 64 << 20);
+    }
+    postgres_new_schema(n->at[A]->schema);
+    memcpy(n->at[B]->schema, n->at[A]->schema, sizeof n->at[B]->schema);
+    count_from(n->at[B], 1000);
+    fixture_open(n->at[A]);
+    fixture_open(n->at[B]);
+    *state = n;
+    return 0;
+}
+
+static int teardown(void **state) {
+    struct nodes *n = *state;
+    char command[128];
+    for (int i = 0; i < NODES; i++) fixture_close(n->at[i]);
+    postgres_drop_schema(n->at[A]->schema);
+    for (int i = 0; i < NODES; i++) {
+        struct fixture *f = n->at[i];
+        arena_deinit(&f->arena);
+        buf_deinit(&f->object);
+        snprintf(command, sizeof command, "rm -rf %s", f->dir);
+        if (system(command) != 0) return -1;
+        free(f);
+    }
+    free(n);
+    return 0;
+}
+
+// ---- what must hold whatever happened ----
+
+static void check_whole(struct fixture *f) {
+    struct err e = {0};
+    int64_t checked;
+    static const char *const none[] = {
+        "SELECT count(*) FROM studies s WHERE instance_count <> (SELECT count(*) FROM instances i JOIN series r ON r.id = i.series WHERE r.study = s.id)",
+        "SELECT count(*) FROM series s WHERE instance_count <> (SELECT count(*) FROM instances WHERE series = s.id) OR instance_count = 0",
+        "SELECT count(*) FROM studies s WHERE series_count <> (SELECT count(*) FROM series WHERE study = s.id) OR series_count = 0",
+        "SELECT count(*) FROM patients p WHERE study_count <> (SELECT count(*) FROM studies WHERE patient = p.id) OR study_count = 0",
+        "SELECT count(*) FROM instances i WHERE NOT EXISTS (SELECT 1 FROM series WHERE id = i.series)",
+        "SELECT count(*) FROM instances i WHERE header_base <> 0 AND NOT EXISTS (SELECT 1 FROM header_bases WHERE id = i.header_base)",
+        "SELECT count(*) FROM instance_parts p WHERE NOT EXISTS (SELECT 1 FROM instances WHERE id = p.instance)",
+        "SELECT count(*) FROM study_keys k WHERE NOT EXISTS (SELECT 1 FROM studies WHERE id = k.study)",
+        "SELECT count(*) FROM study_months m WHERE studies <> (SELECT count(*) FROM study_keys WHERE month = m.month AND key = '')",
+        "SELECT count(*) FROM figures WHERE name = 'instances' AND value <> (SELECT count(*) FROM instances)",
+        "SELECT count(*) FROM figures WHERE name = 'series' AND value <> (SELECT count(*) FROM series)",
+        "SELECT count(*) FROM figures WHERE name = 'studies' AND value <> (SELECT count(*) FROM studies)",
+        "SELECT count(*) FROM figures WHERE name = 'patients' AND value <> (SELECT count(*) FROM patients)",
+        "SELECT count(*) FROM figures WHERE name = 'conflicts' AND value <> (SELECT count(*) FROM conflicts)",
+        "SELECT count(*) FROM figures WHERE name = 'bytes' AND value <> (SELECT CAST(coalesce(sum(length), 0) AS BIGINT) FROM instances)",
+        "SELECT count(*) FROM instances i WHERE EXISTS (SELECT 1 FROM dead d WHERE d.volume = i.volume AND d.\"offset\" = i.\"offset\")",
+    };
+    for (unsigned i = 0; i < sizeof none / sizeof *none; i++)
+        if (count_rows(f, none[i]) != 0) fail_msg("%s", none[i]);
+    if (!events_verify(f->ar, &checked, &e)) fail_msg("%s", e.message);
+}
+
+// ---- senders ----
+
+struct sender {
+    struct fixture *f;
+    pthread_t thread;
+    int from, to, study;
+    unsigned fill;
+    unsigned outcomes[4], refused; // by enum ingest_outcome
+    bool wrong;
+};
+
+static void name(int study, int i, char uid[32], char series[32], char sop[64]) {
+    snprintf(uid, 32, "1.2.%d", study);
+    snprintf(series, 32, "1.2.%d.1", study);
+    snprintf(sop, 64, "1.2.%d.1.%d", study, i);
+}
+
+static void make(struct fixture *f, int study, int i, unsigned fill) {
+    char uid[32], series[32], sop[64];
+    name(study, i, uid, series, sop);
+    arena_reset(&f->arena);
+    make_object(f, &(struct sample){.study = uid, .series = series, .sop = sop, .number = i, .fill = fill});
+}
+
+// Each sender has a fixture of its own for its object; the archive is the node's.
+static void *send_all(void *arg) {
+    struct sender *s = arg;
+    struct fixture own = {.ar = s->f->ar};
+    arena_init(&own.arena, 64 << 20);
+    buf_init(&own.object, 1 << 20);
+    for (int i = s->from; i < s->to; i++) {
+        struct ingest_result r = {0};
+        struct err e = {0};
+        make(&own, s->study, i, s->fill);
+        if (ingest_object(&own, &r, &e))
+            s->outcomes[r.outcome]++;
+        else if (err_class_of(e.kind)->retry)
+            s->refused++;
+        else
+            s->wrong = true, fprintf(stderr, "%s\n", e.message);
+    }
+    arena_deinit(&own.arena);
+    buf_deinit(&own.object);
+    return NULL;
+}
+
+static void run(struct sender *s, int n) {
+    for (int i = 0; i < n; i++) assert_int_equal(pthread_create(&s[i].thread, NULL, send_all, &s[i]), 0);
+    for (int i = 0; i < n; i++) pthread_join(s[i].thread, NULL);
+    for (int i = 0; i < n; i++) assert_false(s[i].wrong);
+}
+
+static void one_study_that_comes_over_both_is_one_study(void **state) {
+    struct nodes *n = *state;
+    struct sender s[] = {
+        {.f = n->at[A], .from = 0, .to = 40, .study = 1},
+        {.f = n->at[B], .from = 40, .to = 80, .study = 1},
+        {.f = n->at[A], .from = 80, .to = 120, .study = 1},
+        {.f = n->at[B], .from = 120, .to = 160, .study = 1},
+    };
+    run(s, 4);
+    for (int i = 0; i < 4; i++) assert_int_equal(s[i].outcomes[INGEST_STORED], 40);
+    assert_int_equal(count_rows(n->at[A], "SELECT count(*) FROM patients"), 1);
+    assert_int_equal(count_rows(n->at[A], "SELECT count(*) FROM studies"), 1);
+    assert_int_equal(count_rows(n->at[A], "SELECT count(*) FROM series"), 1);
+    assert_int_equal(count_rows(n->at[A], "SELECT count(*) FROM header_bases"), 1);
+    assert_int_equal(count_rows(n->at[A], "SELECT count(*) FROM instances"), 160);
+    assert_int_equal(list_study(n->at[B], "1.2.1").count, 160);
+    assert_int_equal(events_last(n->at[A]->ar), 160);
+    check_whole(n->at[B]);
+}
+
+static void an_object_that_comes_over_both_is_kept_once(void **state) {
+    struct nodes *n = *state;
+    struct sender s[] = {{.f = n->at[A], .from = 0, .to = 60, .study = 1}, {.f = n->at[B], .from = 0, .to = 60, .study = 1}};
+    run(s, 2);
+    assert_int_equal(s[0].outcomes[INGEST_STORED] + s[1].outcomes[INGEST_STORED], 60);
+    assert_int_equal(s[0].outcomes[INGEST_KNOWN] + s[1].outcomes[INGEST_KNOWN], 60);
+    assert_int_equal(count_rows(n->at[A], "SELECT count(*) FROM instances"), 60);
+    assert_int_equal(count_rows(n->at[A], "SELECT count(*) FROM conflicts"), 0);
+    check_whole(n->at[A]);
+}
+
+static void of_two_objects_under_one_uid_one_is_served_and_both_are_kept(void **state) {
+    struct nodes *n = *state;
+    struct sender s[] = {{.f = n->at[A], .from = 0, .to = 60, .study = 1, .fill = 1}, {.f = n->at[B], .from = 0, .to = 60, .study = 1, .fill = 2}};
+    run(s, 2);
+    assert_int_equal(s[0].outcomes[INGEST_STORED] + s[1].outcomes[INGEST_STORED], 60);
+    assert_int_equal(s[0].outcomes[INGEST_CONFLICT] + s[1].outcomes[INGEST_CONFLICT], 60);
+    assert_int_equal(count_rows(n->at[A], "SELECT count(*) FROM instances"), 60);
+    assert_int_equal(count_rows(n->at[A], "SELECT count(*) FROM conflicts"), 60);
+    assert_int_equal(
+        count_rows(n->at[A], "SELECT count(*) FROM instances i JOIN conflicts c ON c.sop_instance_uid = i.sop_instance_uid AND c.digest <> i.digest"), 60);
+    check_whole(n->at[A]);
+    struct sender again[] = {{.f = n->at[B], .from = 0, .to = 60, .study = 1, .fill = 1}, {.f = n->at[A], .from = 0, .to = 60, .study = 1, .fill = 2}};
+    run(again, 2); // all are known, the copies beside as such
+    assert_int_equal(again[0].outcomes[INGEST_STORED] + again[1].outcomes[INGEST_STORED], 0);
+    assert_int_equal(count_rows(n->at[A], "SELECT count(*) FROM instances"), 60);
+    assert_int_equal(count_rows(n->at[A], "SELECT count(*) FROM conflicts"), 60);
+}
+
+struct deleter {
+    struct fixture *f;
+    pthread_t thread;
+    _Atomic bool stop;
+    unsigned deleted;
+    bool wrong;
+};
+
+static void *delete_again_and_again(void *arg) {
+    struct deleter *d = arg;
+    while (!d->stop) {
+        uint64_t count;
+        struct err e = {0};
+        if (archive_delete(d->f->ar, &TESTER, STR_LIT("1.2.1"), STR_LIT(""), STR_LIT(""), STR_LIT("x"), &count, &e))
+            d->deleted += (unsigned)count;
+        else if (e.kind != ERR_NOT_FOUND)
+            d->wrong = true, fprintf(stderr, "%s\n", e.message);
+        usleep(2000);
+    }
+    return NULL;
+}
+
+static void a_study_that_is_deleted_while_it_comes_is_there_or_gone_and_nothing_between(void **state) {
+    struct nodes *n = *state;
+    struct deleter d = {.f = n->at[B]};
+    struct sender s[] = {{.f = n->at[A], .from = 0, .to = 150, .study = 1}, {.f = n->at[B], .from = 100, .to = 250, .study = 1}};
+    assert_int_equal(pthread_create(&d.thread, NULL, delete_again_and_again, &d), 0);
+    run(s, 2);
+    d.stop = true;
+    pthread_join(d.thread, NULL);
+    assert_false(d.wrong);
+    assert_true(d.deleted > 0);
+    check_whole(n->at[A]);
+    assert_int_equal(s[0].outcomes[INGEST_STORED] + s[1].outcomes[INGEST_STORED],
+                     count_rows(n->at[A], "SELECT count(*) FROM events WHERE type = 'instance.stored'"));
+    assert_int_equal(s[0].outcomes[INGEST_STORED] + s[1].outcomes[INGEST_STORED] - d.deleted, count_rows(n->at[A], "SELECT count(*) FROM instances"));
+}
+
+// ---- between the question whether it is known and the commit ----
+
+struct race {
+    struct fixture *other;
+    void (*meanwhile)(struct fixture *other);
+    struct buf *object;
+};
+
+// The writer waits for the digest after it has classified the object.
+static bool late_digest(void *ctx, uint8_t out[VOL_DIGEST_BYTES], struct err *e) {
+    struct race *r = ctx;
+    usleep(200 * 1000);
+    r->meanwhile(r->other);
+    return digest_of(r->object->p, r->object->n, out, e);
+}
+
+static bool read_object(void *ctx, uint64_t offset, void *p, size_t n, struct err *e) {
+    const struct buf *b = ctx;
+    if (offset > b->n || n > b->n - offset) return err_set(e, ERR_BAD_INPUT, "test", "past the end");
+    memcpy(p, b->p + offset, n);
+    return true;
+}
+
+static enum vol_outcome append_while(struct nodes *n, void (*meanwhile)(struct fixture *other), struct index_put *p) {
+    struct fixture *f = n->at[A];
+    struct err e = {0};
+    struct dcm_object o = {0};
+    struct dcm_source source = {read_object, &f->object};
+    struct race race = {n->at[B], meanwhile, &f->object};
+    *p = (struct index_put){.what = INDEX_ADD};
+    if (!dcm_read_memory(&f->arena, f->object.p, f->object.n, NULL, DCM_STOP_AT_PIXELS, &o, &e) ||
+        !index_prepare(f->ar, &f->arena, &o, 0, &source, f->object.n, p, &e))
+        fail_msg("%s", e.message);
+    const struct facts *x = &p->facts;
+    struct vol_put put = {.entry = {.kind = VOL_OBJECT,
+                                    .study = x->study_uid,
+                                    .series = x->series_uid,
+                                    .sop = x->sop_uid,
+                                    .ts = x->ts_uid,
+                                    .source = STR_LIT("test"),
+                                    .received_ms = clock_wall_ms()},
+                          .body = f->object.p,
+                          .body_n = f->object.n,
+                          .user = p,
+                          .digest = late_digest,
+                          .digest_ctx = &race};
+    bool ok = vol_append(archive_volumes(f->ar), &put, &e);
+    index_put_deinit(p);
+    if (!ok) fail_msg("%s", e.message);
+    return put.outcome;
+}
+
+static void send_as(struct fixture *f, int study, int i, unsigned fill, enum ingest_outcome expected) {
+    struct ingest_result r;
+    struct err e = {0};
+    make(f, study, i, fill);
+    if (!ingest_object(f, &r, &e)) fail_msg("%s", e.message);
+    assert_int_equal(r.outcome, expected);
+}
+
+static void send_same(struct fixture *f) {
+    send_as(f, 1, 1, 7, INGEST_STORED);
+}
+
+static void send_other(struct fixture *f) {
+    send_as(f, 1, 1, 8, INGEST_STORED);
+}
+
+static void remove_study(struct fixture *f) {
+    uint64_t count;
+    struct err e = {0};
+    if (!archive_delete(f->ar, &TESTER, STR_LIT("1.2.1"), STR_LIT(""), STR_LIT(""), STR_LIT("x"), &count, &e)) fail_msg("%s", e.message);
+}
+
+static void what_another_node_stores_between_is_seen_by_the_commit(void **state) {
+    struct nodes *n = *state;
+    struct index_put p;
+    make(n->at[A], 1, 1, 7);
+    assert_int_equal(append_while(n, send_same, &p), VOL_KNOWN);
+    assert_false(p.known_conflict);
+    assert_int_equal(count_rows(n->at[A], "SELECT count(*) FROM instances"), 1);
+    assert_int_equal(count_rows(n->at[A], "SELECT count(*) FROM dead WHERE why = 'duplicate'"), 1);
+    check_whole(n->at[A]);
+}
+
+static void other_bytes_that_another_node_stores_between_come_first(void **state) {
+    struct nodes *n = *state;
+    struct index_put p;
+    make(n->at[A], 1, 1, 7);
+    assert_int_equal(append_while(n, send_other, &p), VOL_STORED_CONFLICT);
+    assert_true(p.reason[0]);
+    assert_int_equal(count_rows(n->at[A], "SELECT count(*) FROM instances WHERE volume > 1000"), 1);
+    assert_int_equal(count_rows(n->at[A], "SELECT count(*) FROM conflicts WHERE volume < 1000"), 1);
+    check_whole(n->at[A]);
+    send_as(n->at[A], 1, 1, 7, INGEST_CONFLICT); // known beside the other
+    assert_int_equal(count_rows(n->at[A], "SELECT count(*) FROM conflicts"), 1);
+}
+
+static void a_study_that_another_node_deletes_between_begins_anew(void **state) {
+    struct nodes *n = *state;
+    struct index_put p;
+    for (int i = 0; i < 3; i++) send_as(n->at[A], 1, 10 + i, 0, INGEST_STORED);
+    make(n->at[A], 1, 1, 7);
+    assert_int_equal(append_while(n, remove_study, &p), VOL_STORED);
+    assert_int_equal(count_rows(n->at[A], "SELECT count(*) FROM instances"), 1);
+    assert_int_equal(count_rows(n->at[A], "SELECT instance_count FROM studies"), 1);
+    check_whole(n->at[A]);
+}
+
+// ---- what a process remembers ----
+
+static void header_of(struct fixture *f, const char *sop) {
+    struct err e = {0};
+    struct instance_list list;
+    struct dcm_dataset *header;
+    if (!retrieve_list(f->ar, &TESTER, &f->arena, &(struct retrieve_query){.sop_instance_uids = str_of(sop)}, &list, &e)) fail_msg("%s", e.message);
+    assert_int_equal(list.count, 1);
+    if (!retrieve_header(f->ar, &f->arena, &list.refs[0], &header, &e)) fail_msg("%s", e.message);
+    assert_true(str_eqz(dcm_text(header, DCM_SOPInstanceUID), sop));
+}
+
+static void what_a_node_remembers_of_a_series_goes_when_another_deletes_it(void **state) {
+    struct nodes *n = *state;
+    for (int round = 0; round < 3; round++) {
+        send_as(n->at[A], 1, 1, 0, INGEST_STORED);
+        send_as(n->at[A], 1, 2, 0, INGEST_STORED);
+        send_as(n->at[B], 1, 3, 0, INGEST_STORED);
+        send_as(n->at[B], 1, 4, 0, INGEST_STORED);
+        header_of(n->at[A], "1.2.1.1.4");
+        header_of(n->at[B], "1.2.1.1.2");
+        assert_int_equal(count_rows(n->at[A], "SELECT count(*) FROM header_bases"), 1);
+        assert_int_equal(count_rows(n->at[A], "SELECT count(*) FROM instances WHERE header_base > 0"), 2); // all but the first of each node
+        remove_study(n->at[round % 2 ? A : B]);
+        check_whole(n->at[A]);
+    }
+    assert_int_equal(count_rows(n->at[A], "SELECT count(*) FROM header_bases"), 0);
+    send_as(n->at[B], 1, 1, 0, INGEST_STORED); // sent again, and again beside what was remembered
+    send_as(n->at[A], 1, 2, 0, INGEST_STORED);
+    header_of(n->at[B], "1.2.1.1.2");
+    check_whole(n->at[B]);
+}
+
+static void metadata_that_one_node_prepared_is_made_again_when_another_stores(void **state) {
+    struct nodes *n = *state;
+    for (int i = 1; i <= 4; i++) {
+        send_as(n->at[i % 2 ? A : B], 1, i, 0, INGEST_STORED);
+        for (int k = 0; k < NODES; k++) {
+            struct buf json;
+            struct err e = {0};
+            bool gzip;
+            unsigned objects = 0;
+            buf_init(&json, 1 << 20);
+            if (!retrieve_series_metadata(n->at[k]->ar, STR_LIT("1.2.1"), STR_LIT("1.2.1.1"), false, &json, &gzip, &e)) fail_msg("%s", e.message);
+            for (size_t at = 0; (at = str_find(buf_str(&json), '{', at)) < json.n; at++)
+                objects += json.n - at > 11 && memcmp(json.p + at, "{\"00080016\"", 11) == 0;
+            assert_int_equal(objects, i);
+            buf_deinit(&json);
+        }
+    }
+}
+
+// ---- events ----
+
+static void events_of_one_node_wake_those_who_wait_on_another(void **state) {
+    struct nodes *n = *state;
+    struct err e = {0};
+    struct event *list;
+    unsigned count;
+    for (int i = 0; i < 5; i++) {
+        struct fixture *from = n->at[i % 2 ? A : B], *to = n->at[i % 2 ? B : A];
+        int64_t last = events_last(to->ar), began = clock_mono_us();
+        send_as(from, 1, i, 0, INGEST_STORED);
+        assert_true(events_wait(to->ar, last, 10000));
+        assert_true(clock_mono_us() - began < 2 * 1000 * 1000);
+    }
+    assert_true(events_after(n->at[A]->ar, &n->at[A]->arena, 0, 10, &list, &count, &e));
+    assert_int_equal(count, 5);
+    for (unsigned i = 0; i < count; i++) assert_int_equal(list[i].seq, i + 1);
+    check_whole(n->at[B]);
+}
+
+// ---- the database goes away ----
+
+// All connections of the test's database but the one that asks.
+static void cut_all(struct fixture *f) {
+    count_rows(f, "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid() AND query LIKE "
+                  "'%' AND application_name LIKE 'gantry%'");
+}
+
+static void a_node_that_lost_its_connections_goes_on_and_misses_no_event(void **state) {
+    struct nodes *n = *state;
+    struct sender s = {.f = n->at[A], .from = 0, .to = 200, .study = 1};
+    assert_int_equal(pthread_create(&s.thread, NULL, send_all, &s), 0);
+    for (int i = 0; i < 5; i++) {
+        usleep(30 * 1000);
+        cut_all(n->at[B]);
+    }
+    pthread_join(s.thread, NULL);
+    assert_false(s.wrong);
+    struct sender again = {.f = n->at[A], .from = 0, .to = 200, .study = 1};
+    run(&again, 1);
+    assert_int_equal(again.refused, 0);
+    assert_int_equal(again.outcomes[INGEST_STORED] + again.outcomes[INGEST_KNOWN], 200);
+    assert_int_equal(count_rows(n->at[A], "SELECT count(*) FROM instances"), 200);
+    check_whole(n->at[A]);
+    int64_t last = count_rows(n->at[A], "SELECT max(seq) FROM events");
+    assert_true(events_wait(n->at[B]->ar, last - 1, 15000));
+    assert_int_equal(events_last(n->at[B]->ar), last);
+}
+
+int main(void) {
+#define TEST(t) cmocka_unit_test_setup_teardown(t, setup, teardown)
+    const struct CMUnitTest tests[] = {
+        TEST(one_study_that_comes_over_both_is_one_study),
+        TEST(an_object_that_comes_over_both_is_kept_once),
+        TEST(of_two_objects_under_one_uid_one_is_served_and_both_are_kept),
+        TEST(a_study_that_is_deleted_while_it_comes_is_there_or_gone_and_nothing_between),
+        TEST(what_another_node_stores_between_is_seen_by_the_commit),
+        TEST(other_bytes_that_another_node_stores_between_come_first),
+        TEST(a_study_that_another_node_deletes_between_begins_anew),
+        TEST(what_a_node_remembers_of_a_series_goes_when_another_deletes_it),
+        TEST(metadata_that_one_node_prepared_is_made_again_when_another_stores),
+        TEST(events_of_one_node_wake_those_who_wait_on_another),
+        TEST(a_node_that_lost_its_connections_goes_on_and_misses_no_event),
+    };
+    if (!postgres_url()) {
+        printf("SKIP GANTRY_TEST_POSTGRES names no server\n");
+        return 77;
+    }
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
