@@ -31,6 +31,7 @@ struct try {
     char payload[SIGV4_HEX_BYTES];
     char md5[32];
     uint64_t sent;  // of the body
+    uint64_t came;  // of the answer's
     bool into;      // the answer's body is what was asked for
     struct err own; // of a callback
 };
@@ -118,8 +119,11 @@ static int64_t send_body(void *context, void *p, size_t n) {
     return (int64_t)n;
 }
 
+// A kept connection died while the body went up it: the service may have got all of it.
 static bool rewind_body(void *context) {
-    ((struct try *)context)->sent = 0;
+    struct try *t = context;
+    t->sent = 0;
+    t->a->doubtful = true;
     return true;
 }
 
@@ -163,6 +167,7 @@ static bool on_begin(void *context, unsigned status) {
 
 static bool on_bytes(void *context, const void *p, size_t n) {
     struct try *t = context;
+    t->came += n;
     if (!t->into) {
         buf_add(&t->a->text, p, n);
         return buf_ok(&t->a->text, &t->own);
@@ -287,11 +292,11 @@ static void count(struct s3 *c, enum s3_op op) {
     pthread_mutex_unlock(&c->mutex);
 }
 
-static void count_outcome(struct try *t, bool good, uint64_t in) {
+static void count_outcome(struct try *t, bool good) {
     struct s3 *c = t->c;
     pthread_mutex_lock(&c->mutex);
     c->stats.bytes_out += t->sent;
-    c->stats.bytes_in += in;
+    c->stats.bytes_in += t->came;
     *(good ? &c->stats.last_good_ms : &c->stats.last_bad_ms) = clock_mono_ms();
     pthread_mutex_unlock(&c->mutex);
 }
@@ -324,7 +329,8 @@ static enum s3_again after_answer(struct try *t, struct s3_tries *tries, unsigne
     keep_answer(t, status);
     snprintf(what, sizeof what, "%s %.200s%s", t->r->method, t->r->key ? t->r->key : t->c->o.bucket, t->r->key && strlen(t->r->key) > 200 ? "..." : "");
     enum s3_again again = s3_meaning(status, &t->a->error, what, e);
-    count_outcome(t, status < 500, t->into ? 0 : t->a->text.n);
+    count_outcome(t, status < 500);
+    if (again == S3_LATER && status >= 500) t->a->doubtful = true; // a balancer gives up before those behind it do
     if (again == S3_DONE && t->r->into && !t->into) return err_set(e, ERR_PEER, "s3", "%s: the service answered %u without bytes", what, status), S3_LATER;
     if (again == S3_DONE && t->r->into && t->a->got < t->r->into_n) return err_set(e, ERR_NET, "s3", "%s: the answer ended early", what), S3_LATER;
     if (status == 412 && t->r->into && t->a->got) { // it is another object by now: from its beginning
@@ -358,7 +364,7 @@ static enum s3_again send_once(struct try *t, struct s3_tries *tries, struct err
                              .pool = t->c->pool};
     if (!sign(t, &call, e)) return S3_FAIL;
     buf_clear(&t->a->text);
-    t->sent = 0;
+    t->sent = t->came = 0;
     count(t->c, t->r->op);
     if (http_call(&call, &result, e)) return after_answer(t, tries, result.status, e);
     if (t->a->got > before) snprintf(t->a->etag, sizeof t->a->etag, "%.79s", t->fields[F_ETAG].value);
@@ -367,7 +373,7 @@ static enum s3_again send_once(struct try *t, struct s3_tries *tries, struct err
         return t->own.kind == ERR_PEER ? S3_LATER : S3_FAIL;
     }
     t->a->doubtful = true;
-    count_outcome(t, false, 0);
+    count_outcome(t, false);
     return e->kind == ERR_NET || e->kind == ERR_TIMEOUT ? S3_LATER : S3_FAIL;
 }
 

@@ -3,13 +3,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
+#include "base/thread.h"
 #include "http/s3.h"
 #include "sys/file.h"
 
 #include <fcntl.h>
 #include <unistd.h>
-
-enum { LINES_MAX = 1000000 };
 
 static bool read_file(void *ctx, uint64_t at, void *p, size_t n, struct err *e) {
     return sys_read_at(&sys_files, *(int *)ctx, p, n, at, e);
@@ -33,16 +33,81 @@ static bool do_create(struct s3 *c, char **args, struct err *e) {
     return put(c, args, true, e);
 }
 
-// get KEY AT N > bytes
+// get KEY AT N FILE
 static bool do_get(struct s3 *c, char **args, struct err *e) {
     size_t n = strtoull(args[2], NULL, 10);
     char *p = malloc(n ? n : 1);
     uint64_t size;
     bool ok = p && s3_get(c, args[0], strtoull(args[1], NULL, 10), p, n, &size, e);
-    if (ok) fwrite(p, 1, n, stdout);
-    if (ok) fprintf(stderr, "size %llu\n", (unsigned long long)size);
+    FILE *f = ok ? fopen(args[3], "wb") : NULL;
+    if (f) ok = fwrite(p, 1, n, f) == n;
+    if (f) fclose(f);
+    if (ok) printf("size %llu\n", (unsigned long long)size);
     free(p);
+    return ok && f;
+}
+
+// ---- many threads ----
+
+struct hammer {
+    struct s3 *c;
+    unsigned number, rounds;
+    size_t bytes;
+    bool ok;
+    struct err e;
+};
+
+static bool fill(void *ctx, uint64_t at, void *p, size_t n, struct err *e) {
+    const struct hammer *h = ctx;
+    (void)e;
+    for (size_t i = 0; i < n; i++) ((uint8_t *)p)[i] = (uint8_t)((at + i) * 31 + h->number);
+    return true;
+}
+
+static bool one_round(struct hammer *h, unsigned round, uint8_t *p, uint8_t *want, struct err *e) {
+    char key[64];
+    const struct s3_body b = {.read_at = fill, .ctx = h, .size = h->bytes};
+    snprintf(key, sizeof key, "hammer/%u/%u", h->number, round);
+    if (!s3_put(h->c, key, &b, true, e) || !s3_get(h->c, key, 0, p, h->bytes, NULL, e)) return false;
+    fill(h, 0, want, h->bytes, e);
+    if (memcmp(p, want, h->bytes) != 0) return err_set(e, ERR_CORRUPT, "drive", "%s came back different", key);
+    return s3_delete(h->c, key, e);
+}
+
+static void *run_hammer(void *ctx) {
+    struct hammer *h = ctx;
+    uint8_t *p = malloc(2 * h->bytes + 1);
+    h->ok = p != NULL;
+    for (unsigned i = 0; h->ok && i < h->rounds; i++) h->ok = one_round(h, i, p, p + h->bytes, &h->e);
+    free(p);
+    return NULL;
+}
+
+// hammer THREADS ROUNDS BYTES: each thread puts, gets and deletes objects of its own
+static bool do_hammer(struct s3 *c, char **args, struct err *e) {
+    struct hammer h[64];
+    pthread_t threads[64];
+    unsigned n = (unsigned)atoi(args[0]);
+    bool ok = n <= 64;
+    for (unsigned i = 0; ok && i < n; i++) {
+        h[i] = (struct hammer){.c = c, .number = i, .rounds = (unsigned)atoi(args[1]), .bytes = strtoull(args[2], NULL, 10)};
+        if (!thread_start(&threads[i], "hammer", run_hammer, &h[i], e)) n = i, ok = false;
+    }
+    for (unsigned i = 0; i < n; i++) {
+        pthread_join(threads[i], NULL);
+        if (ok && !h[i].ok) *e = h[i].e, ok = false;
+    }
     return ok;
+}
+
+static bool do_stats(struct s3 *c, char **args, struct err *e) {
+    struct s3_stats s;
+    (void)args, (void)e;
+    s3_stats_get(c, &s);
+    printf("puts=%llu gets=%llu heads=%llu deletes=%llu lists=%llu others=%llu retries=%llu failures=%llu out=%llu in=%llu\n", (unsigned long long)s.puts,
+           (unsigned long long)s.gets, (unsigned long long)s.heads, (unsigned long long)s.deletes, (unsigned long long)s.lists, (unsigned long long)s.others,
+           (unsigned long long)s.retries, (unsigned long long)s.failures, (unsigned long long)s.bytes_out, (unsigned long long)s.bytes_in);
+    return true;
 }
 
 static bool print(void *ctx, const char *key, const struct s3_object *o, struct err *e) {
@@ -96,7 +161,9 @@ static const struct {
 } COMMANDS[] = {
     {"put", 2, do_put},
     {"create", 2, do_create},
-    {"get", 3, do_get},
+    {"get", 4, do_get},
+    {"stats", 0, do_stats},
+    {"hammer", 3, do_hammer},
     {"head", 1, do_head},
     {"delete", 1, do_delete},
     {"class", 2, do_class},
@@ -148,6 +215,7 @@ static bool option(struct s3_options *o, char *text) {
     char *value = strchr(text, '=');
     if (!value) return false;
     *value++ = 0;
+    if (strcmp(text, "clock-s") == 0) return clock_shift_wall_ms(atoll(value) * 1000), true; // a machine whose clock is wrong
     for (size_t i = 0; i < sizeof TEXTS / sizeof TEXTS[0]; i++)
         if (strcmp(text, TEXTS[i].name) == 0) return *(const char **)((char *)o + TEXTS[i].at) = value, true;
     for (size_t i = 0; i < sizeof NUMBERS / sizeof NUMBERS[0]; i++)
@@ -155,7 +223,7 @@ static bool option(struct s3_options *o, char *text) {
     return false;
 }
 
-// One command from the command line, or many: one a line of standard input, fields parted by tabs, an answer line "ok" or the error for each.
+// One command from the command line, or many: one a line of standard input, fields parted by tabs, what it prints, then a line "= ok" or "= kind: message", for each.
 static int run_lines(struct s3 *c) {
     char line[4096];
     while (fgets(line, sizeof line, stdin)) {
@@ -164,7 +232,7 @@ static int run_lines(struct s3 *c) {
         line[strcspn(line, "\n")] = 0;
         for (int i = 0; i < 7 && rest; i++) args[i] = strsep(&rest, "\t");
         bool ok = run(c, args, &e);
-        printf("%s%s%s\n", ok ? "ok" : err_class_of(e.kind)->name, ok ? "" : ": ", ok ? "" : e.message);
+        printf("= %s%s%s\n", ok ? "ok" : err_class_of(e.kind)->name, ok ? "" : ": ", ok ? "" : e.message);
         fflush(stdout);
     }
     return 0;
