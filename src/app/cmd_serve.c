@@ -32,7 +32,8 @@ static void print_ready(const struct server *s) {
 static int serve(struct cli_args *args, struct server *s) {
     struct err e = {0};
     if (!modules_start(s, &e)) return cli_fail(args, &e);
-    if (s->token[0]) printf("token %s (the administrator's, shown this once; remove admin-token.sha256 to get a new one)\n", s->token);
+    const char *anew = s->settings->database_url ? "'gantry cluster token' makes a new one" : "remove admin-token.sha256 to get a new one";
+    if (s->token[0]) printf("token %s (the administrator's, shown this once; %s)\n", s->token, anew);
     serve_node_ready(s);
     print_ready(s);
     log_line(LOG_INFO, "serve", "stopping on %s", strsignal(signal_wait()));

@@ -41,7 +41,7 @@ static bool start(struct server *s, struct serve_http *h, struct err *e) {
 bool serve_http_start(struct server *s, void **state, struct err *e) {
     struct serve_http *h = calloc(1, sizeof *h);
     if (!h) return err_nomem(e, "http");
-    bool opened = sessions_open(s->settings->data_dir, s->settings->auth, s->token, &h->web.sessions, e);
+    bool opened = sessions_open(s->archive, s->settings->data_dir, s->settings->auth, s->token, &h->web.sessions, e);
     if (opened && start(s, h, e)) {
         *state = h;
         return true;

@@ -16,8 +16,8 @@
 #include "sys/digest.h"
 
 enum {
-    ANSWER_MS = 1000,      // the database must answer within
-    LOCAL_BEAT_MS = 15000, // of the only node there is: nobody waits for it
+    ANSWER_MS = 1000,     // the database must answer within
+    LOCAL_BEAT_MS = 5000, // of the only node there is: nobody waits for it
     FIGURES_MAX = 16 * 1024,
     WAIT_STEP_MS = 1000,
     AWAY_MS = 10 * 1000, // a bucket that was away no longer is not worth a word
@@ -362,6 +362,14 @@ enum node_state node_get_state(struct node *n) {
     enum node_state state = n->state;
     pthread_mutex_unlock(&n->lock);
     return state;
+}
+
+const char *node_name(const struct node *n) {
+    return n->name;
+}
+
+const char *node_version(const struct node *n) {
+    return n->version;
 }
 
 void node_leave(struct node *n) {

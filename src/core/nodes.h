@@ -41,6 +41,8 @@ bool node_join(struct archive *ar, const struct node_options *o, struct node **o
 void node_set_doors(struct node *n, const char *dicom, const char *http);
 void node_set_state(struct node *n, enum node_state state);
 enum node_state node_get_state(struct node *n);
+const char *node_name(const struct node *n);
+const char *node_version(const struct node *n);
 void node_leave(struct node *n); // stopped; its leases and jobs are given back. NULL is fine
 // Whether a balancer may send requests here, and if not, why not: the database answers within a second, the bucket was not away too long, the schema fits,
 // not draining, not read-only.

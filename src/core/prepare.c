@@ -10,6 +10,8 @@
 #include "base/thread.h"
 #include "core/events.h"
 #include "core/metadata.h"
+#include "core/prepare_shared.h"
+#include "db/db.h"
 #include "sys/file.h"
 
 enum { WAITING_MAX = 512, EVENTS_MAX = 1000, STEP_MS = 500, QUIET_MS = 3000, ARENA_BYTES_MAX = 64 << 20 };
@@ -22,6 +24,7 @@ struct waiting {
 
 struct preparer {
     struct archive *ar;
+    struct follower *shared; // of an archive of several nodes it does everything
     pthread_t thread;
     int quiet_ms;
     pthread_mutex_t lock;
@@ -106,7 +109,8 @@ bool prepare_start(struct archive *ar, int quiet_ms, struct preparer **out, stru
     arena_init(&p->arena, ARENA_BYTES_MAX);
     pthread_mutex_init(&p->lock, NULL);
     pthread_cond_init(&p->stop, NULL);
-    if (thread_start(&p->thread, "prepare", run, p, e)) {
+    bool several = db_pool_engine(archive_db(ar)) == DB_POSTGRES;
+    if (several ? follower_start(ar, p->quiet_ms, &p->shared, e) : thread_start(&p->thread, "prepare", run, p, e)) {
         *out = p;
         return true;
     }
@@ -120,7 +124,10 @@ void prepare_stop(struct preparer *p) {
     p->stopping = true;
     pthread_cond_signal(&p->stop);
     pthread_mutex_unlock(&p->lock);
-    pthread_join(p->thread, NULL);
+    if (p->shared)
+        follower_stop(p->shared);
+    else
+        pthread_join(p->thread, NULL);
     arena_deinit(&p->arena);
     free(p);
 }

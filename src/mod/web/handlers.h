@@ -7,6 +7,7 @@
 // health.c
 bool web_health(struct http_request *rq, struct http_response *rs, struct err *e);
 bool web_ready(struct http_request *rq, struct http_response *rs, struct err *e);
+// metrics.c
 bool web_metrics(struct http_request *rq, struct http_response *rs, struct err *e);
 // stream.c
 bool web_events(struct http_request *rq, struct http_response *rs, struct err *e);
