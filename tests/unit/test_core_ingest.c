@@ -12,6 +12,7 @@
 
 #include "base/clock.h"
 #include "core_fixture.h"
+#include "dicom/write.h"
 #include "text/gzip.h"
 
 static void an_object_comes_back_as_it_was_sent(void **state) {
@@ -289,6 +290,42 @@ static void events_chain_and_wake_their_waiters(void **state) {
     assert_int_equal(e.kind, ERR_CORRUPT);
 }
 
+// Texts with bytes of no character set and with NULs between.
+static void make_raw(struct fixture *f, const char *sop, struct str text) {
+    struct err e = {0};
+    struct dcm_dataset *ds = dcm_dataset_new(&f->arena, &e);
+    static const uint32_t texts[] = {DCM_PatientID,        DCM_IssuerOfPatientID, DCM_PatientName,      DCM_AccessionNumber,
+                                     DCM_StudyDescription, DCM_Modality,          DCM_SeriesDescription};
+    static const uint16_t vrs[] = {DCM_VR_LO, DCM_VR_LO, DCM_VR_PN, DCM_VR_SH, DCM_VR_LO, DCM_VR_CS, DCM_VR_LO};
+    bool ok = dcm_putz(ds, DCM_SpecificCharacterSet, "ISO_IR 192", &e) && dcm_putz(ds, DCM_SOPClassUID, "1.2.840.10008.5.1.4.1.1.2", &e) &&
+              dcm_putz(ds, DCM_SOPInstanceUID, sop, &e) && dcm_putz(ds, DCM_SeriesInstanceUID, "1.2.3.4", &e) &&
+              dcm_putz(ds, DCM_StudyInstanceUID, "1.2.3", &e);
+    for (unsigned i = 0; ok && i < sizeof texts / sizeof *texts; i++) ok = dcm_put_bytes(ds, texts[i], vrs[i], text.p, text.n, &e);
+    buf_clear(&f->object);
+    ok = ok && dcm_write_part10(ds, dcm_ts_explicit_le, NULL, dcm_sink_buf(&f->object), &e);
+    if (!ok) fail_msg("%s", e.message);
+}
+
+static void texts_of_any_bytes_are_stored_and_keep_nobody_out(void **state) {
+    struct fixture *f = *state;
+    struct err e = {0};
+    int64_t checked;
+    static const struct str texts[] = {{"A\0BC", 4}, {"\xff\xfe^\xc3(", 6},    {"\xed\xa0\x80", 4}, {"\xf4\x90\x80\x80", 4},
+                                       {"\0\0", 2},  {"a\\b'c\"{each ?1}", 16}};
+    for (unsigned i = 0; i < sizeof texts / sizeof *texts; i++) {
+        char sop[32];
+        snprintf(sop, sizeof sop, "1.2.3.4.%u", i);
+        make_raw(f, sop, texts[i]);
+        for (int again = 0; again < 2; again++) {
+            struct ingest_result r;
+            if (!ingest_object(f, &r, &e)) fail_msg("%u: %s", i, e.message);
+            assert_true(r.outcome == (again ? INGEST_KNOWN : INGEST_STORED) || r.outcome == INGEST_CONFLICT);
+        }
+    }
+    assert_int_equal(count_rows(f, "SELECT count(*) FROM instances"), 6);
+    if (!events_verify(f->ar, &checked, &e)) fail_msg("%s", e.message);
+}
+
 struct sender {
     struct fixture *f;
     struct buf object;
@@ -368,6 +405,7 @@ int main(void) {
         TEST(series_metadata_is_made_once_and_again_when_the_series_changes),
         TEST(counts_and_lists_of_a_study_are_kept_in_its_row),
         TEST(events_chain_and_wake_their_waiters),
+        TEST(texts_of_any_bytes_are_stored_and_keep_nobody_out),
         TEST(many_senders_at_once_are_counted_right),
         TEST(so_are_senders_of_objects_that_are_digested_while_they_are_written),
     };
