@@ -5,10 +5,12 @@
 
 void group_init(struct group *g) {
     buf_init(&g->heads, (size_t)STORE_GROUP_OBJECTS_MAX * TAR_HEAD_MAX);
+    buf_init(&g->pieces, 2 * (size_t)STORE_GROUP_BYTES_MAX);
 }
 
 void group_deinit(struct group *g) {
     buf_deinit(&g->heads);
+    buf_deinit(&g->pieces);
 }
 
 uint64_t put_need(const struct vol_put *p) {

@@ -31,6 +31,7 @@ struct group {
     uint64_t at;           // where it begins in its volume
     struct buf heads;      // headers of all
     size_t heads_bytes;
+    struct buf pieces; // what the index keeps of it
     struct vol_written written;
 };
 
@@ -40,17 +41,18 @@ struct crowd {
     int64_t took_us; // a group, from its taking to its end
 };
 
-// A volume read in order, past whatever is cached.
+// A volume read in order, past whatever is cached unless `cached`.
 struct volume_reader {
     struct vol_set *vs;
     uint32_t volume;
     uint64_t size;
     int fd;               // of a directory
     bool growing;         // what lies far behind the last entry is zeros
+    bool cached;          // what a cache has is good enough
     enum vol_place place; // of a remote set, from here on
     char *window;
     uint64_t window_at;
-    size_t window_n, window_next;
+    size_t window_n;
 };
 
 struct numbers {
@@ -89,7 +91,7 @@ struct set_driver {
     bool (*restore)(struct vol_set *vs, uint32_t volume, unsigned days, struct err *e);
     void (*stats)(struct vol_set *vs, struct vol_stats *out); // what the driver knows besides
 };
-extern const struct set_driver directory_driver;
+extern const struct set_driver directory_driver, remote_driver;
 
 struct vol_set {
     const struct set_driver *driver;

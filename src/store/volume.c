@@ -65,7 +65,7 @@ uint32_t set_number_of(struct str name, struct str suffix) {
 
 static bool set_init(struct vol_set *vs, const struct vol_options *o, struct err *e) {
     pthread_condattr_t monotonic;
-    vs->driver = &directory_driver;
+    vs->driver = o->remote ? &remote_driver : &directory_driver;
     snprintf(vs->staging, sizeof vs->staging, "%.3000s/staging", o->dir);
     vs->files = o->files;
     vs->own_volume_bytes = o->own_volume_bytes ? o->own_volume_bytes : STORE_OWN_VOLUME_BYTES;

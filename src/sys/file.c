@@ -120,6 +120,11 @@ bool sys_open_unnamed(const char *dir, int *fd, struct err *e) {
     return true;
 }
 
+bool sys_open_memory(int *fd, struct err *e) {
+    *fd = memfd_create("gantry", MFD_CLOEXEC);
+    return *fd >= 0 || err_errno(e, ERR_IO, "file", "make a file in memory");
+}
+
 void sys_close(const struct sys_file_ops *f, int fd) {
     if (fd >= 0) ops(f)->close(ops(f)->ctx, fd);
 }

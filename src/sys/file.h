@@ -35,6 +35,8 @@ extern const struct sys_file_ops sys_files;
 bool sys_open(const struct sys_file_ops *f, const char *path, int flags, mode_t mode, int *fd, struct err *e);
 // A file without a name in a directory: it goes with its descriptor.
 bool sys_open_unnamed(const char *dir, int *fd, struct err *e);
+// A file in memory, likewise.
+bool sys_open_memory(int *fd, struct err *e);
 void sys_close(const struct sys_file_ops *f, int fd); // fd may be -1
 // All n bytes, or ERR_IO; ERR_CORRUPT when the file ends before.
 bool sys_read_at(const struct sys_file_ops *f, int fd, void *p, size_t n, uint64_t at, struct err *e);

@@ -1,0 +1,282 @@
+// Requests for volumes of a bucket, and a circuit that opens when it does not answer.
+#include "store/bucket.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/thread.h"
+#include "store/set.h"
+
+enum {
+    PROBE_MS = 500,           // after the first failure; twice as long after each more ...
+    PROBE_MS_MAX = 15 * 1000, // ... up to this
+};
+
+// ---- the S3 client ----
+
+static bool client_put(void *ctx, const char *key, const struct s3_body *body, bool create, struct err *e) {
+    return s3_put(ctx, key, body, create, e);
+}
+
+static bool client_get(void *ctx, const char *key, uint64_t at, void *p, size_t n, struct err *e) {
+    return s3_get(ctx, key, at, p, n, NULL, e);
+}
+
+static bool client_head(void *ctx, const char *key, struct s3_object *out, struct err *e) {
+    return s3_head(ctx, key, out, e);
+}
+
+static bool client_remove(void *ctx, const char *key, struct err *e) {
+    return s3_delete(ctx, key, e);
+}
+
+static bool client_list(void *ctx, const char *prefix, s3_visit *visit, void *visit_ctx, struct err *e) {
+    return s3_list(ctx, prefix, NULL, visit, visit_ctx, e);
+}
+
+static bool client_set_class(void *ctx, const char *key, const char *storage_class, struct err *e) {
+    return s3_set_class(ctx, key, storage_class, e);
+}
+
+static bool client_restore(void *ctx, const char *key, unsigned days, struct err *e) {
+    return s3_restore(ctx, key, days, e);
+}
+
+static void client_stats(void *ctx, struct s3_stats *out) {
+    s3_stats_get(ctx, out);
+}
+
+static const struct bucket_ops CLIENT = {
+    .put = client_put,
+    .get = client_get,
+    .head = client_head,
+    .remove = client_remove,
+    .list = client_list,
+    .set_class = client_set_class,
+    .restore = client_restore,
+    .stats = client_stats,
+};
+
+// ---- the circuit ----
+
+static void key_of(const struct bucket *b, uint32_t volume, char out[S3_KEY_MAX]) {
+    snprintf(out, S3_KEY_MAX, "%svolumes/v%08u.tar", b->prefix, volume);
+}
+
+static int64_t pause_after(unsigned failures) {
+    int64_t ms = failures > 5 ? PROBE_MS_MAX : (int64_t)PROBE_MS << failures;
+    return ms < PROBE_MS_MAX ? ms : PROBE_MS_MAX;
+}
+
+static bool is_silence(enum err_kind kind) {
+    return kind == ERR_NET || kind == ERR_TIMEOUT || kind == ERR_BUSY;
+}
+
+static bool may_ask(struct bucket *b, bool put, struct err *e) {
+    pthread_mutex_lock(&b->lock);
+    bool ok = !b->away && (!put || clock_mono_ms() >= b->puts_ms);
+    pthread_mutex_unlock(&b->lock);
+    return ok || err_set(e, ERR_BUSY, "store", "the bucket does not answer, or refuses: it is tried again by itself, send this again later");
+}
+
+bool bucket_takes(struct bucket *b) {
+    return may_ask(b, true, NULL);
+}
+
+static void note_answer(struct bucket *b, bool put) {
+    pthread_mutex_lock(&b->lock);
+    b->away = false;
+    if (put) b->failures = 0;
+    pthread_mutex_unlock(&b->lock);
+}
+
+static void note_failure(struct bucket *b, bool silent, const struct err *e) {
+    pthread_mutex_lock(&b->lock);
+    bool first = !b->away && b->failures == 0;
+    int64_t next_ms = clock_mono_ms() + pause_after(b->failures++);
+    if (silent) b->away = true;
+    b->next_ms = b->puts_ms = next_ms;
+    pthread_cond_signal(&b->wake);
+    pthread_mutex_unlock(&b->lock);
+    if (first) log_err(e, "the bucket");
+}
+
+// Of a request that was made; e is as the client set it. False.
+static bool failed(struct bucket *b, bool put, const struct err *why, struct err *e) {
+    bool silent = is_silence(why->kind) && !strstr(why->message, "archived");
+    bool refused = put && why->kind != ERR_CONFLICT && why->kind != ERR_NOMEM;
+    if (silent || refused)
+        note_failure(b, silent, why);
+    else
+        note_answer(b, false);
+    if (!e) return false;
+    *e = *why;
+    // Whatever keeps a put from the bucket is nothing that its sender did wrong.
+    if (silent || (refused && why->kind != ERR_FULL)) e->kind = ERR_BUSY;
+    return false;
+}
+
+static bool ended(struct bucket *b, bool ok, bool put, const struct err *why, struct err *e) {
+    if (!ok) return failed(b, put, why, e);
+    note_answer(b, put);
+    return true;
+}
+
+static void probe(struct bucket *b) {
+    char key[S3_KEY_MAX];
+    struct s3_object o;
+    struct err e = {0};
+    key_of(b, 0, key); // there is no such volume
+    bool answers = b->ops.head(b->ops.ctx, key, &o, &e) || !is_silence(e.kind);
+    pthread_mutex_lock(&b->lock);
+    b->away = !answers;
+    b->next_ms = clock_mono_ms() + pause_after(b->failures);
+    if (answers) b->puts_ms = clock_mono_ms();
+    pthread_mutex_unlock(&b->lock);
+    if (answers) log_line(LOG_INFO, "store", "the bucket answers again");
+}
+
+static void *prober_run(void *arg) {
+    struct bucket *b = arg;
+    pthread_mutex_lock(&b->lock);
+    while (!b->closing) {
+        if (!b->away) {
+            pthread_cond_wait(&b->wake, &b->lock);
+            continue;
+        }
+        struct timespec t = {.tv_sec = b->next_ms / 1000, .tv_nsec = b->next_ms % 1000 * 1000000};
+        if (clock_mono_ms() < b->next_ms) {
+            pthread_cond_timedwait(&b->wake, &b->lock, &t);
+            continue;
+        }
+        pthread_mutex_unlock(&b->lock);
+        probe(b);
+        pthread_mutex_lock(&b->lock);
+    }
+    pthread_mutex_unlock(&b->lock);
+    return NULL;
+}
+
+bool bucket_open(struct bucket *b, const struct vol_remote *o, struct err *e) {
+    pthread_condattr_t monotonic;
+    pthread_mutex_init(&b->lock, NULL);
+    pthread_condattr_init(&monotonic);
+    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+    pthread_cond_init(&b->wake, &monotonic);
+    pthread_condattr_destroy(&monotonic);
+    snprintf(b->prefix, sizeof b->prefix, "%s", o->prefix ? o->prefix : "");
+    b->ops = o->bucket ? *o->bucket : CLIENT;
+    if (!o->bucket) {
+        if (!s3_open(o->s3, &b->client, e)) return false;
+        b->ops.ctx = b->client;
+    }
+    b->prober_runs = thread_start(&b->prober, "vol-bucket", prober_run, b, e);
+    return b->prober_runs;
+}
+
+void bucket_close(struct bucket *b) {
+    pthread_mutex_lock(&b->lock);
+    b->closing = true;
+    pthread_cond_signal(&b->wake);
+    pthread_mutex_unlock(&b->lock);
+    if (b->prober_runs) pthread_join(b->prober, NULL);
+    s3_close(b->client);
+    pthread_cond_destroy(&b->wake);
+    pthread_mutex_destroy(&b->lock);
+}
+
+// ---- requests ----
+
+bool bucket_put(struct bucket *b, uint32_t volume, const struct s3_body *body, struct err *e) {
+    char key[S3_KEY_MAX];
+    struct err why = {0};
+    key_of(b, volume, key);
+    if (!may_ask(b, true, e)) return false;
+    return ended(b, b->ops.put(b->ops.ctx, key, body, true, &why), true, &why, e) || err_wrap(e, "put volume %u", volume);
+}
+
+bool bucket_get(struct bucket *b, uint32_t volume, uint64_t at, void *p, size_t n, bool *archived, struct err *e) {
+    char key[S3_KEY_MAX];
+    struct err why = {0};
+    *archived = false;
+    key_of(b, volume, key);
+    if (!may_ask(b, false, e)) return false;
+    bool ok = b->ops.get(b->ops.ctx, key, at, p, n, &why);
+    *archived = !ok && why.kind == ERR_BUSY && strstr(why.message, "archived");
+    return ended(b, ok, false, &why, e) || err_wrap(e, "volume %u", volume);
+}
+
+bool bucket_head(struct bucket *b, uint32_t volume, struct s3_object *out, struct err *e) {
+    char key[S3_KEY_MAX];
+    struct err why = {0};
+    key_of(b, volume, key);
+    if (!may_ask(b, false, e)) return false;
+    return ended(b, b->ops.head(b->ops.ctx, key, out, &why), false, &why, e) || err_wrap(e, "volume %u", volume);
+}
+
+bool bucket_remove(struct bucket *b, uint32_t volume, struct err *e) {
+    char key[S3_KEY_MAX];
+    struct err why = {0};
+    key_of(b, volume, key);
+    if (!may_ask(b, false, e)) return false;
+    return ended(b, b->ops.remove(b->ops.ctx, key, &why), false, &why, e) || err_wrap(e, "remove volume %u", volume);
+}
+
+bool bucket_set_class(struct bucket *b, uint32_t volume, const char *storage_class, struct err *e) {
+    char key[S3_KEY_MAX];
+    struct err why = {0};
+    key_of(b, volume, key);
+    if (!may_ask(b, false, e)) return false;
+    return ended(b, b->ops.set_class(b->ops.ctx, key, storage_class, &why), false, &why, e) || err_wrap(e, "volume %u to %s", volume, storage_class);
+}
+
+bool bucket_restore(struct bucket *b, uint32_t volume, unsigned days, struct err *e) {
+    char key[S3_KEY_MAX];
+    struct err why = {0};
+    key_of(b, volume, key);
+    if (!may_ask(b, false, e)) return false;
+    bool ok = b->ops.restore(b->ops.ctx, key, days, &why) || why.kind == ERR_CONFLICT;
+    return ended(b, ok, false, &why, e) || err_wrap(e, "restore volume %u", volume);
+}
+
+struct walk {
+    struct str prefix;
+    vol_each_visit *visit;
+    void *ctx;
+    bool stopped;
+};
+
+static bool walk_one(void *ctx, const char *key, const struct s3_object *o, struct err *e) {
+    struct walk *w = ctx;
+    struct str name = str_of(key);
+    uint32_t volume = name.n > w->prefix.n ? set_number_of(str_sub(name, w->prefix.n, name.n - w->prefix.n), STR_LIT(".tar")) : 0;
+    if (volume == 0) return true; // not ours
+    struct vol_info info = {.volume = volume, .place = VOL_IN_BUCKET, .size = o->size, .created_ms = o->modified_ms};
+    w->stopped = !w->visit(w->ctx, &info, e);
+    return !w->stopped;
+}
+
+bool bucket_each(struct bucket *b, vol_each_visit *visit, void *ctx, struct err *e) {
+    char prefix[S3_KEY_MAX];
+    struct err why = {0};
+    snprintf(prefix, sizeof prefix, "%svolumes/", b->prefix);
+    struct walk w = {.prefix = str_of(prefix), .visit = visit, .ctx = ctx};
+    if (!may_ask(b, false, e)) return false;
+    bool ok = b->ops.list(b->ops.ctx, prefix, walk_one, &w, &why);
+    if (!w.stopped) return ended(b, ok, false, &why, e) || err_wrap(e, "list the volumes of the bucket");
+    if (e) *e = why;
+    return false;
+}
+
+void bucket_stats(struct bucket *b, struct vol_stats *out) {
+    struct s3_stats s = {0};
+    b->ops.stats(b->ops.ctx, &s);
+    out->requests = s.puts + s.gets + s.heads + s.deletes + s.lists + s.others;
+    out->retries = s.retries;
+    pthread_mutex_lock(&b->lock);
+    out->bucket_away = b->away;
+    pthread_mutex_unlock(&b->lock);
+}
