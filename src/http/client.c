@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 
@@ -93,6 +94,12 @@ static bool begin(struct call *k) {
     return !k->c->begin || k->c->begin(k->c->context, (unsigned)status);
 }
 
+// Not for the programs that this one starts.
+static curl_socket_t on_socket(void *context, curlsocktype purpose, struct curl_sockaddr *to) {
+    (void)context, (void)purpose;
+    return socket(to->family, to->socktype | SOCK_CLOEXEC, to->protocol);
+}
+
 static size_t on_write(char *p, size_t size, size_t n, void *context) {
     struct call *k = context;
     if (!k->begun && !begin(k)) return CURL_WRITEFUNC_ERROR;
@@ -159,6 +166,7 @@ static void set_options(struct call *k, char *message) {
     curl_easy_setopt(curl, CURLOPT_CUSTOMREQUEST, c->method);
     curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "http,https");
     curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
+    curl_easy_setopt(curl, CURLOPT_OPENSOCKETFUNCTION, on_socket);
     curl_easy_setopt(curl, CURLOPT_ERRORBUFFER, message);
     curl_easy_setopt(curl, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
     curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT_MS, (long)(c->connect_ms ? c->connect_ms : 10000));

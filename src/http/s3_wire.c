@@ -359,7 +359,7 @@ static enum s3_again send_once(struct try *t, struct s3_tries *tries, struct err
                              .write = on_bytes,
                              .context = t,
                              .connect_ms = (int)o->connect_ms,
-                             .stall_s = (int)((o->stall_ms + 999) / 1000),
+                             .stall_s = (int)((o->stall_ms + t->r->slow_ms + 999) / 1000),
                              .whole_ms = left < most ? (left > 100 ? left : 100) : most,
                              .pool = t->c->pool};
     if (!sign(t, &call, e)) return S3_FAIL;
