@@ -208,10 +208,22 @@ static bool make(struct archive *ar, const struct instance_ref *ref, struct part
     return ok;
 }
 
+// What a cache has of it may be spoilt while it lies whole in the bucket. False: it is read once more from there.
+static bool is_final(struct archive *ar, const struct instance_ref *ref, const struct err *why, struct err *e) {
+    if (why->kind == ERR_CORRUPT && vol_refetch(ar->volumes, moved_place(ar, ref))) return false;
+    if (e) *e = *why;
+    return true;
+}
+
+static bool make_surely(struct archive *ar, const struct instance_ref *ref, struct part_sums **out, struct err *e) {
+    struct err why = {0};
+    return make(ar, ref, out, &why) || (!is_final(ar, ref, &why, e) && make(ar, ref, out, e));
+}
+
 bool parts_sums(struct archive *ar, const struct instance_ref *ref, struct part_sums **out, struct err *e) {
     *out = find_cached(&ar->parts, ref);
     if (*out) return true;
-    if (!find_kept(ar, ref, out, e) || (!*out && !make(ar, ref, out, e))) return false;
+    if (!find_kept(ar, ref, out, e) || (!*out && !make_surely(ar, ref, out, e))) return false;
     put_cached(&ar->parts, *out);
     return true;
 }
@@ -240,9 +252,7 @@ static bool read_blocks(struct archive *ar, const struct instance_ref *ref, cons
     return true;
 }
 
-bool parts_read(struct archive *ar, const struct instance_ref *ref, const struct part_sums *s, uint64_t from, void *p, size_t n, struct err *e) {
-    char *to = p;
-    if (from > ref->loc.length || n > ref->loc.length - from) return err_set(e, ERR_BAD_INPUT, "retrieve", "read past the end of an object");
+static bool read_checked(struct archive *ar, const struct instance_ref *ref, const struct part_sums *s, uint64_t from, char *to, size_t n, struct err *e) {
     while (n) {
         size_t i = (size_t)(from / SUMS_BLOCK_BYTES), skip = (size_t)(from % SUMS_BLOCK_BYTES);
         bool to_end = n == ref->loc.length - from;
@@ -259,4 +269,10 @@ bool parts_read(struct archive *ar, const struct instance_ref *ref, const struct
         from += take, to += take, n -= take;
     }
     return true;
+}
+
+bool parts_read(struct archive *ar, const struct instance_ref *ref, const struct part_sums *s, uint64_t from, void *p, size_t n, struct err *e) {
+    struct err why = {0};
+    if (from > ref->loc.length || n > ref->loc.length - from) return err_set(e, ERR_BAD_INPUT, "retrieve", "read past the end of an object");
+    return read_checked(ar, ref, s, from, p, n, &why) || (!is_final(ar, ref, &why, e) && read_checked(ar, ref, s, from, p, n, e));
 }

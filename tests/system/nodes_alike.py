@@ -134,6 +134,7 @@ def outcome(node):
     for aside in ("conflicts", "quarantine"):
         rows = node.get_json(f"/api/{aside}")
         rows = rows if isinstance(rows, list) else next(v for v in rows.values() if isinstance(v, list))
+        rows = [{**row, "sop_instance_uid": "", "series_uid": ""} if row.get("kind") == "patient" else row for row in rows]  # the first of a request's, whichever that was
         result[aside] = sorted(json.dumps({k: v for k, v in row.items() if k in ("kind", "study_uid", "series_uid", "sop_instance_uid", "patient_id", "bytes", "sha256", "reason")}, sort_keys=True) for row in rows)
     return result
 

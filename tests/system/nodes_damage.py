@@ -85,12 +85,14 @@ def turn_bits_over(folder):
 def bad_bytes_on_the_way_are_fetched_again(a):
     shutil.rmtree(a.data / "cache", ignore_errors=True)
     with a.serve() as node:
-        a.proxy.faults = [Fault("corrupt", kinds={"get"}, at_byte=5000, times=3)]
-        served = sum(get(node, t) for t in a.things)
-        hits = a.proxy.faults[0].hits
-        a.proxy.heal()
-        assert hits == 3, "no answer was spoilt"
-        assert served == len(a.things), f"{len(a.things) - served} objects were not served though the bucket has them whole"
+        for thing in a.things[::OBJECTS]:
+            a.proxy.faults = [Fault("corrupt", kinds={"get"}, at_byte=5000, times=1)]
+            served = get(node, thing)
+            hits = a.proxy.faults[0].hits
+            a.proxy.heal()
+            assert hits == 1, "no answer was spoilt"
+            assert served, f"{thing.sop} was not served though the bucket has it whole"
+        assert all(get(node, t) for t in a.things)
 
 
 def a_spoilt_cache_is_not_served(a):
