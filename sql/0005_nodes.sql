@@ -62,6 +62,7 @@ CREATE INDEX jobs_due ON jobs (kind, dead, due_ms);
 -- -1 left as it is.
 ALTER TABLE volumes ADD COLUMN batch INTEGER NOT NULL DEFAULT 0;
 CREATE INDEX volumes_batch ON volumes (batch, volume) WHERE removed_ms IS NULL AND batch >= 0;
+CREATE INDEX volumes_class ON volumes (storage_class, created_ms) WHERE place = 1 AND removed_ms IS NULL;
 CREATE INDEX volumes_removed ON volumes (removed_ms) WHERE removed_ms IS NOT NULL;
 INSERT INTO counters VALUES ('batch', 0);
 
@@ -73,6 +74,7 @@ CREATE TABLE moves (
     "offset" INTEGER NOT NULL,
     length INTEGER NOT NULL,
     sop_instance_uid TEXT NOT NULL,     -- '' when it is no object
+    batch INTEGER NOT NULL,
     PRIMARY KEY (to_volume, to_offset)
 );
 

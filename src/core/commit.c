@@ -13,8 +13,7 @@ enum {
 // ---- looking for UIDs ----
 
 static bool is_object(const struct vol_put *put) {
-    const struct index_put *p = put->user;
-    return p->what == INDEX_ADD && put->entry.kind <= VOL_CONFLICT && put->outcome != VOL_KNOWN;
+    return put->entry.kind <= VOL_CONFLICT && put->outcome != VOL_KNOWN;
 }
 
 // Clears hit, and lists the UIDs as a JSON array.
@@ -188,7 +187,6 @@ static bool apply(struct index *ix, struct db *w, struct vol_put *put, struct er
     struct index_put *p = put->user;
     const struct vol_entry *en = &put->entry;
     if (put->outcome == VOL_KNOWN) return true;
-    if (p->what == INDEX_MOVE) return kill_moved(ix, w, en, p->from, e);
     switch (en->kind) {
     case VOL_OBJECT:
     case VOL_CONFLICT:

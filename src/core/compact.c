@@ -1,134 +1,129 @@
-// Compaction: what lives in a mostly dead volume is appended anew, then the volume goes.
+// Compaction: volumes that are mostly dead are built anew without the dead.
 #include <stdlib.h>
 
-#include "base/limits.h"
+#include "core/batches.h"
 #include "core/index.h"
 #include "core/service.h"
-#include "text/json.h"
 
-enum { COPY_CHUNK = 1 << 20, TOMBSTONE_BYTES_MAX = 512 << 20 };
-
-struct compaction {
-    struct archive *ar;
-    struct db *d;
+struct candidate {
     uint32_t volume;
-    struct arena arena;
-    bool damaged; // something that lives is damaged: the volume stays
+    uint64_t dead;
+    bool left; // was built anew before, but for what could not be moved
 };
 
-static bool lives(struct compaction *c, const struct vol_entry *en, bool *out, struct err *e) {
-    int64_t one;
-    return sql_one(
-        c->d,
-        "SELECT 1 WHERE EXISTS (SELECT 1 FROM instances WHERE volume = ?1 AND \"offset\" = ?2) OR EXISTS (SELECT 1 FROM conflicts WHERE volume = ?1 AND "
-        "\"offset\" = ?2) OR EXISTS (SELECT 1 FROM quarantine WHERE volume = ?1 AND \"offset\" = ?2) OR EXISTS (SELECT 1 FROM records WHERE volume = ?1 AND "
-        "\"offset\" = ?2)",
-        SQL_VALUES(SQL_I(en->loc.volume), SQL_I(en->loc.offset)), &one, 1, out, e);
-}
+struct candidates {
+    struct archive *ar;
+    unsigned percent;
+    struct candidate *p;
+    size_t n, cap;
+};
 
-// A tombstone is needed as long as anything that it names still lies in another volume.
-static bool tombstone_needed(struct compaction *c, const struct vol_entry *en, bool *needed, struct err *e) {
-    char *p = en->loc.length <= TOMBSTONE_BYTES_MAX ? arena_alloc(&c->arena, en->loc.length, e) : NULL;
-    if (!p || !vol_read_at(c->ar->volumes, en->loc, 0, p, en->loc.length, e)) return false;
-    const struct json *places = json_get(json_read(&c->arena, (struct str){p, en->loc.length}, 0, e), "places");
-    *needed = !places;
-    for (const struct json *v = places ? places->first : NULL; v && !*needed; v = v->next) {
-        int64_t volume = 0, offset = 0, one;
-        if (!json_to_i64(v->first, &volume) || !json_to_i64(v->first ? v->first->next : NULL, &offset))
-            *needed = true;
-        else if (volume != c->volume &&
-                 !sql_one(c->d, "SELECT 1 FROM dead WHERE volume = ?1 AND \"offset\" = ?2", SQL_VALUES(SQL_I(volume), SQL_I(offset)), &one, 1, needed, e))
-            return false;
+static bool add(struct candidates *c, struct candidate one, struct err *e) {
+    if (c->n == c->cap) {
+        size_t cap = c->cap ? 2 * c->cap : 64;
+        struct candidate *p = realloc(c->p, cap * sizeof *p);
+        if (!p) return err_nomem(e, "compact");
+        c->p = p;
+        c->cap = cap;
     }
+    c->p[c->n++] = one;
     return true;
 }
 
-static bool copy_to_spool(struct compaction *c, const struct vol_entry *en, struct vol_spool *s, struct err *e) {
-    char *chunk = arena_alloc(&c->arena, COPY_CHUNK, e);
-    bool ok = chunk;
-    for (uint64_t at = 0, n; ok && at < en->loc.length; at += n) {
-        n = en->loc.length - at < COPY_CHUNK ? en->loc.length - at : COPY_CHUNK;
-        ok = vol_read_at(c->ar->volumes, en->loc, at, chunk, n, e) && vol_spool_write(s, chunk, n, e);
-    }
+// Small volumes in the index are merged sooner than it would pay to compact them.
+static const char WITH_DEAD[] =
+    "SELECT v.volume, CAST(sum(d.length) AS BIGINT), v.batch FROM dead d JOIN volumes v ON v.volume = d.volume "
+    "WHERE v.removed_ms IS NULL AND v.batch <= 0 AND v.place <> 2 AND v.storage_class NOT IN (" TIERS_ARCHIVED ") GROUP BY v.volume, v.batch ORDER BY v.volume";
+
+static bool list(struct candidates *c, struct err *e) {
+    struct db *d = db_reader(c->ar->db, e);
+    struct db_stmt *s = d ? db_prepare(d, WITH_DEAD, e) : NULL;
+    enum db_step step = DB_FAIL;
+    bool ok = s;
+    while (ok && (step = db_next(s, e)) == DB_ROW) ok = add(c, (struct candidate){(uint32_t)db_int(s, 0), (uint64_t)db_int(s, 1), db_int(s, 2) == -2}, e);
+    db_done(s);
+    db_return(c->ar->db, d);
+    return ok && step == DB_END;
+}
+
+static bool is_empty(struct archive *ar, uint32_t volume, bool *empty, struct err *e) {
+    int64_t one;
+    bool found = false;
+    struct db *d = db_reader(ar->db, e);
+    bool ok = d && sql_one(d,
+                           "SELECT 1 WHERE EXISTS (SELECT 1 FROM instances WHERE volume = ?1) OR EXISTS (SELECT 1 FROM conflicts WHERE volume = ?1) OR EXISTS "
+                           "(SELECT 1 FROM quarantine WHERE volume = ?1) OR EXISTS (SELECT 1 FROM records WHERE volume = ?1)",
+                           SQL_VALUES(SQL_I(volume)), &one, 1, &found, e);
+    db_return(ar->db, d);
+    *empty = ok && !found;
     return ok;
 }
 
-static bool move_entry(struct compaction *c, const struct vol_entry *en, struct err *e) {
-    struct index_put p = {.what = INDEX_MOVE, .arena = &c->arena, .from = en->loc};
-    struct vol_put put = {.entry = *en, .user = &p};
-    if (en->loc.length > STORE_SPOOL_BYTES) {
-        if (!vol_spool_open(c->ar->volumes, &put.spool, e)) return false;
-        if (!copy_to_spool(c, en, put.spool, e)) return vol_spool_drop(put.spool), false;
-    } else {
-        char *body = arena_alloc(&c->arena, en->loc.length, e);
-        if (!body || !vol_read_at(c->ar->volumes, en->loc, 0, body, en->loc.length, e)) return false;
-        put.body = body;
-        put.body_n = en->loc.length;
+// living: what would be copied.
+static bool is_wanted(struct candidates *c, const struct candidate *one, bool *wanted, uint64_t *living, struct err *e) {
+    struct vol_state st;
+    struct err why = {0};
+    *wanted = false;
+    if (one->left) return is_empty(c->ar, one->volume, wanted, e);
+    if (!vol_state_get(c->ar->volumes, one->volume, &st, &why)) {
+        if (why.kind == ERR_NOT_FOUND || why.kind == ERR_BUSY) return true; // gone, or archived
+        return *e = why, false;
     }
-    return vol_append(c->ar->volumes, &put, e);
+    *wanted = !st.growing && (double)one->dead * 100 > (double)c->percent * (double)st.size;
+    *living = st.size > one->dead ? st.size - one->dead : 0;
+    return true;
 }
 
-static bool visit(void *ctx, const struct vol_entry *en, bool damaged, struct err *e) {
-    struct compaction *c = ctx;
-    bool live = false, needed = true;
-    arena_reset(&c->arena);
-    if (!lives(c, en, &live, e)) return false;
-    if (damaged && (live || en->sop.n == 0)) c->damaged = true;
-    if (!live || damaged) return true;
-    if (en->kind == VOL_TOMBSTONE && !tombstone_needed(c, en, &needed, e)) return false;
-    return !needed || move_entry(c, en, e);
+static bool make_batches(struct candidates *c, uint64_t target_bytes, unsigned *batches, struct err *e) {
+    uint32_t volumes[BATCH_VOLUMES_MAX];
+    uint64_t bytes = 0;
+    size_t n = 0;
+    for (size_t i = 0; i < c->n; i++) {
+        bool wanted;
+        uint64_t living = 0;
+        if (!is_wanted(c, &c->p[i], &wanted, &living, e)) return false;
+        if (wanted && n && (n == BATCH_VOLUMES_MAX || bytes + living > target_bytes)) {
+            if (!batch_put(c->ar, COMPACT_JOB, volumes, n, e)) return false;
+            ++*batches;
+            n = bytes = 0;
+        }
+        if (wanted) volumes[n++] = c->p[i].volume, bytes += living;
+    }
+    if (n == 0) return true;
+    ++*batches;
+    return batch_put(c->ar, COMPACT_JOB, volumes, n, e);
 }
 
-static bool drop_rows(struct compaction *c, struct err *e) {
-    struct db *w = db_writer(c->ar->db, e);
-    const struct sql_value v = SQL_I(c->volume);
-    bool ok = w && db_begin(w, e) && sql_run(w, "DELETE FROM dead WHERE volume = ?1", &v, 1, e) &&
-              sql_run(w, "DELETE FROM records WHERE volume = ?1", &v, 1, e) && sql_run(w, "DELETE FROM volumes WHERE volume = ?1", &v, 1, e) && db_commit(w, e);
-    db_return(c->ar->db, w);
-    return ok;
-}
-
-static bool compact_volume(struct compaction *c, uint64_t *freed, struct err *e) {
-    uint64_t end;
-    struct vol_state st;
-    c->damaged = false;
-    if (!vol_state_get(c->ar->volumes, c->volume, &st, e)) return false;
-    if (st.growing) return true;
-    if (!vol_scan(c->ar->volumes, c->volume, 0, true, visit, c, &end, e)) return false;
-    if (c->damaged) return true; // fsck tells; nothing that may still be read is thrown away
-    // The file goes first: rows that are left over name nothing, but a file without rows would be indexed again.
-    if (!vol_remove(c->ar->volumes, c->volume, e)) return e->kind == ERR_BUSY;
-    *freed += st.size;
-    return drop_rows(c, e);
-}
-
-static bool is_mostly_dead(struct compaction *c, double share, bool *out, struct err *e) {
-    int64_t dead = 0;
-    bool found;
-    struct vol_state st;
-    if (!sql_one(c->d, "SELECT CAST(coalesce(sum(length), 0) AS BIGINT) FROM dead WHERE volume = ?1", SQL_VALUES(SQL_I(c->volume)), &dead, 1, &found, e))
-        return false;
-    bool ok = vol_state_get(c->ar->volumes, c->volume, &st, e);
-    *out = ok && dead > 0 && (double)dead > share * (double)st.size;
+bool compact_plan(struct archive *ar, unsigned dead_percent, unsigned *batches, struct err *e) {
+    struct candidates c = {.ar = ar, .percent = dead_percent};
+    struct merge_options o = {0};
+    struct err own = {0};
+    merge_defaults(&o);
+    *batches = 0;
+    bool ok = list(&c, &own) && make_batches(&c, o.target_bytes, batches, &own);
+    if (!ok && e) *e = own;
+    free(c.p);
     return ok;
 }
 
 bool archive_compact(struct archive *ar, double dead_share, uint64_t *bytes_freed, struct err *e) {
-    struct err own = {0};
-    struct compaction c = {.ar = ar, .d = db_reader(ar->db, &own)};
-    uint32_t *volumes = NULL;
-    size_t n = 0;
+    struct merge_options o = {0};
+    struct merge_report report;
+    uint64_t in = 0, out = 0, given = 0;
+    unsigned batches, removed;
+    bool done = true;
     *bytes_freed = 0;
-    arena_init(&c.arena, 1UL << 30);
-    bool ok = c.d && vol_list(ar->volumes, &volumes, &n, &own);
-    for (size_t i = 0; ok && i < n; i++) {
-        bool wanted = false;
-        c.volume = volumes[i];
-        ok = is_mostly_dead(&c, dead_share, &wanted, &own) && (!wanted || compact_volume(&c, bytes_freed, &own));
+    if (!compact_plan(ar, (unsigned)(dead_share * 100), &batches, e)) return false;
+    while (done) {
+        if (!batch_run_one(ar, &o, COMPACT_JOB, &done, &report, e)) return false;
+        if (!done) break;
+        in += report.bytes_in;
+        out += report.bytes_out;
     }
-    if (!ok && e) *e = own;
-    free(volumes);
-    arena_deinit(&c.arena);
-    db_return(ar->db, c.d);
-    return ok;
+    // In a directory nobody else reads; in a bucket the volumes go when their time is over.
+    bool alone = !ar->remote;
+    if (alone && !reap_volumes(ar, &o, true, &removed, &given, e)) return false;
+    if (!alone) given = in;
+    *bytes_freed = given > out ? given - out : 0;
+    return true;
 }

@@ -227,11 +227,9 @@ static bool close_gap(struct index *ix, struct err *e) {
 
 static bool classify(void *ctx, struct vol_put *put, struct vol_put *const *earlier, size_t n, struct err *e) {
     struct index *ix = ((struct archive *)ctx)->index;
-    const struct index_put *p = put->user;
     // Only before the first of a group: what a group has not committed is not the index's to see.
     if (n == 0 && !close_gap(ix, e)) return false;
     put->outcome = VOL_STORED;
-    if (p->what == INDEX_MOVE) return true;
     if (put->entry.kind > VOL_QUARANTINE) return true;
     // On the writer's connection: its cache holds what it has just written, while a reader's is void after each commit. Where processes share the
     // index, that connection is not kept from whoever has something to write.

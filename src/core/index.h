@@ -9,16 +9,10 @@
 #include "core/searchable.h"
 #include "core/state.h"
 
-enum index_what {
-    INDEX_ADD,  // a new entry: object, conflicting copy, quarantined bytes, tombstone or record, as entry.kind says
-    INDEX_MOVE, // a copy of the entry at `from`, which dies (compaction)
-};
-
 enum { INDEX_REASON_MAX = 256 };
 
 // vol_put.user: all that the commit needs, made ready on the sender's thread.
 struct index_put {
-    enum index_what what;
     struct arena *arena; // of the sender, who waits: the writer's thread may use it
     struct facts facts;  // objects and conflicting copies; offsets from the start of the file
     const struct dcm_source *source;
@@ -32,7 +26,6 @@ struct index_put {
     struct part_facts parts; // sums are there once the digest is
     struct base *base;
     struct str tombstone; // its JSON
-    struct vol_loc from;  // INDEX_MOVE
     bool damaged;         // replay: the bytes do not match their digest
     bool has_twin;        // found equal to the kept object of this digest
     uint8_t twin[VOL_DIGEST_BYTES];
@@ -159,10 +152,10 @@ bool volumes_each(void *ctx, bool (*visit)(void *visit_ctx, const struct vol_inf
 bool kill_collect(struct db *w, struct str json, struct err *e);
 // The row of this place goes, for its bytes are lost.
 bool kill_missing(struct index *ix, struct db *w, struct vol_loc loc, struct str sop, struct err *e);
-// What a tombstone names dies.
-bool kill_tombstone(struct index *ix, struct db *w, const struct vol_entry *en, struct str json, struct err *e);
 // The entry is at its new place; the old one is dead.
 bool kill_moved(struct index *ix, struct db *w, const struct vol_entry *en, struct vol_loc from, struct err *e);
+// What a tombstone names dies.
+bool kill_tombstone(struct index *ix, struct db *w, const struct vol_entry *en, struct str json, struct err *e);
 
 // Runs one statement with these parameters; false on failure. Changed rows: db_changes.
 struct sql_value {

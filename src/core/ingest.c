@@ -321,7 +321,7 @@ static bool end_digest(void *ctx, uint8_t out[VOL_DIGEST_BYTES], struct err *e) 
 
 // What cannot be understood is kept aside with its reason.
 static bool quarantine(struct ingest *in, struct ingest_result *out, struct err *e) {
-    struct index_put p = {.what = INDEX_ADD};
+    struct index_put p = {0};
     struct vol_put put = {.entry = {.kind = VOL_QUARANTINE}, .user = &p};
     struct err why = *e;
     snprintf(out->reason, sizeof out->reason, "%.255s", why.message);
@@ -369,7 +369,7 @@ static bool store(struct ingest *in, struct index_put *p, struct ingest_result *
 }
 
 static bool commit(struct ingest *in, struct ingest_result *out, struct err *e) {
-    struct index_put p = {.what = INDEX_ADD};
+    struct index_put p = {0};
     struct dcm_source source = {read_file, in};
     if (in->total == 0) return err_set(e, ERR_BAD_INPUT, "ingest", "no bytes came");
     bool whole = end_header(in);

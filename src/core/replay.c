@@ -14,7 +14,8 @@ struct replay {
     struct index *ix;
     struct db *w;
     struct arena arena;
-    char *chunk; // READ_BYTES
+    char *chunk;          // READ_BYTES
+    uint32_t gone, there; // volumes of rows, as they were last asked for
     unsigned batch;
     bool in_transaction;
     bool collect; // only tombstones, as dead places
@@ -59,9 +60,59 @@ static bool is_there(struct db *w, struct vol_loc loc, bool *there, struct err *
         SQL_VALUES(SQL_I(loc.volume), SQL_I(loc.offset)), &one, 1, there, e);
 }
 
+// Whether a volume that rows refer to is no more: it was built anew and removed, and the index is older than that (the power went, or it is a copy of
+// an earlier time). What was in it is found again in the volume that was built.
+static bool is_gone(struct replay *r, uint32_t volume, bool *gone, struct err *e) {
+    struct vol_state st;
+    struct err why = {0};
+    *gone = volume == r->gone;
+    if (*gone || volume == r->there) return true;
+    if (vol_state_get(r->ix->ar->volumes, volume, &st, &why) || why.kind == ERR_BUSY) return r->there = volume, true;
+    if (why.kind != ERR_NOT_FOUND) return *e = why, false;
+    r->gone = volume;
+    return *gone = true;
+}
+
+static bool kept_is_gone(struct replay *r, const char *sql, const struct vol_entry *en, int64_t *volume, bool *gone, struct err *e) {
+    bool found;
+    *gone = false;
+    if (!sql_one(r->w, sql, SQL_VALUES(SQL_T(en->sop), SQL_B(en->digest, VOL_DIGEST_BYTES)), volume, 1, &found, e)) return false;
+    return !found || is_gone(r, (uint32_t)*volume, gone, e);
+}
+
+static bool take_place(struct replay *r, const char *sql, const struct vol_entry *en, int64_t volume, struct err *e) {
+    return sql_run(r->w, sql,
+                   SQL_VALUES(SQL_I(en->loc.volume), SQL_I(en->loc.offset), SQL_I(en->loc.length), SQL_B(en->digest, VOL_DIGEST_BYTES), SQL_I(volume)), e);
+}
+
+// The same as what is kept, which is gone: this one is kept.
+static bool replace_gone(struct replay *r, const struct vol_entry *en, enum index_kept *kept, bool *replaced, struct err *e) {
+    int64_t volume;
+    bool gone;
+    if (*kept == INDEX_SAME) {
+        if (!kept_is_gone(r, "SELECT volume FROM instances WHERE sop_instance_uid = ?1 AND length(?2) > 0", en, &volume, &gone, e)) return false;
+        if (gone) *kept = INDEX_SAME_DAMAGED;
+        return !gone || sql_run(r->w, "UPDATE instances SET state = 1 WHERE sop_instance_uid = ?1", SQL_VALUES(SQL_T(en->sop)), e);
+    }
+    if (*kept != INDEX_SAME_CONFLICT) return true;
+    if (!kept_is_gone(r, "SELECT volume FROM conflicts WHERE sop_instance_uid = ?1 AND digest = ?2 AND kind = 'bytes'", en, &volume, &gone, e)) return false;
+    *replaced = gone;
+    return !gone || take_place(r, "UPDATE conflicts SET volume = ?1, \"offset\" = ?2, length = ?3 WHERE digest = ?4 AND volume = ?5", en, volume, e);
+}
+
+static bool add_quarantine(struct replay *r, const struct vol_entry *en, struct err *e) {
+    int64_t volume;
+    bool gone;
+    if (!kept_is_gone(r, "SELECT volume FROM quarantine WHERE digest = ?2 AND length(?1) >= 0", en, &volume, &gone, e)) return false;
+    if (gone) return take_place(r, "UPDATE quarantine SET volume = ?1, \"offset\" = ?2, length = ?3 WHERE digest = ?4 AND volume = ?5", en, volume, e);
+    return rows_quarantine(r->ix, r->w, en, en->note, e);
+}
+
 static bool add_object(struct replay *r, const struct vol_entry *en, struct index_put *p, struct err *e) {
     enum index_kept kept;
-    if (!index_compare(r->ix, r->w, en, p, &kept, e)) return false;
+    bool replaced = false;
+    if (!index_compare(r->ix, r->w, en, p, &kept, e) || !replace_gone(r, en, &kept, &replaced, e)) return false;
+    if (replaced) return true;
     p->heals = kept == INDEX_SAME_DAMAGED;
     bool duplicate = kept == INDEX_SAME || kept == INDEX_SAME_CONFLICT || (kept == INDEX_SAME_DAMAGED && p->damaged);
     if (duplicate) return rows_dead(r->w, en->loc, p->facts.sop_uid, "duplicate", e);
@@ -115,7 +166,7 @@ static bool add_entry(struct replay *r, const struct vol_entry *en, bool damaged
     case VOL_CONFLICT:
         return add_dicom(r, en, damaged, e);
     case VOL_QUARANTINE:
-        return rows_quarantine(r->ix, r->w, en, en->note, e);
+        return add_quarantine(r, en, e);
     case VOL_TOMBSTONE:
         return add_tombstone(r, en, e);
     case VOL_RECORD:

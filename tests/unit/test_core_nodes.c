@@ -271,7 +271,7 @@ static enum vol_outcome append_while(struct nodes *n, void (*meanwhile)(struct f
     struct dcm_object o = {0};
     struct dcm_source source = {read_object, &f->object};
     struct race race = {n->at[B], meanwhile, &f->object};
-    *p = (struct index_put){.what = INDEX_ADD};
+    *p = (struct index_put){0};
     if (!dcm_read_memory(&f->arena, f->object.p, f->object.n, NULL, DCM_STOP_AT_PIXELS, &o, &e) ||
         !index_prepare(f->ar, &f->arena, &o, 0, &source, f->object.n, p, &e))
         fail_msg("%s", e.message);

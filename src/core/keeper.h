@@ -1,0 +1,22 @@
+// The background work on volumes of a server: threads that take its jobs, and the jobs that come again by themselves.
+#ifndef GANTRY_CORE_KEEPER_H
+#define GANTRY_CORE_KEEPER_H
+
+#include "core/merge.h"
+
+struct keeper;
+// Any number of nodes of one archive may have one each. options are copied.
+bool keeper_start(struct archive *ar, const struct merge_options *o, struct keeper **out, struct err *e);
+void keeper_stop(struct keeper *k); // a batch under way stops between two entries, and is begun again by whoever takes it. NULL is fine
+
+struct keeper_figures {
+    // of the archive
+    uint64_t waiting, waiting_bytes; // small volumes that are to be merged, in a batch or not
+    uint64_t removed, removed_bytes; // that nothing refers to and whose time is not over
+    // of this process, since its start
+    uint64_t batches, volumes_in, volumes_out, bytes_in, bytes_out, entries, damaged, reaped, orphans, failures;
+};
+// k NULL: those of the archive only.
+bool keeper_figures_get(struct archive *ar, struct keeper *k, struct keeper_figures *out, struct err *e);
+
+#endif
