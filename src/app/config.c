@@ -3,6 +3,7 @@
 
 #include <cyaml/cyaml.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "app/config_file.h"
@@ -143,6 +144,30 @@ __attribute__((format(printf, 3, 0))) static void on_log(cyaml_log_t level, void
     snprintf(to->text + n, sizeof to->text - n, "%s%.*s", n ? ", " : "", STR_FMT(s));
 }
 
+// Where a key that is not known stands: the library gives the place of what came before it.
+static unsigned line_of_key(const char *path, struct str key, unsigned from) {
+    char *text = NULL;
+    size_t room = 0;
+    unsigned line = 0, found = 0;
+    FILE *f = fopen(path, "re");
+    while (f && !found && getline(&text, &room, f) > 0) {
+        struct str s = str_trim(str_of(text));
+        if (++line >= from && str_starts(s, key) && s.n > key.n && (s.p[key.n] == ':' || s.p[key.n] == ' ')) found = line;
+    }
+    free(text);
+    if (f) fclose(f);
+    return found;
+}
+
+static void tell_unknown_key(const char *path, struct lines *lines) {
+    static const char what[] = "Unexpected key: ";
+    char key[64];
+    unsigned from;
+    if (sscanf(lines->text, "Unexpected key: %63[^,], in mapping (line: %u", key, &from) != 2) return;
+    unsigned line = line_of_key(path, str_of(key), from);
+    if (line) snprintf(lines->text, sizeof lines->text, "%s%s (line: %u)", what, key, line);
+}
+
 bool config_read(const char *path, struct arena *a, struct settings *s, struct err *e) {
     struct lines lines = {""};
     cyaml_config_t how = {
@@ -150,6 +175,7 @@ bool config_read(const char *path, struct arena *a, struct settings *s, struct e
     struct file *f = NULL;
     cyaml_err_t code = cyaml_load_file(path, &how, &SCHEMA, (cyaml_data_t **)&f, NULL);
     if (code == CYAML_ERR_FILE_OPEN) return err_errno(e, ERR_NOT_FOUND, "settings", "open %s", path);
+    if (code != CYAML_OK) tell_unknown_key(path, &lines);
     if (code != CYAML_OK) return err_set(e, ERR_USAGE, "settings", "%s: %s", path, lines.text[0] ? lines.text : cyaml_strerror(code));
     bool ok = !f || config_take(f, a, s, e) || err_wrap(e, "%s", path);
     cyaml_free(&how, &SCHEMA, f, 0);

@@ -145,7 +145,7 @@ static void half_a_cluster_is_refused(void **state) {
 
 static void slips_are_told_with_their_line(void **state) {
     struct config *c = *state;
-    is_refused(c, DATABASE "  scheme: x\n" STORE, "Unexpected key: scheme");
+    is_refused(c, DATABASE "  scheme: x\n" STORE, "Unexpected key: scheme (line: 3)");
     is_refused(c, DATABASE "store:\n  s3:\n    endpoint: https://s3.example.org\n    access-key: k\n", "bucket");
     is_refused(c, DATABASE STORE "    style: host\n", "line: 9");
     is_refused(c, DATABASE STORE "    credentials: none\n", "line: 9");

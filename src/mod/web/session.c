@@ -17,7 +17,7 @@
 
 #define COOKIE "gantry_session"
 
-enum { BELIEVE_MS = 10 * 1000 }; // what another node may have changed is believed for so long
+enum { BELIEVE_MS = 5 * 1000 }; // what another node may have changed is believed for so long
 
 struct session {
     uint8_t digest[DIGEST_BYTES]; // of its secret; all zero: free
