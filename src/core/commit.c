@@ -244,7 +244,6 @@ static bool write_group(struct index *ix, struct db *w, struct vol_put *const *p
 
 // A connection that was lost may have committed or not: whoever sends again finds out.
 static bool failed(struct index *ix, struct err *e) {
-    index_forget(ix);
     ix->gap = !ix->ar->remote;
     if (e && e->kind == ERR_NET) e->kind = ERR_BUSY;
     return false;
@@ -261,6 +260,7 @@ static bool try_group(struct index *ix, struct vol_put *const *puts, size_t n, c
         index_settle(ix);
     } else {
         db_rollback(w);
+        index_forget(ix);
     }
     events_settle(ix->ar, committed);
     db_return(ix->ar->db, w);
