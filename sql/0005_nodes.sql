@@ -15,6 +15,10 @@ CREATE TABLE volume_pieces (
     data BLOB NOT NULL,
     PRIMARY KEY (volume, piece)
 );
+CREATE INDEX volumes_kept ON volumes (size) WHERE place = 2;
+-- What is compressed already, or pixels: PostgreSQL need not try.
+--postgres ALTER TABLE volume_pieces ALTER COLUMN data SET STORAGE EXTERNAL;
+--postgres ALTER TABLE series_metadata ALTER COLUMN json SET STORAGE EXTERNAL;
 
 -- Numbers that are given out once, to whichever node asks.
 CREATE TABLE counters (name TEXT PRIMARY KEY, value INTEGER NOT NULL);

@@ -249,6 +249,7 @@ struct vol_index index_callbacks(struct archive *ar) {
                               .commit = commit_group,
                               .reserve = volumes_reserve,
                               .fetch = volumes_fetch,
+                              .kept = volumes_kept,
                               .find = volumes_find,
                               .each = volumes_each};
 }

@@ -145,6 +145,7 @@ bool commit_group(void *ctx, struct vol_put *const *puts, size_t n, const struct
 bool volumes_note(struct db *w, const struct vol_written *written, struct err *e);
 bool volumes_reserve(void *ctx, unsigned n, uint32_t *first, struct err *e);
 bool volumes_fetch(void *ctx, uint32_t volume, uint64_t at, void *p, size_t n, struct err *e);
+bool volumes_kept(void *ctx, uint64_t *bytes, struct err *e);
 bool volumes_find(void *ctx, uint32_t volume, struct vol_info *out, struct err *e);
 bool volumes_each(void *ctx, bool (*visit)(void *visit_ctx, const struct vol_info *v, struct err *e), void *visit_ctx, struct err *e);
 

@@ -9,31 +9,16 @@ bool index_set_position(struct db *w, uint32_t volume, uint64_t end, struct err 
                                   SQL_VALUES(SQL_I(volume), SQL_I(end)), e);
 }
 
-static bool put_piece(struct db *w, uint32_t volume, uint64_t piece, struct buf *b, struct err *e) {
-    bool ok = buf_ok(b, e) && (b->n == 0 || sql_run(w, "INSERT INTO volume_pieces (volume, piece, data) VALUES (?1, ?2, ?3)",
-                                                    SQL_VALUES(SQL_I(volume), SQL_I(piece), SQL_B(b->p, b->n)), e));
-    buf_clear(b);
-    return ok;
-}
-
-// The parts of the file, cut anew where pieces end.
 static bool put_pieces(struct db *w, const struct vol_written *written, struct err *e) {
-    struct buf b;
-    uint64_t piece = 0;
-    bool ok = true;
-    buf_init(&b, VOL_PIECE_BYTES);
-    for (size_t i = 0; ok && i < written->content_count; i++) {
-        struct str rest = written->contents[i];
-        while (ok && rest.n) {
-            size_t room = VOL_PIECE_BYTES - b.n, take = rest.n < room ? rest.n : room;
-            buf_add(&b, rest.p, take);
-            rest = str_sub(rest, take, rest.n);
-            if (b.n == VOL_PIECE_BYTES) ok = put_piece(w, written->volume, piece++, &b, e);
-        }
+    for (size_t i = 0; i < written->content_count; i++) {
+        struct str data = written->contents[i];
+        if (data.n > VOL_PIECE_BYTES || (data.n < VOL_PIECE_BYTES && i + 1 < written->content_count))
+            return err_set(e, ERR_INTERNAL, "index", "volume %u comes in pieces of %zu bytes", written->volume, data.n);
+        if (!sql_run(w, "INSERT INTO volume_pieces (volume, piece, data) VALUES (?1, ?2, ?3)",
+                     SQL_VALUES(SQL_I(written->volume), SQL_I(i), SQL_B(data.p, data.n)), e))
+            return false;
     }
-    ok = ok && put_piece(w, written->volume, piece, &b, e);
-    buf_deinit(&b);
-    return ok;
+    return true;
 }
 
 bool volumes_note(struct db *w, const struct vol_written *written, struct err *e) {
@@ -80,6 +65,17 @@ bool volumes_fetch(void *ctx, uint32_t volume, uint64_t at, void *p, size_t n, s
     char *to = p;
     for (size_t got; ok && n; at += got, to += got, n -= got) ok = fetch_piece(d, volume, at, to, n, &got, e);
     db_return(ar->db, d);
+    return ok;
+}
+
+bool volumes_kept(void *ctx, uint64_t *bytes, struct err *e) {
+    struct archive *ar = ctx;
+    int64_t sum = 0;
+    bool found;
+    struct db *d = db_reader(ar->db, e);
+    bool ok = d && sql_one(d, "SELECT CAST(coalesce(sum(size), 0) AS BIGINT) FROM volumes WHERE place = 2", NULL, 0, &sum, 1, &found, e);
+    db_return(ar->db, d);
+    *bytes = (uint64_t)sum;
     return ok;
 }
 

@@ -15,6 +15,8 @@
 
 #include "db/db.h"
 #include "dicom/write.h"
+#include "http/s3.h"
+#include "store/volume.h"
 
 const struct actor TESTER = {.door = DOOR_COMMAND, .user = {"tester", 6}};
 
@@ -43,9 +45,23 @@ int fixture_teardown(void **state) {
     return system(command);
 }
 
+// Nothing listens there: what is not kept in the index fails.
+static const struct s3_options NOWHERE = {.endpoint = "http://127.0.0.1:9",
+                                          .bucket = "none",
+                                          .credentials = S3_STATIC,
+                                          .access_key = "test",
+                                          .secret_key = "test",
+                                          .connect_ms = 200,
+                                          .retry_ms = 200,
+                                          .attempts = 1};
+static const struct vol_remote IN_INDEX = {.s3 = &NOWHERE, .prefix = "", .small_bytes = 64 << 20};
+
 struct archive_options fixture_options(const struct fixture *f) {
-    return (struct archive_options){
-        .dir = f->dir, .volume_bytes = 4 << 20, .database_url = f->schema[0] ? postgres_url() : NULL, .database_schema = f->schema[0] ? f->schema : NULL};
+    return (struct archive_options){.dir = f->dir,
+                                    .volume_bytes = 4 << 20,
+                                    .database_url = f->schema[0] ? postgres_url() : NULL,
+                                    .database_schema = f->schema[0] ? f->schema : NULL,
+                                    .remote = f->remote ? &IN_INDEX : NULL};
 }
 
 void fixture_open(struct fixture *f) {

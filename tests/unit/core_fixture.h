@@ -21,6 +21,7 @@ struct sample {
 struct fixture {
     char dir[64];
     char schema[POSTGRES_SCHEMA_BYTES]; // on PostgreSQL; else empty
+    bool remote;                        // on PostgreSQL: volumes are such as a bucket has, and all are kept in the index (no bucket answers)
     struct archive *ar;
     struct arena arena;
     struct buf object;       // of make_object

@@ -25,20 +25,6 @@ struct nodes {
     struct fixture *at[NODES];
 };
 
-// The volumes of one node's directory are not those of the other: the second one counts from another number.
-static void count_from(struct fixture *f, unsigned number) {
-    char path[160];
-    static const char nothing[1024];
-    snprintf(path, sizeof path, "%s/volumes", f->dir);
-    assert_int_equal(mkdir(path, 0750), 0);
-    snprintf(path, sizeof path, "%s/volumes/v%08u.tar", f->dir, number);
-    FILE *file = fopen(path, "w");
-    assert_non_null(file);
-    assert_int_equal(fwrite(nothing, 1, sizeof nothing, file), sizeof nothing);
-    fclose(file);
-    assert_int_equal(chmod(path, 0440), 0);
-}
-
 static int setup(void **state) {
     struct nodes *n = calloc(1, sizeof *n);
     if (!postgres_url()) return -1;
@@ -46,12 +32,12 @@ static int setup(void **state) {
         struct fixture *f = n->at[i] = calloc(1, sizeof *f);
         snprintf(f->dir, sizeof f->dir, "%s/gantry-nodes-XXXXXX", access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp");
         if (!mkdtemp(f->dir)) return -1;
+        f->remote = true;
         arena_init(&f->arena, 256 << 20);
         buf_init(&f->object, 64 << 20);
     }
     postgres_new_schema(n->at[A]->schema);
     memcpy(n->at[B]->schema, n->at[A]->schema, sizeof n->at[B]->schema);
-    count_from(n->at[B], 1000);
     fixture_open(n->at[A]);
     fixture_open(n->at[B]);
     *state = n;
@@ -244,19 +230,7 @@ static void a_study_that_is_deleted_while_it_comes_is_there_or_gone_and_nothing_
 
 // ---- between the question whether it is known and the commit ----
 
-struct race {
-    struct fixture *other;
-    void (*meanwhile)(struct fixture *other);
-    struct buf *object;
-};
-
-// The writer waits for the digest after it has classified the object.
-static bool late_digest(void *ctx, uint8_t out[VOL_DIGEST_BYTES], struct err *e) {
-    struct race *r = ctx;
-    usleep(200 * 1000);
-    r->meanwhile(r->other);
-    return digest_of(r->object->p, r->object->n, out, e);
-}
+enum { HEAD = 1536 };
 
 static bool read_object(void *ctx, uint64_t offset, void *p, size_t n, struct err *e) {
     const struct buf *b = ctx;
@@ -265,33 +239,47 @@ static bool read_object(void *ctx, uint64_t offset, void *p, size_t n, struct er
     return true;
 }
 
-static enum vol_outcome append_while(struct nodes *n, void (*meanwhile)(struct fixture *other), struct index_put *p) {
-    struct fixture *f = n->at[A];
+static void prepare_object(struct fixture *f, const struct dcm_source *source, struct index_put *p, struct vol_put *put) {
     struct err e = {0};
     struct dcm_object o = {0};
-    struct dcm_source source = {read_object, &f->object};
-    struct race race = {n->at[B], meanwhile, &f->object};
     *p = (struct index_put){0};
     if (!dcm_read_memory(&f->arena, f->object.p, f->object.n, NULL, DCM_STOP_AT_PIXELS, &o, &e) ||
-        !index_prepare(f->ar, &f->arena, &o, 0, &source, f->object.n, p, &e))
+        !index_prepare(f->ar, &f->arena, &o, 0, source, f->object.n, p, &e))
         fail_msg("%s", e.message);
     const struct facts *x = &p->facts;
-    struct vol_put put = {.entry = {.kind = VOL_OBJECT,
-                                    .study = x->study_uid,
-                                    .series = x->series_uid,
-                                    .sop = x->sop_uid,
-                                    .ts = x->ts_uid,
-                                    .source = STR_LIT("test"),
-                                    .received_ms = clock_wall_ms()},
-                          .body = f->object.p,
-                          .body_n = f->object.n,
-                          .user = p,
-                          .digest = late_digest,
-                          .digest_ctx = &race};
-    bool ok = vol_append(archive_volumes(f->ar), &put, &e);
+    *put = (struct vol_put){
+        .entry = {.kind = VOL_OBJECT, .study = x->study_uid, .series = x->series_uid, .sop = x->sop_uid, .ts = x->ts_uid, .source = STR_LIT("test")},
+        .user = p};
+    put->entry.received_ms = clock_wall_ms();
+    assert_true(digest_of(f->object.p, f->object.n, put->entry.digest, &e));
+}
+
+// What the volume writer does with f->object of node A; between classify and commit something happens on node B.
+static struct vol_put append_while(struct nodes *n, enum vol_outcome first, void (*meanwhile)(struct fixture *other), struct index_put *p) {
+    struct fixture *f = n->at[A];
+    struct err e = {0};
+    struct dcm_source source = {read_object, &f->object};
+    struct vol_index index = index_callbacks(f->ar);
+    struct vol_put put, *puts[1] = {&put};
+    prepare_object(f, &source, p, &put);
+    index.look(index.ctx, puts, 1);
+    if (!index.classify(index.ctx, &put, puts, 0, &e)) fail_msg("%s", e.message);
+    assert_int_equal(put.outcome, first);
+    meanwhile(n->at[B]);
+    struct buf tar;
+    buf_init(&tar, 1 << 20);
+    memset(buf_reserve(&tar, HEAD), 0, HEAD);
+    tar.n = HEAD;
+    buf_add(&tar, f->object.p, f->object.n);
+    const struct str contents = buf_str(&tar);
+    struct vol_written written = {.end = tar.n, .place = VOL_IN_INDEX, .size = tar.n, .contents = &contents, .content_count = 1};
+    assert_true(index.reserve(index.ctx, 1, &written.volume, &e));
+    put.entry.loc = (struct vol_loc){written.volume, HEAD, f->object.n};
+    put.entry.end = tar.n;
+    if (!index.commit(index.ctx, puts, 1, &written, &e)) fail_msg("%s", e.message);
+    buf_deinit(&tar);
     index_put_deinit(p);
-    if (!ok) fail_msg("%s", e.message);
-    return put.outcome;
+    return put;
 }
 
 static void send_as(struct fixture *f, int study, int i, unsigned fill, enum ingest_outcome expected) {
@@ -320,7 +308,7 @@ static void what_another_node_stores_between_is_seen_by_the_commit(void **state)
     struct nodes *n = *state;
     struct index_put p;
     make(n->at[A], 1, 1, 7);
-    assert_int_equal(append_while(n, send_same, &p), VOL_KNOWN);
+    assert_int_equal(append_while(n, VOL_STORED, send_same, &p).outcome, VOL_KNOWN);
     assert_false(p.known_conflict);
     assert_int_equal(count_rows(n->at[A], "SELECT count(*) FROM instances"), 1);
     assert_int_equal(count_rows(n->at[A], "SELECT count(*) FROM dead WHERE why = 'duplicate'"), 1);
@@ -331,13 +319,37 @@ static void other_bytes_that_another_node_stores_between_come_first(void **state
     struct nodes *n = *state;
     struct index_put p;
     make(n->at[A], 1, 1, 7);
-    assert_int_equal(append_while(n, send_other, &p), VOL_STORED_CONFLICT);
+    struct vol_put put = append_while(n, VOL_STORED, send_other, &p);
+    assert_int_equal(put.outcome, VOL_STORED_CONFLICT);
+    assert_int_equal(put.entry.kind, VOL_OBJECT); // as it lies in the volume
     assert_true(p.reason[0]);
-    assert_int_equal(count_rows(n->at[A], "SELECT count(*) FROM instances WHERE volume > 1000"), 1);
-    assert_int_equal(count_rows(n->at[A], "SELECT count(*) FROM conflicts WHERE volume < 1000"), 1);
+    int64_t conflict = count_rows(n->at[A], "SELECT volume FROM conflicts"), first = count_rows(n->at[A], "SELECT volume FROM instances");
+    assert_int_equal(conflict, put.entry.loc.volume);
+    assert_true(first != conflict);
     check_whole(n->at[A]);
     send_as(n->at[A], 1, 1, 7, INGEST_CONFLICT); // known beside the other
     assert_int_equal(count_rows(n->at[A], "SELECT count(*) FROM conflicts"), 1);
+}
+
+// The same data set with another meta header: its bytes must be read to be known.
+static void send_over_another_door(struct fixture *f) {
+    struct err e = {0};
+    struct ingest_result r;
+    make(f, 1, 1, 7);
+    const struct ingest_hint hint = {STR_LIT("1.2.840.10008.5.1.4.1.1.2"), STR_LIT("1.2.1.1.1"), STR_LIT("1.2.840.10008.1.2.1")};
+    struct ingest *in = ingest_begin(f->ar, &(struct actor){.door = DOOR_DIMSE, .aet = STR_LIT("OTHER")}, &hint, &e);
+    if (!in || !ingest_write(in, f->object.p + f->dataset_offset, f->object.n - f->dataset_offset, &e) || !ingest_commit(in, &r, &e)) fail_msg("%s", e.message);
+    assert_int_equal(r.outcome, INGEST_STORED);
+}
+
+static void what_another_door_of_another_node_takes_between_is_read_and_known(void **state) {
+    struct nodes *n = *state;
+    struct index_put p;
+    make(n->at[A], 1, 1, 7);
+    assert_int_equal(append_while(n, VOL_STORED, send_over_another_door, &p).outcome, VOL_KNOWN);
+    assert_true(p.has_twin);
+    assert_int_equal(count_rows(n->at[A], "SELECT count(*) FROM instances"), 1);
+    check_whole(n->at[A]);
 }
 
 static void a_study_that_another_node_deletes_between_begins_anew(void **state) {
@@ -345,10 +357,23 @@ static void a_study_that_another_node_deletes_between_begins_anew(void **state) 
     struct index_put p;
     for (int i = 0; i < 3; i++) send_as(n->at[A], 1, 10 + i, 0, INGEST_STORED);
     make(n->at[A], 1, 1, 7);
-    assert_int_equal(append_while(n, remove_study, &p), VOL_STORED);
+    assert_int_equal(append_while(n, VOL_STORED, remove_study, &p).outcome, VOL_STORED);
     assert_int_equal(count_rows(n->at[A], "SELECT count(*) FROM instances"), 1);
     assert_int_equal(count_rows(n->at[A], "SELECT instance_count FROM studies"), 1);
     check_whole(n->at[A]);
+}
+
+static void a_copy_beside_an_object_that_another_node_deletes_between_is_asked_for_again(void **state) {
+    struct nodes *n = *state;
+    struct index_put p;
+    send_as(n->at[B], 1, 1, 6, INGEST_STORED);
+    make(n->at[A], 1, 1, 7);
+    struct vol_put put = append_while(n, VOL_STORED_CONFLICT, remove_study, &p);
+    assert_true(put.failed && err_class_of(put.err.kind)->retry);
+    assert_int_equal(count_rows(n->at[A], "SELECT count(*) FROM conflicts"), 0);
+    assert_int_equal(count_rows(n->at[A], "SELECT count(*) FROM instances"), 0);
+    check_whole(n->at[A]);
+    send_as(n->at[A], 1, 1, 7, INGEST_STORED);
 }
 
 // ---- what a process remembers ----
@@ -461,7 +486,9 @@ int main(void) {
         TEST(a_study_that_is_deleted_while_it_comes_is_there_or_gone_and_nothing_between),
         TEST(what_another_node_stores_between_is_seen_by_the_commit),
         TEST(other_bytes_that_another_node_stores_between_come_first),
+        TEST(what_another_door_of_another_node_takes_between_is_read_and_known),
         TEST(a_study_that_another_node_deletes_between_begins_anew),
+        TEST(a_copy_beside_an_object_that_another_node_deletes_between_is_asked_for_again),
         TEST(what_a_node_remembers_of_a_series_goes_when_another_deletes_it),
         TEST(metadata_that_one_node_prepared_is_made_again_when_another_stores),
         TEST(events_of_one_node_wake_those_who_wait_on_another),
