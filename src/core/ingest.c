@@ -387,6 +387,7 @@ bool ingest_commit(struct ingest *in, struct ingest_result *out, struct err *e) 
     struct err own = {0};
     *out = (struct ingest_result){0};
     bool ok = commit(in, out, &own);
+    if (own.kind == ERR_NET) own.kind = ERR_BUSY; // the database's or the bucket's: the sender may try again
     if (!ok && out->outcome != INGEST_QUARANTINED) {
         out->dimse_status = err_class_of(own.kind)->dimse;
         in->ar->failed++;
