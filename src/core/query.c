@@ -24,6 +24,13 @@ struct id_list {
     int64_t current; // row being walked below; 0 when none
 };
 
+// Rows of a level that will be looked at next, read by one statement.
+struct ahead {
+    int64_t ids[QROW_MANY];
+    struct qrow rows[QROW_MANY];
+    unsigned count, next;
+};
+
 // Patients already given.
 struct patient_set {
     struct arena arena;
@@ -47,6 +54,7 @@ struct query_cursor {
     // The page
     struct db *d;
     struct arena page, scratch;
+    struct ahead ahead[4]; // by level; in the page's arena
     struct qmatch_row now; // the rows being looked at; above the answer's level as far as they are walked
     struct header_cache header_cache;
     struct dcm_dataset *headers[4];
@@ -201,7 +209,31 @@ static bool load(struct query_cursor *c, enum query_level level, int64_t id, boo
     struct qrow *row = level == QUERY_STUDY ? &c->now.study : level == QUERY_SERIES ? &c->now.series : &c->now.instance;
     for (enum query_level l = level; l <= QUERY_INSTANCE; l++) c->headers_known[l] = false;
     if (level == QUERY_STUDY) c->now.counts = (struct qpatient_counts){0};
+    struct ahead *h = &c->ahead[level];
+    if (h->next < h->count && h->ids[h->next] == id) {
+        *row = h->rows[h->next];
+        *found = h->rows[h->next++].id != 0;
+        return true;
+    }
     return qrow_load(c->d, &c->page, level, id, row, found, e);
+}
+
+// Reads the next rows of a level together, unless some that were read are left. Before a mark of the page is made: they outlast the row.
+static bool look_ahead(struct query_cursor *c, enum query_level level, const int64_t *ids, size_t n, struct err *e) {
+    struct ahead *h = &c->ahead[level];
+    if (h->next < h->count && h->ids[h->next] == ids[0]) return true;
+    h->next = 0;
+    h->count = (unsigned)(n < QROW_MANY ? n : QROW_MANY);
+    memcpy(h->ids, ids, h->count * sizeof *ids);
+    if (qrow_load_many(c->d, &c->page, level, h->ids, h->count, h->rows, e)) return true;
+    h->count = 0;
+    return false;
+}
+
+// How many rows of the answers' level the page still takes.
+static size_t room(const struct query_cursor *c) {
+    uint64_t answers = c->page_answers - c->answer_count;
+    return (size_t)((answers < c->left ? answers : c->left) + c->skip);
 }
 
 static bool asks_below(const struct query_cursor *c, enum query_level level) {
@@ -226,10 +258,12 @@ static bool some_instance(struct query_cursor *c, int64_t series, bool *match, s
     bool found, ok = children(c, &c->scratch, QUERY_INSTANCE, series, &ids, &n, e);
     *match = false;
     for (size_t i = 0; i < n && ok && !*match; i++) {
+        if (!(ok = look_ahead(c, QUERY_INSTANCE, ids + i, n - i, e))) break;
         struct arena_mark mark = arena_mark(&c->page);
         ok = load(c, QUERY_INSTANCE, ids[i], &found, e) && (!found || match_row(c, QUERY_INSTANCE, match, e));
         arena_rewind(&c->page, mark);
     }
+    c->ahead[QUERY_INSTANCE].count = c->ahead[QUERY_INSTANCE].next = 0; // their memory goes with the row above
     arena_rewind(&c->scratch, ids_mark);
     return ok;
 }
@@ -247,10 +281,12 @@ static bool some_series(struct query_cursor *c, int64_t study, bool *match, stru
     bool found, ok = children(c, &c->scratch, QUERY_SERIES, study, &ids, &n, e);
     *match = false;
     for (size_t i = 0; i < n && ok && !*match; i++) {
+        if (!(ok = look_ahead(c, QUERY_SERIES, ids + i, n - i, e))) break;
         struct arena_mark mark = arena_mark(&c->page);
         ok = load(c, QUERY_SERIES, ids[i], &found, e) && (!found || series_holds(c, match, e));
         arena_rewind(&c->page, mark);
     }
+    c->ahead[QUERY_SERIES].count = c->ahead[QUERY_SERIES].next = 0;
     arena_rewind(&c->scratch, ids_mark);
     return ok;
 }
@@ -326,15 +362,16 @@ static bool walk_study(struct query_cursor *c, struct qplace at, struct err *e) 
 }
 
 static bool walk_series(struct query_cursor *c, struct err *e) {
-    struct arena_mark mark = arena_mark(&c->page);
-    bool found, match = false;
-    if (c->series.next == c->series.count) {
+    bool found, match = false, last = c->plan.q->level == QUERY_SERIES;
+    size_t left = c->series.count - c->series.next;
+    if (left == 0) {
         c->study = 0;
         return true;
     }
+    if (!look_ahead(c, QUERY_SERIES, c->series.ids + c->series.next, last && room(c) < left ? room(c) : left, e)) return false;
+    struct arena_mark mark = arena_mark(&c->page);
     int64_t id = c->series.ids[c->series.next++];
     if (!load(c, QUERY_SERIES, id, &found, e)) return false;
-    bool last = c->plan.q->level == QUERY_SERIES;
     if (found && !(last ? series_holds(c, &match, e) : match_row(c, QUERY_SERIES, &match, e))) return false;
     if (!match) {
         arena_rewind(&c->page, mark);
@@ -346,17 +383,30 @@ static bool walk_series(struct query_cursor *c, struct err *e) {
 }
 
 static bool walk_instance(struct query_cursor *c, struct err *e) {
-    struct arena_mark mark = arena_mark(&c->page);
     bool found, match = false;
-    if (c->instances.next == c->instances.count) {
+    size_t left = c->instances.count - c->instances.next;
+    if (left == 0) {
         c->series.current = 0;
         return true;
     }
+    if (!look_ahead(c, QUERY_INSTANCE, c->instances.ids + c->instances.next, room(c) < left ? room(c) : left, e)) return false;
+    struct arena_mark mark = arena_mark(&c->page);
     if (!load(c, QUERY_INSTANCE, c->instances.ids[c->instances.next++], &found, e)) return false;
     if (found && !match_row(c, QUERY_INSTANCE, &match, e)) return false;
     if (match) return give(c, e);
     arena_rewind(&c->page, mark);
     return true;
+}
+
+// As many of the candidates as the page may take, when studies are what is asked for.
+static bool look_ahead_studies(struct query_cursor *c, struct err *e) {
+    enum { FEW = 8 };
+    int64_t ids[QROW_MANY];
+    size_t n = c->plan.q->level <= QUERY_STUDY ? room(c) : FEW;
+    if (n > c->candidate_count - c->candidate) n = c->candidate_count - c->candidate;
+    if (n > QROW_MANY) n = QROW_MANY;
+    for (size_t i = 0; i < n; i++) ids[i] = c->candidates[c->candidate + i].study;
+    return look_ahead(c, QUERY_STUDY, ids, n, e);
 }
 
 // One step down, along or on.
@@ -369,6 +419,7 @@ static bool walk(struct query_cursor *c, struct err *e) {
         c->at_end = c->candidate_count == 0;
         if (c->at_end) return true;
     }
+    if (!look_ahead_studies(c, e)) return false;
     return walk_study(c, c->candidates[c->candidate++], e);
 }
 
@@ -391,6 +442,7 @@ static bool is_page_full(const struct query_cursor *c, int64_t since_us) {
 static bool fill_page(struct query_cursor *c, struct err *e) {
     int64_t start = clock_mono_us();
     arena_reset(&c->page);
+    for (unsigned i = 0; i < 4; i++) c->ahead[i].count = c->ahead[i].next = 0;
     c->answer = c->answer_count = 0;
     c->page_answers = c->page_answers * 2 < QUERY_PAGE ? c->page_answers * 2 : QUERY_PAGE;
     if (!(c->d = db_reader(archive_db(c->ar), e))) return false;

@@ -3,8 +3,10 @@
 
 #include <stdlib.h>
 
+#include "base/buf.h"
 #include "core/query_time.h"
 #include "dicom/name.h"
+#include "text/json.h"
 
 enum { WORD_KEYS_MAX = 40, SUFFIXES_MAX = 24 };
 
@@ -232,6 +234,36 @@ static bool for_each_key(struct db *d, const char *sql, const struct key_set *se
     return true;
 }
 
+// All keys at once, as a JSON array.
+static bool add_keys(struct db *d, const struct key_set *set, int64_t at, int64_t study, struct err *e) {
+    struct buf json;
+    struct json_writer w;
+    buf_init(&json, QUERY_KEYS_MAX * (QUERY_KEY_BYTES * 6 + 3) + 2);
+    json_init(&w, &json, false);
+    json_begin_array(&w);
+    for (unsigned i = 0; i < set->count; i++) json_str(&w, set->keys[i]);
+    json_end_array(&w);
+    struct db_stmt *s = buf_ok(&json, e) ? db_prepare(d,
+                                                      "INSERT INTO study_keys (month, key, at, study) SELECT ?1, value, ?3, ?4 FROM {each ?2} WHERE true"
+                                                      " ON CONFLICT DO NOTHING",
+                                                      e)
+                                         : NULL;
+    if (s) {
+        db_bind_int(s, 1, query_month(at));
+        db_bind_text(s, 2, buf_str(&json));
+        db_bind_int(s, 3, at);
+        db_bind_int(s, 4, study);
+    }
+    bool ok = s && db_next(s, e) == DB_END;
+    db_done(s);
+    buf_deinit(&json);
+    return ok;
+}
+
+static bool remove_keys(struct db *d, const struct key_set *set, int64_t at, int64_t study, struct err *e) {
+    return for_each_key(d, "DELETE FROM study_keys WHERE month = ?1 AND key = ?2 AND at = ?3 AND study = ?4", set, at, study, e);
+}
+
 static bool count_month(struct db *d, const char *sql, int64_t at, int64_t study, struct err *e) {
     struct db_stmt *s = db_prepare(d, sql, e);
     if (!s) return false;
@@ -244,11 +276,12 @@ static bool count_month(struct db *d, const char *sql, int64_t at, int64_t study
 }
 
 // The month is counted first: by whether the empty key is there yet, or still.
-static bool change(struct db *d, struct arena *scratch, int64_t study, const char *month_sql, const char *key_sql, struct err *e) {
+static bool change(struct db *d, struct arena *scratch, int64_t study, const char *month_sql,
+                   bool (*keys)(struct db *d, const struct key_set *set, int64_t at, int64_t study, struct err *e), struct err *e) {
     struct arena_mark mark = arena_mark(scratch);
     int64_t at = 0;
     struct key_set set = {.a = scratch, .max = QUERY_KEYS_MAX, .keys = arena_zero(scratch, QUERY_KEYS_MAX, sizeof(struct str), e)};
-    bool ok = set.keys && read_keys(d, &set, study, &at, e) && count_month(d, month_sql, at, study, e) && for_each_key(d, key_sql, &set, at, study, e);
+    bool ok = set.keys && read_keys(d, &set, study, &at, e) && count_month(d, month_sql, at, study, e) && keys(d, &set, at, study, e);
     arena_rewind(scratch, mark);
     return ok;
 }
@@ -258,10 +291,9 @@ static bool change(struct db *d, struct arena *scratch, int64_t study, const cha
 bool query_index_study(struct db *writer, struct arena *scratch, int64_t study, struct err *e) {
     return change(writer, scratch, study,
                   "INSERT INTO study_months SELECT ?1, 1 WHERE NOT " EMPTY_KEY " ON CONFLICT (month) DO UPDATE SET studies = study_months.studies + 1",
-                  "INSERT INTO study_keys (month, key, at, study) VALUES (?1, ?2, ?3, ?4) ON CONFLICT DO NOTHING", e);
+                  add_keys, e);
 }
 
 bool query_unindex_study(struct db *writer, struct arena *scratch, int64_t study, struct err *e) {
-    return change(writer, scratch, study, "UPDATE study_months SET studies = studies - 1 WHERE month = ?1 AND " EMPTY_KEY,
-                  "DELETE FROM study_keys WHERE month = ?1 AND key = ?2 AND at = ?3 AND study = ?4", e);
+    return change(writer, scratch, study, "UPDATE study_months SET studies = studies - 1 WHERE month = ?1 AND " EMPTY_KEY, remove_keys, e);
 }

@@ -1,6 +1,8 @@
 // The rows of the index as queries see them: which attribute is which column, and where the levels lie.
 #include "core/query_rows.h"
 
+#include <stdio.h>
+
 #include "core/query_index.h"
 
 // In the order of the SELECT lists below.
@@ -51,16 +53,26 @@ static const struct qcolumn columns[] = {
 };
 enum { COLUMNS = sizeof columns / sizeof *columns };
 
-static const char study_sql[] =
-    "SELECT id, patient, study_uid, study_date, study_time, accession_number, study_id, description, referring_physician, patient_id, issuer,"
-    " patient_name, birth_date, sex, patient_age, modalities, sop_classes, series_count, instance_count, timezone FROM studies WHERE id = ?1";
-static const char series_sql[] =
-    "SELECT id, study, series_uid, modality, number, series_date, series_time, description, body_part, laterality, protocol, station, manufacturer,"
-    " model, department, performing_physician, operators, pps_start_date, pps_start_time, instance_count FROM series WHERE id = ?1";
+#define STUDY_COLUMNS                                                                                                                          \
+    "SELECT id, patient, study_uid, study_date, study_time, accession_number, study_id, description, referring_physician, patient_id, issuer," \
+    " patient_name, birth_date, sex, patient_age, modalities, sop_classes, series_count, instance_count, timezone FROM studies"
+#define SERIES_COLUMNS                                                                                                                               \
+    "SELECT id, study, series_uid, modality, number, series_date, series_time, description, body_part, laterality, protocol, station, manufacturer," \
+    " model, department, performing_physician, operators, pps_start_date, pps_start_time, instance_count FROM series"
 // What is 0 in frames, rows and columns is absent in the object.
-static const char instance_sql[] = "SELECT id, series, sop_instance_uid, sop_class_uid, number, ts_uid, nullif(frames, 0), nullif(rows, 0),"
-                                   " nullif(columns, 0), state FROM instances WHERE id = ?1";
-enum { STUDY_TEXTS = 18, SERIES_TEXTS = 18, INSTANCE_TEXTS = 8, TEXT_FROM = 2 };
+#define INSTANCE_COLUMNS \
+    "SELECT id, series, sop_instance_uid, sop_class_uid, number, ts_uid, nullif(frames, 0), nullif(rows, 0), nullif(columns, 0), state FROM instances"
+#define ONE " WHERE id = ?1"
+#define MANY " WHERE id IN (SELECT CAST(value AS BIGINT) FROM {each ?1})"
+static const struct {
+    const char *one, *many;
+    unsigned texts;
+} tables[] = {
+    [QUERY_STUDY] = {STUDY_COLUMNS ONE, STUDY_COLUMNS MANY, 18},
+    [QUERY_SERIES] = {SERIES_COLUMNS ONE, SERIES_COLUMNS MANY, 18},
+    [QUERY_INSTANCE] = {INSTANCE_COLUMNS ONE, INSTANCE_COLUMNS MANY, 8},
+};
+enum { TEXT_FROM = 2 };
 
 const struct qcolumn *qrow_column(uint32_t tag) {
     for (unsigned i = 0; i < COLUMNS; i++)
@@ -116,21 +128,54 @@ enum query_level qrow_attribute_level(uint32_t tag) {
     }
 }
 
+static bool take(struct db_stmt *s, struct arena *a, enum query_level level, struct qrow *out, struct err *e) {
+    *out = (struct qrow){.id = db_int(s, 0), .parent = db_int(s, 1)};
+    for (unsigned i = 0; i < tables[level].texts; i++)
+        if (!arena_dup(a, db_text(s, (int)(TEXT_FROM + i)), &out->text[i], e)) return false;
+    if (level == QUERY_STUDY) out->at = query_at(out->text[QSTUDY_DATE], out->text[QSTUDY_TIME]);
+    return true;
+}
+
 bool qrow_load(struct db *d, struct arena *a, enum query_level level, int64_t id, struct qrow *out, bool *found, struct err *e) {
-    const char *sql = level == QUERY_STUDY ? study_sql : level == QUERY_SERIES ? series_sql : instance_sql;
-    unsigned texts = level == QUERY_STUDY ? STUDY_TEXTS : level == QUERY_SERIES ? SERIES_TEXTS : INSTANCE_TEXTS;
-    struct db_stmt *s = db_prepare(d, sql, e);
+    struct db_stmt *s = db_prepare(d, tables[level].one, e);
     if (!s) return false;
     db_bind_int(s, 1, id);
     enum db_step step = db_next(s, e);
-    bool ok = step != DB_FAIL;
     *found = step == DB_ROW;
-    *out = (struct qrow){.id = id};
-    if (*found) out->parent = db_int(s, 1);
-    for (unsigned i = 0; i < texts && ok && *found; i++) ok = arena_dup(a, db_text(s, (int)(TEXT_FROM + i)), &out->text[i], e);
+    bool ok = step != DB_FAIL && (!*found || take(s, a, level, out, e));
+    if (!*found) *out = (struct qrow){.id = id};
     db_done(s);
-    if (*found && level == QUERY_STUDY) out->at = query_at(out->text[QSTUDY_DATE], out->text[QSTUDY_TIME]);
     return ok;
+}
+
+struct str qrow_ids(const int64_t *ids, unsigned n, char out[QROW_IDS_BYTES]) {
+    size_t at = 0;
+    for (unsigned i = 0; i < n && i < QROW_MANY; i++) at += (size_t)snprintf(out + at, QROW_IDS_BYTES - at, "%c%lld", i ? ',' : '[', (long long)ids[i]);
+    at += (size_t)snprintf(out + at, QROW_IDS_BYTES - at, "%s]", n ? "" : "[");
+    return (struct str){out, at};
+}
+
+// Rows come in any order.
+static bool put_row(struct db_stmt *s, struct arena *a, enum query_level level, const int64_t *ids, unsigned n, struct qrow *out, struct err *e) {
+    int64_t id = db_int(s, 0);
+    for (unsigned i = 0; i < n; i++)
+        if (ids[i] == id && out[i].id == 0) return take(s, a, level, &out[i], e);
+    return true;
+}
+
+bool qrow_load_many(struct db *d, struct arena *a, enum query_level level, const int64_t *ids, unsigned n, struct qrow *out, struct err *e) {
+    char json[QROW_IDS_BYTES];
+    bool found;
+    if (n == 1) return qrow_load(d, a, level, ids[0], out, &found, e) && (found || (out->id = 0, true));
+    for (unsigned i = 0; i < n; i++) out[i].id = 0;
+    struct db_stmt *s = db_prepare(d, tables[level].many, e);
+    if (!s) return false;
+    db_bind_text(s, 1, qrow_ids(ids, n, json));
+    enum db_step step = DB_ROW;
+    bool ok = true;
+    while (ok && (step = db_next(s, e)) == DB_ROW) ok = put_row(s, a, level, ids, n, out, e);
+    db_done(s);
+    return ok && step == DB_END;
 }
 
 bool qrow_children(struct db *d, struct arena *a, enum query_level level, int64_t parent, int64_t **ids, size_t *count, struct err *e) {

@@ -34,6 +34,13 @@ enum query_level qrow_attribute_level(uint32_t tag);
 // Reads a row; *found is false when it is gone. level: QUERY_STUDY, QUERY_SERIES or QUERY_INSTANCE.
 bool qrow_load(struct db *d, struct arena *a, enum query_level level, int64_t id, struct qrow *out, bool *found, struct err *e);
 
+// Many rows by one statement: out[i] is that of ids[i]; its id is 0 when it is gone.
+enum { QROW_MANY = 64 };
+bool qrow_load_many(struct db *d, struct arena *a, enum query_level level, const int64_t *ids, unsigned n, struct qrow *out, struct err *e);
+// The ids as a JSON array, to be asked for by {each}; n is at most QROW_MANY.
+enum { QROW_IDS_BYTES = QROW_MANY * 21 + 3 };
+struct str qrow_ids(const int64_t *ids, unsigned n, char out[QROW_IDS_BYTES]);
+
 // Row ids below a row, in the order of answers: series of a study and instances of a series by number (those without last), then UID.
 bool qrow_children(struct db *d, struct arena *a, enum query_level level, int64_t parent, int64_t **ids, size_t *count, struct err *e);
 

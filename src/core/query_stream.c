@@ -1,18 +1,59 @@
-// Candidates, newest first: a month of keys at a time, so that a page of common keys and a search for rare ones cost alike.
+// Candidates, newest first: a few months of keys at a time, so that a page of common keys and a search for rare ones cost alike.
 #include "core/query_stream.h"
 
 #include <stdlib.h>
 
-enum { STREAM_BYTES_MAX = 48 * 1024 * 1024, ESTIMATE_MONTHS = 3, READ_AHEAD = 64 };
+#include "base/buf.h"
+
+enum {
+    STREAM_BYTES_MAX = 48 * 1024 * 1024,
+    READ_AHEAD = 64,
+    RANGES_MAX = 4,  // of one statement
+    SPAN_MAX = 256,  // months of one statement
+    SPAN_GROWTH = 4, // from one statement to the next
+    SPAN_ROWS = 256, // that a statement of several months should find
+    SQL_BYTES = 2048
+};
 
 // Greater than every character: the end of a prefix's range.
 #define LAST_CHARACTER "\xF4\x8F\xBF\xBF"
 
-static const char exact_sql[] = "SELECT at, study FROM study_keys WHERE month = ?1 AND key = ?2 AND at >= ?3 AND (at, study) < (?4, ?5)"
-                                " ORDER BY at DESC, study DESC LIMIT ?6";
-// Bounds within the month are left to push: most months lie wholly inside.
-static const char range_sql[] = "SELECT at, study FROM study_keys WHERE month = ?1 AND key >= ?2 AND key < ?3";
-static const char few_sql[] = "SELECT at, study FROM study_keys WHERE month = ?1 AND key >= ?2 AND key < ?3 LIMIT ?4";
+// One key of one month: its part of the table is in the order of answers.
+static const char ordered_sql[] = "SELECT at, study FROM study_keys WHERE month = ?1 AND key = ?2 AND at >= ?3 AND (at, study) < (?4, ?5)"
+                                  " ORDER BY at DESC, study DESC LIMIT ?6";
+// Of several months, from ?2 back to ?1.
+#define MONTHS_JOIN "SELECT k.at, k.study FROM study_months m {join} study_keys k ON k.month = m.month AND "
+#define MONTHS_WHERE " WHERE m.month BETWEEN ?1 AND ?2 AND m.studies > 0"
+#define BOUNDS " AND k.at >= ?3 AND (k.at, k.study) < (?4, ?5)"
+static const char ordered_months_sql[] = MONTHS_JOIN "k.key = ?6" MONTHS_WHERE BOUNDS " ORDER BY m.month DESC, k.at DESC, k.study DESC LIMIT ?7";
+
+// All of some ranges: whole keys (bounded by time) or beginnings (which push bounds: most months lie wholly inside), of one month or of several.
+enum form { FORM_WHOLE = 1, FORM_MONTHS = 2 };
+
+static void put_keys(struct buf *sql, unsigned form, unsigned at) {
+    if (form & FORM_WHOLE)
+        buf_addf(sql, "k.key = ?%u", at);
+    else
+        buf_addf(sql, "k.key >= ?%u AND k.key < ?%u", at, at + 1);
+}
+
+static void bind_keys(struct db_stmt *q, unsigned form, int at, const struct qkey_range *r, unsigned n) {
+    for (unsigned i = 0; i < n; i++) {
+        db_bind_text(q, at++, r[i].lo);
+        if (!(form & FORM_WHOLE)) db_bind_text(q, at++, r[i].hi);
+    }
+}
+
+static void put_form(struct buf *sql, unsigned form, unsigned ranges) {
+    for (unsigned i = 0; i < ranges; i++) {
+        unsigned at = form & FORM_WHOLE ? 6 + i : 3 + 2 * i;
+        buf_addz(sql, i ? " UNION ALL " : "");
+        buf_addz(sql, form & FORM_MONTHS ? MONTHS_JOIN : "SELECT k.at, k.study FROM study_keys k WHERE k.month = ?1 AND ");
+        put_keys(sql, form, at);
+        buf_addz(sql, form & FORM_MONTHS ? MONTHS_WHERE : " AND k.month = ?2");
+        buf_addz(sql, form & FORM_WHOLE ? BOUNDS : "");
+    }
+}
 
 bool qkey_prefix(struct arena *a, struct str prefix, struct qkey_range *out, struct err *e) {
     *out = (struct qkey_range){.lo = prefix};
@@ -101,35 +142,67 @@ static bool read_months(struct db *d, struct arena *a, int64_t from, int64_t to,
     return ok;
 }
 
-// The rows of a range in a month, at most max (-1: all). Only those of one key alone are bounded by time, and in order.
-static struct db_stmt *range_statement(struct db *d, int64_t month, const struct qkey_range *r, int64_t at_from, struct qplace after, int64_t max,
-                                       struct err *e) {
-    bool exact = !r->hi.p;
-    struct db_stmt *q = db_prepare(d, exact ? exact_sql : max < 0 ? range_sql : few_sql, e);
-    if (!q) return NULL;
-    db_bind_int(q, 1, month);
-    db_bind_text(q, 2, r->lo);
-    if (!exact) {
-        db_bind_text(q, 3, r->hi);
-        if (max >= 0) db_bind_int(q, 4, max);
-        return q;
-    }
+// How many of the ranges from the first on are of its form, and go into one statement.
+static unsigned alike(const struct qkey_range *r, unsigned count) {
+    unsigned n = 1;
+    while (n < count && n < RANGES_MAX && !r[n].hi.p == !r[0].hi.p) n++;
+    return n;
+}
+
+// The months that are read at once, the newest first.
+static size_t span_of(const struct qstream *s) {
+    size_t left = s->month_count - s->month, span = s->span ? s->span : 1;
+    return span < left ? span : left;
+}
+
+static void bind_bounds(struct db_stmt *q, int64_t at_from, struct qplace after) {
     db_bind_int(q, 3, at_from);
     db_bind_int(q, 4, after.at);
     db_bind_int(q, 5, after.study);
-    db_bind_int(q, 6, max < 0 ? INT64_MAX : max);
+}
+
+// All rows of the ranges in these months.
+static struct db_stmt *ranges_statement(struct db *d, int64_t first, int64_t last, const struct qkey_range *r, unsigned n, int64_t at_from, struct qplace after,
+                                        struct err *e) {
+    struct buf sql;
+    unsigned form = (r->hi.p ? 0 : FORM_WHOLE) | (first == last ? 0 : FORM_MONTHS);
+    buf_init(&sql, SQL_BYTES);
+    put_form(&sql, form, n);
+    buf_addc(&sql, '\0');
+    struct db_stmt *q = buf_ok(&sql, e) ? db_prepare(d, sql.p, e) : NULL;
+    buf_deinit(&sql);
+    if (!q) return NULL;
+    db_bind_int(q, 1, first);
+    db_bind_int(q, 2, last);
+    if (form & FORM_WHOLE) bind_bounds(q, at_from, after);
+    bind_keys(q, form, form & FORM_WHOLE ? 6 : 3, r, n);
     return q;
 }
 
-// The month's candidates of one range, added to places.
-static bool collect(struct qstream *s, struct db *d, const struct qkey_range *r, int64_t max, struct err *e) {
-    struct db_stmt *q = range_statement(d, s->months[s->month], r, s->at_from, s->after, max, e);
-    if (!q) return false;
+static struct db_stmt *span_statement(const struct qstream *s, struct db *d, const struct qkey_range *r, unsigned n, struct err *e) {
+    return ranges_statement(d, s->months[s->month + span_of(s) - 1], s->months[s->month], r, n, s->at_from, s->after, e);
+}
+
+// The rows that the statement gives, added to places.
+static bool push_rows(struct qstream *s, struct db_stmt *q, struct err *e) {
     enum db_step step;
-    bool ok = true;
+    bool ok = q;
     while (ok && (step = db_next(q, e)) != DB_END) ok = step == DB_ROW && push(s, (struct qplace){db_int(q, 0), db_int(q, 1)}, e);
     db_done(q);
     return ok;
+}
+
+// The next of one key, at most max, in order.
+static struct db_stmt *ordered_statement(const struct qstream *s, struct db *d, int64_t max, struct err *e) {
+    size_t span = span_of(s);
+    struct db_stmt *q = db_prepare(d, span > 1 ? ordered_months_sql : ordered_sql, e);
+    if (!q) return NULL;
+    db_bind_int(q, 1, s->months[s->month + span - 1]);
+    if (span > 1) db_bind_int(q, 2, s->months[s->month]);
+    bind_bounds(q, s->at_from, s->after);
+    db_bind_text(q, span > 1 ? 6 : 2, s->probe.ranges[0].lo);
+    db_bind_int(q, span > 1 ? 7 : 6, max);
+    return q;
 }
 
 // Where p stands in places, which are in order; place_count when it does not.
@@ -145,8 +218,8 @@ static size_t find(const struct qstream *s, struct qplace p) {
     return from < s->place_count && s->places[from].study == p.study ? from : s->place_count;
 }
 
-static bool mark_range(struct qstream *s, struct db *d, const struct qkey_range *r, bool *marks, struct err *e) {
-    struct db_stmt *q = range_statement(d, s->months[s->month], r, s->at_from, s->after, -1, e);
+static bool mark_ranges(struct qstream *s, struct db *d, const struct qkey_range *r, unsigned n, bool *marks, struct err *e) {
+    struct db_stmt *q = span_statement(s, d, r, n, e);
     if (!q) return false;
     enum db_step step;
     while ((step = db_next(q, e)) == DB_ROW) marks[find(s, (struct qplace){db_int(q, 0), db_int(q, 1)})] = true;
@@ -160,7 +233,7 @@ static bool intersect(struct qstream *s, struct db *d, const struct qprobe *p, s
     bool *marks = arena_zero(&s->arena, s->place_count + 1, sizeof *marks, e); // the last is for those that are not there
     bool ok = marks;
     size_t kept = 0;
-    for (unsigned i = 0; i < p->count && ok; i++) ok = mark_range(s, d, &p->ranges[i], marks, e);
+    for (unsigned i = 0, n; i < p->count && ok; i += n) ok = mark_ranges(s, d, &p->ranges[i], n = alike(&p->ranges[i], p->count - i), marks, e);
     for (size_t i = 0; i < s->place_count && ok; i++)
         if (marks[i]) s->places[kept++] = s->places[i];
     s->place_count = kept;
@@ -168,24 +241,53 @@ static bool intersect(struct qstream *s, struct db *d, const struct qprobe *p, s
     return ok;
 }
 
-// The month's places of probe and of all that must be there too.
-static bool collect_month(struct qstream *s, struct db *d, struct err *e) {
-    for (unsigned i = 0; i < s->probe.count; i++)
-        if (!collect(s, d, &s->probe.ranges[i], -1, e)) return false;
+// The months' places of probe and of all that must be there too. *rows: how many the probe alone has.
+static bool collect(struct qstream *s, struct db *d, size_t *rows, struct err *e) {
+    for (unsigned i = 0, n; i < s->probe.count; i += n) {
+        n = alike(&s->probe.ranges[i], s->probe.count - i);
+        if (!push_rows(s, span_statement(s, d, &s->probe.ranges[i], n, e), e)) return false;
+    }
+    *rows = s->place_count;
     settle(s);
     for (unsigned i = 0; i < s->also_count && s->place_count > 0; i++)
         if (!intersect(s, d, &s->also[i], e)) return false;
     return true;
 }
 
-// Fills places from the current month on. One key alone lies in order already and is read in parts.
+// Many months had few rows: the next statement takes more of them, and the other way round.
+static void pace(struct qstream *s, size_t span, size_t rows) {
+    size_t wanted = span * SPAN_ROWS / (rows + 1), most = span * SPAN_GROWTH;
+    s->span = wanted < 1 ? 1 : wanted < most ? wanted : most;
+    if (s->span > SPAN_MAX) s->span = SPAN_MAX;
+}
+
+// One key alone lies in order already and is read in parts: the next one begins in the month in which this one ends.
+static bool fill_ordered(struct qstream *s, struct db *d, unsigned max, struct err *e) {
+    size_t end = s->month + span_of(s);
+    if (!push_rows(s, ordered_statement(s, d, (int64_t)max, e), e)) return false;
+    pace(s, end - s->month, s->place_count);
+    if (s->place_count < max)
+        s->month = end;
+    else
+        while (s->month + 1 < end && s->months[s->month] > query_month(s->places[s->place_count - 1].at)) s->month++;
+    return true;
+}
+
+static bool fill_months(struct qstream *s, struct db *d, struct err *e) {
+    size_t span = span_of(s), rows;
+    if (!collect(s, d, &rows, e)) return false;
+    s->month += span;
+    pace(s, span, rows);
+    return true;
+}
+
+// Fills places from the current month on.
 static bool fill(struct qstream *s, struct db *d, unsigned max, struct err *e) {
     bool ordered = s->probe.count == 1 && !s->probe.ranges[0].hi.p && s->also_count == 0;
     if (max < READ_AHEAD) max = READ_AHEAD;
     while (s->place == s->place_count && s->month < s->month_count) {
         s->place = s->place_count = 0;
-        if (!(ordered ? collect(s, d, &s->probe.ranges[0], (int64_t)max, e) : collect_month(s, d, e))) return false;
-        if (!ordered || s->place_count < max) s->month++;
+        if (!(ordered ? fill_ordered(s, d, max, e) : fill_months(s, d, e))) return false;
     }
     return true;
 }
@@ -204,25 +306,45 @@ bool qstream_next(struct qstream *s, struct db *d, struct qplace *out, unsigned 
     return true;
 }
 
-bool qprobe_estimate(struct db *d, const struct qprobe *p, int64_t at_from, int64_t at_to, unsigned max, unsigned *out, struct err *e) {
-    struct db_stmt *q = db_prepare(d, "SELECT month FROM study_months WHERE month BETWEEN ?1 AND ?2 AND studies > 0 ORDER BY month DESC LIMIT ?3", e);
+#define NEWEST "(SELECT month FROM study_months WHERE month BETWEEN ?1 AND ?2 AND studies > 0 ORDER BY month DESC LIMIT 3) m"
+
+// Counts rows of some ranges in the newest months, up to ?3.
+static void put_estimate(struct buf *sql, unsigned form, unsigned ranges) {
+    buf_addz(sql, "SELECT count(*) FROM (");
+    for (unsigned i = 0; i < ranges; i++) {
+        buf_addz(sql, i ? " UNION ALL " : "");
+        buf_addz(sql, "SELECT 1 AS one FROM " NEWEST " {join} study_keys k ON k.month = m.month AND ");
+        put_keys(sql, form, form & FORM_WHOLE ? 6 + i : 4 + 2 * i);
+        buf_addz(sql, form & FORM_WHOLE ? " AND k.at BETWEEN ?4 AND ?5" : "");
+    }
+    buf_addz(sql, " LIMIT ?3) q");
+}
+
+static bool estimate(struct db *d, const struct qkey_range *r, unsigned n, int64_t at_from, int64_t at_to, unsigned max, unsigned *out, struct err *e) {
+    struct buf sql;
+    unsigned form = r->hi.p ? 0 : FORM_WHOLE;
+    buf_init(&sql, SQL_BYTES);
+    put_estimate(&sql, form, n);
+    buf_addc(&sql, '\0');
+    struct db_stmt *q = buf_ok(&sql, e) ? db_prepare(d, sql.p, e) : NULL;
+    buf_deinit(&sql);
     if (!q) return false;
-    int64_t months[ESTIMATE_MONTHS];
-    unsigned n = 0;
-    enum db_step step;
     db_bind_int(q, 1, query_month(at_from));
     db_bind_int(q, 2, query_month(at_to));
-    db_bind_int(q, 3, ESTIMATE_MONTHS);
-    while ((step = db_next(q, e)) == DB_ROW && n < ESTIMATE_MONTHS) months[n++] = db_int(q, 0);
+    db_bind_int(q, 3, max);
+    if (form & FORM_WHOLE) db_bind_int(q, 4, at_from), db_bind_int(q, 5, at_to);
+    bind_keys(q, form, form & FORM_WHOLE ? 6 : 4, r, n);
+    bool ok = db_next(q, e) == DB_ROW;
+    if (ok) *out += (unsigned)db_int(q, 0);
     db_done(q);
-    if (step == DB_FAIL) return false;
+    return ok;
+}
+
+bool qprobe_estimate(struct db *d, const struct qprobe *p, int64_t at_from, int64_t at_to, unsigned max, unsigned *out, struct err *e) {
     *out = 0;
-    for (unsigned m = 0; m < n; m++)
-        for (unsigned i = 0; i < p->count && *out < max; i++) {
-            if (!(q = range_statement(d, months[m], &p->ranges[i], at_from, (struct qplace){at_to, INT64_MAX}, (int64_t)(max - *out), e))) return false;
-            while ((step = db_next(q, e)) == DB_ROW) (*out)++;
-            db_done(q);
-            if (step == DB_FAIL) return false;
-        }
+    for (unsigned i = 0, n; i < p->count && *out < max; i += n) {
+        n = alike(&p->ranges[i], p->count - i);
+        if (!estimate(d, &p->ranges[i], n, at_from, at_to, max - *out, out, e)) return false;
+    }
     return true;
 }

@@ -1,4 +1,5 @@
-// Candidates: the studies that may match, newest first, from a list of rows or from ranges of study_keys, month by month.
+// Candidates: the studies that may match, newest first, from a list of rows or from ranges of study_keys: the newest month first, then the more months
+// at once the fewer studies those before had, so that a rare key costs a few statements and a common one reads no more than it needs.
 #ifndef GANTRY_CORE_QUERY_STREAM_H
 #define GANTRY_CORE_QUERY_STREAM_H
 
@@ -33,6 +34,7 @@ struct qstream {
     struct qplace after; // only what comes after it is given
     int64_t *months;     // newest first
     size_t month_count, month;
+    size_t span; // how many months are read at once
     bool months_known;
     struct qplace *places; // of the month, or the list
     size_t place_count, place, place_cap;
@@ -47,7 +49,7 @@ bool qstream_list(struct qstream *s, struct db *d, const char *sql, const struct
 // The next candidates, at most max; *n is 0 at the end. Each study once (but one that lies in two months: compare at with its row's).
 bool qstream_next(struct qstream *s, struct db *d, struct qplace *out, unsigned max, unsigned *n, struct err *e);
 
-// How many keys of the newest months with studies are in the ranges, counting no further than max.
+// How many keys of the newest months with studies are in the ranges, counting no further than max or a little more.
 bool qprobe_estimate(struct db *d, const struct qprobe *p, int64_t at_from, int64_t at_to, unsigned max, unsigned *out, struct err *e);
 
 #endif

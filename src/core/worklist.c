@@ -4,15 +4,16 @@
 #include <stdio.h>
 
 #include "base/clock.h"
+#include "core/query_rows.h"
 #include "core/query_stream.h"
 #include "core/query_time.h"
 
-enum { SCRATCH_BYTES_MAX = 4 * 1024 * 1024, TEXT_BYTES_MAX = 512, MODALITIES_MAX = 32, COUNT_US = 4000 };
+enum { SCRATCH_BYTES_MAX = 4 * 1024 * 1024, TEXT_BYTES_MAX = 512, MODALITIES_MAX = 32, COUNT_US = 4000, COUNT_PLACES = 512 };
 
-static const char row_sql[] =
+static const char rows_sql[] =
     "SELECT study_uid, patient_id, issuer, patient_name, birth_date, sex, patient_age, study_date, study_time, accession_number, study_id, description,"
-    " modalities, referring_physician, institution, series_count, instance_count, bytes, created_ms, changed_ms, text_flags, patient_conflict FROM studies"
-    " WHERE id = ?1";
+    " modalities, referring_physician, institution, series_count, instance_count, bytes, created_ms, changed_ms, text_flags, patient_conflict, id FROM"
+    " studies WHERE id IN (SELECT CAST(value AS BIGINT) FROM {each ?1})";
 
 // ---- filters as probes ----
 
@@ -130,29 +131,47 @@ static void open_stream(const struct listing *l, struct qplace after, struct qke
 
 enum { TEXTS = 15 };
 
-static bool read_row(struct db *d, struct arena *a, struct qplace place, struct worklist_row *row, bool *found, struct err *e) {
+static bool take_row(struct db_stmt *s, struct arena *a, struct worklist_row *row, struct err *e) {
     struct str *const texts[TEXTS] = {&row->study_uid, &row->patient_id,  &row->issuer,     &row->patient_name,        &row->birth_date,
                                       &row->sex,       &row->patient_age, &row->study_date, &row->study_time,          &row->accession_number,
                                       &row->study_id,  &row->description, &row->modalities, &row->referring_physician, &row->institution};
-    struct db_stmt *s = db_prepare(d, row_sql, e);
-    if (!s) return false;
-    db_bind_int(s, 1, place.study);
-    enum db_step step = db_next(s, e);
-    bool ok = step != DB_FAIL;
     *row = (struct worklist_row){0};
-    *found = step == DB_ROW && query_at(db_text(s, 7), db_text(s, 8)) == place.at;
-    for (int i = 0; i < TEXTS && ok && *found; i++) ok = arena_dup(a, db_text(s, i), texts[i], e);
-    if (*found) {
-        row->series_count = db_int(s, TEXTS);
-        row->instance_count = db_int(s, TEXTS + 1);
-        row->bytes = db_int(s, TEXTS + 2);
-        row->received_ms = db_int(s, TEXTS + 3);
-        row->changed_ms = db_int(s, TEXTS + 4);
-        row->text_flags = (unsigned)db_int(s, TEXTS + 5);
-        row->patient_conflict = db_int(s, TEXTS + 6) != 0;
-    }
+    for (int i = 0; i < TEXTS; i++)
+        if (!arena_dup(a, db_text(s, i), texts[i], e)) return false;
+    row->series_count = db_int(s, TEXTS);
+    row->instance_count = db_int(s, TEXTS + 1);
+    row->bytes = db_int(s, TEXTS + 2);
+    row->received_ms = db_int(s, TEXTS + 3);
+    row->changed_ms = db_int(s, TEXTS + 4);
+    row->text_flags = (unsigned)db_int(s, TEXTS + 5);
+    row->patient_conflict = db_int(s, TEXTS + 6) != 0;
+    return true;
+}
+
+// The row of one of the places, unless the row has moved since.
+static bool put_row(struct listing *l, struct db_stmt *s, const struct qplace *places, unsigned n, struct worklist_row *rows, bool *found, struct err *e) {
+    int64_t id = db_int(s, TEXTS + 7), at = query_at(db_text(s, 7), db_text(s, 8));
+    for (unsigned i = 0; i < n; i++)
+        if (places[i].study == id && places[i].at == at) return found[i] = take_row(s, l->a, &rows[i], e);
+    return true;
+}
+
+// Rows of places, behind those that the page has; those that are gone are left out.
+static bool read_rows(struct listing *l, const struct qplace *places, unsigned n, struct worklist_page *out, struct err *e) {
+    char json[QROW_IDS_BYTES];
+    int64_t ids[QROW_MANY];
+    bool found[QROW_MANY] = {0}, ok = true;
+    struct worklist_row *rows = &out->rows[out->count];
+    for (unsigned i = 0; i < n; i++) ids[i] = places[i].study;
+    struct db_stmt *s = db_prepare(l->d, rows_sql, e);
+    if (!s) return false;
+    db_bind_text(s, 1, qrow_ids(ids, n, json));
+    enum db_step step = DB_ROW;
+    while (ok && (step = db_next(s, e)) == DB_ROW) ok = put_row(l, s, places, n, rows, found, e);
     db_done(s);
-    return ok;
+    for (unsigned i = 0; i < n && ok; i++)
+        if (found[i]) out->rows[out->count++] = rows[i];
+    return ok && step == DB_END;
 }
 
 static bool count_all(struct db *d, struct worklist_page *out, struct err *e) {
@@ -170,11 +189,11 @@ static bool is_unfiltered(const struct listing *l) {
 
 // Reads on from the page to the end, the ceiling, or the time that a count may take.
 static bool count_on(struct listing *l, struct qstream *s, struct worklist_page *out, struct err *e) {
-    struct qplace places[64];
+    struct qplace places[COUNT_PLACES];
     int64_t start = clock_mono_us();
     unsigned n = 1;
     while (n > 0 && out->total <= WORKLIST_COUNT_MAX) {
-        if (!qstream_next(s, l->d, places, 64, &n, e)) return false;
+        if (!qstream_next(s, l->d, places, COUNT_PLACES, &n, e)) return false;
         out->total += n;
         if (n > 0 && clock_mono_us() - start > COUNT_US) break;
     }
@@ -185,20 +204,16 @@ static bool count_on(struct listing *l, struct qstream *s, struct worklist_page 
 
 // limit rows, a look whether there is one more, and the count.
 static bool read_page(struct listing *l, struct qstream *s, bool count, unsigned limit, struct worklist_page *out, struct err *e) {
-    struct qplace last = {0}, place;
+    struct qplace places[QROW_MANY], last = {0};
     unsigned n = 1;
-    for (;;) {
-        bool found;
-        if (!qstream_next(s, l->d, &place, 1, &n, e)) return false;
-        if (n == 0) break;
-        if (out->count == limit) {
-            snprintf(out->next, sizeof out->next, "%lld.%lld", (long long)last.at, (long long)last.study);
-            break;
-        }
-        if (!read_row(l->d, l->a, place, &out->rows[out->count], &found, e)) return false;
-        last = place;
-        out->count += found;
+    while (n > 0 && out->count < limit) {
+        unsigned room = limit - out->count;
+        if (!qstream_next(s, l->d, places, room < QROW_MANY ? room : QROW_MANY, &n, e)) return false;
+        if (n > 0 && !read_rows(l, places, n, out, e)) return false;
+        if (n > 0) last = places[n - 1];
     }
+    if (n > 0 && !qstream_next(s, l->d, places, 1, &n, e)) return false;
+    if (n > 0) snprintf(out->next, sizeof out->next, "%lld.%lld", (long long)last.at, (long long)last.study);
     out->counted = count;
     if (!count) return true;
     if (is_unfiltered(l)) return count_all(l->d, out, e);

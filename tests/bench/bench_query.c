@@ -1,4 +1,5 @@
 // Times of queries over an index of synthetic studies: bench_query DIR STUDIES [rounds]. Fills DIR when it has none.
+// BENCH_POSTGRES: the address of a server to keep the index in instead, in the schema bench_STUDIES.
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -185,7 +186,9 @@ int main(int argc, char **argv) {
     unsigned rounds = argc > 3 ? (unsigned)strtoul(argv[3], NULL, 10) : 200;
     if (rounds == 0 || rounds > ROUNDS_MAX) rounds = 200;
     int64_t start = clock_mono_us();
-    if (!archive_open(&(struct archive_options){.dir = argv[1]}, &ar, &e)) die(&e);
+    char schema[64];
+    snprintf(schema, sizeof schema, "bench_%llu", (unsigned long long)studies);
+    if (!archive_open(&(struct archive_options){.dir = argv[1], .database_url = getenv("BENCH_POSTGRES"), .database_schema = schema}, &ar, &e)) die(&e);
     double opened = (double)(clock_mono_us() - start) / 1000;
     if (!archive_figures_get(ar, &figures, &e)) die(&e);
     if (figures.studies == 0) {
