@@ -114,10 +114,8 @@ bool s3_source_get(struct s3_source *s, struct s3_keys *out, struct err *e) {
         pthread_cond_wait(&s->renewed, &s->mutex);
     }
     bool due = !s->have || clock_mono_ms() >= s->renew_ms || stamp != s->stamp;
-    if (waited && s->failed)
-        ok = good(s); // what another found out just now
-    else if (due && !s->renewing && !renew(s, stamp))
-        ok = good(s);
+    const bool told = waited && s->failed; // what another found out just now
+    if (told || (due && !s->renewing && !renew(s, stamp))) ok = good(s);
     if (ok) *out = s->keys;
     if (!ok && e) *e = s->why;
     pthread_mutex_unlock(&s->mutex);

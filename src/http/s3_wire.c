@@ -129,18 +129,24 @@ static bool rewind_body(void *context) {
 
 // ---- the answer ----
 
-// "bytes 5-9/100": the answer is the range that was asked for, perhaps cut at the object's end.
+// "bytes 5-9/100" (RFC 9110 14.4)
+static bool content_range(struct str value, uint64_t *from, uint64_t *to, uint64_t *size) {
+    if (!str_starts(value, STR_LIT("bytes "))) return false;
+    struct str rest = str_sub(value, 6, value.n), first = str_split(&rest, '-'), last = str_split(&rest, '/');
+    return str_to_u64(first, from) && str_to_u64(last, to) && str_to_u64(rest, size);
+}
+
+// The answer is the range that was asked for, perhaps cut at the object's end.
 static bool range_fits(struct try *t, struct err *e) {
-    unsigned long long from, to, size;
-    const char *range = t->fields[F_RANGE].value;
-    uint64_t want = t->r->at + t->a->got;
-    if (sscanf(range, "bytes %llu-%llu/%llu", &from, &to, &size) != 3)
+    uint64_t from, to, size, want = t->r->at + t->a->got;
+    if (!content_range(str_of(t->fields[F_RANGE].value), &from, &to, &size))
         return err_set(e, ERR_PEER, "s3", "GET %s: the service answered without a usable Content-Range", t->r->key);
     t->a->size = size;
     if (from == want && to == t->r->at + t->r->into_n - 1 && to < size) return true;
     if (from == want && to + 1 == size && size < t->r->at + t->r->into_n)
-        return err_set(e, ERR_CORRUPT, "s3", "GET %s: the object ends after %llu bytes, before what was asked of it", t->r->key, size);
-    return err_set(e, ERR_PEER, "s3", "GET %s: the service answered bytes %llu-%llu of %llu, not those that were asked for", t->r->key, from, to, size);
+        return err_set(e, ERR_CORRUPT, "s3", "GET %s: the object ends after %llu bytes, before what was asked of it", t->r->key, (unsigned long long)size);
+    return err_set(e, ERR_PEER, "s3", "GET %s: the service answered bytes %llu-%llu of %llu, not those that were asked for", t->r->key,
+                   (unsigned long long)from, (unsigned long long)to, (unsigned long long)size);
 }
 
 // The whole object, of a service that gives no ranges or was asked for all.

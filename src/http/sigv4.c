@@ -83,21 +83,23 @@ static void add_value(struct buf *to, struct str s) {
     }
 }
 
-static int by_name(const void *left, const void *right) {
-    const struct sigv4_pair *const *a = left, *const *b = right;
-    size_t n = (*a)->name.n < (*b)->name.n ? (*a)->name.n : (*b)->name.n;
+static bool name_before(struct str a, struct str b) {
+    size_t n = a.n < b.n ? a.n : b.n;
     for (size_t i = 0; i < n; i++) {
-        int x = (*a)->name.p[i] | 32, y = (*b)->name.p[i] | 32; // letters, digits and '-' only
-        if (x != y) return x - y;
+        int x = a.p[i] | 32, y = b.p[i] | 32; // letters, digits and '-' only
+        if (x != y) return x < y;
     }
-    if ((*a)->name.n != (*b)->name.n) return (*a)->name.n < (*b)->name.n ? -1 : 1;
-    return (*a) < (*b) ? -1 : 1; // the same name again: as they came
+    return a.n < b.n;
 }
 
+// By insertion: they are few, and those of one name stay as they came.
 static bool sort_headers(const struct sigv4_request *r, const struct sigv4_pair *sorted[SIGV4_HEADERS_MAX], struct err *e) {
     if (r->header_count > SIGV4_HEADERS_MAX) return err_set(e, ERR_TOO_LARGE, "sigv4", "more than %d headers to sign", SIGV4_HEADERS_MAX);
-    for (unsigned i = 0; i < r->header_count; i++) sorted[i] = &r->headers[i];
-    if (r->header_count) qsort(sorted, r->header_count, sizeof sorted[0], by_name);
+    for (unsigned i = 0; i < r->header_count; i++) {
+        unsigned at = i;
+        for (; at > 0 && name_before(r->headers[i].name, sorted[at - 1]->name); at--) sorted[at] = sorted[at - 1];
+        sorted[at] = &r->headers[i];
+    }
     return true;
 }
 
