@@ -138,6 +138,18 @@ static bool set_headers(CURL *curl, const struct http_call *c, struct curl_slist
     return ok;
 }
 
+static int on_progress(void *context, curl_off_t down_all, curl_off_t down, curl_off_t up_all, curl_off_t up) {
+    const struct call *k = context;
+    (void)down_all, (void)down, (void)up_all, (void)up;
+    return k->c->cancelled(k->c->context);
+}
+
+static void set_cancelled(struct call *k) {
+    curl_easy_setopt(k->curl, CURLOPT_NOPROGRESS, 0L);
+    curl_easy_setopt(k->curl, CURLOPT_XFERINFOFUNCTION, on_progress);
+    curl_easy_setopt(k->curl, CURLOPT_XFERINFODATA, k);
+}
+
 static void set_body(struct call *k) {
     const struct http_call *c = k->c;
     curl_easy_setopt(k->curl, CURLOPT_UPLOAD, 1L);
@@ -178,6 +190,7 @@ static void set_options(struct call *k, char *message) {
     if (c->pool) set_pool(curl, &c->pool->options);
     if (strcmp(c->method, "HEAD") == 0) curl_easy_setopt(curl, CURLOPT_NOBODY, 1L);
     if (c->read) set_body(k);
+    if (c->cancelled) set_cancelled(k);
 }
 
 static enum err_kind kind_of(CURLcode code) {

@@ -39,6 +39,8 @@ struct http_call {
     bool (*begin)(void *context, unsigned status);
     // Answer's body as it comes; false ends the call. NULL: dropped.
     bool (*write)(void *context, const void *p, size_t n);
+    // Asked about once a second: true ends the call (ERR_CANCELLED). NULL: nobody ends it.
+    bool (*cancelled)(void *context);
     void *context;
     int connect_ms;         // 0: 10 s
     int stall_s;            // no byte for so long is ERR_TIMEOUT; 0: 60 s

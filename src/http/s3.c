@@ -79,6 +79,10 @@ void s3_close(struct s3 *c) {
     free(c);
 }
 
+void s3_cancel(struct s3 *c) {
+    atomic_store(&c->cancelled, true);
+}
+
 void s3_stats_get(struct s3 *c, struct s3_stats *out) {
     pthread_mutex_lock(&c->mutex);
     *out = c->stats;
@@ -123,6 +127,8 @@ bool s3_was_put(struct s3 *c, const char *key, const char *mark, uint64_t size) 
     return is;
 }
 
+// The service checks the bytes by the SHA-256 that is signed. Besides it nothing is sent or compared: an ETag is the MD5 only of what is not encrypted, and to
+// know ours costs as much again; x-amz-checksum-* is refused by services that do not know it. What lies in a volume has its own digests.
 static bool put_once(struct s3 *c, const char *key, const struct s3_body *body, bool create, bool *lacks, struct err *e) {
     struct s3_request r = {.op = S3_OP_PUT, .method = "PUT", .key = key, .body = body, .body_n = body->size, .md5 = c->o.lock_mode != NULL};
     struct s3_put_texts texts;

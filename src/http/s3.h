@@ -45,6 +45,9 @@ struct s3;
 bool s3_open(const struct s3_options *o, struct s3 **out, struct err *e);
 void s3_close(struct s3 *c); // NULL is fine
 
+// Calls under way and all later ones end soon, with ERR_CANCELLED: for a node that stops while its service hangs. Not undone.
+void s3_cancel(struct s3 *c);
+
 struct s3_object {
     uint64_t size;
     int64_t modified_ms;
@@ -62,8 +65,10 @@ struct s3_body {
     const uint8_t *sha256; // of the whole when it is known; NULL: computed
 };
 
-// Errors of all: ERR_NET, ERR_TIMEOUT (retried until the budget is spent), ERR_BUSY (503, SlowDown), ERR_NOT_FOUND, ERR_FORBIDDEN, ERR_FULL (quota),
-// ERR_CORRUPT (a checksum differs), ERR_CONFLICT (If-None-Match, object lock), ERR_PEER (anything else, with the service's code and message).
+// Errors of all: ERR_NET, ERR_TIMEOUT (retried until the budget is spent), ERR_BUSY (5xx, SlowDown; an archived object), ERR_NOT_FOUND, ERR_FORBIDDEN,
+// ERR_FULL (quota), ERR_CORRUPT (a checksum differs, an object is too short), ERR_CONFLICT (If-None-Match, object lock), ERR_USAGE (no such bucket, another
+// region: somebody must configure), ERR_UNSUPPORTED (the service lacks it), ERR_CANCELLED (s3_cancel), ERR_PEER (anything else, with the service's code and
+// message).
 
 // Puts a whole object: in one request, or by multipart upload from S3_PART_BYTES on; a multipart upload that fails is aborted. create: ERR_CONFLICT when
 // the key is there already (where the service can tell; else it is written over). The service checks the bytes by checksum.

@@ -11,7 +11,7 @@
 #include "http/condition.h"
 #include "text/base64.h"
 
-enum { READ_BYTES = 256 * 1024, BYTES_PER_MS = 256, SKEW_MS = 60 * 1000, ARENA_MAX = 1024 * 1024 };
+enum { READ_BYTES = 256 * 1024, BYTES_PER_MS = 256, SKEW_MS = 60 * 1000, ARENA_MAX = 1024 * 1024, REST_MS = 100 };
 
 // Fields of the answer that matter, by place.
 enum { F_ETAG, F_MODIFIED, F_LENGTH, F_RANGE, F_RETRY, F_DATE, F_CLASS, F_RESTORE, F_REGION, F_MARK, F_COUNT };
@@ -350,6 +350,10 @@ static enum s3_again after_answer(struct try *t, struct s3_tries *tries, unsigne
     return again;
 }
 
+static bool is_cancelled(void *context) {
+    return atomic_load(&((struct try *)context)->c->cancelled);
+}
+
 static enum s3_again send_once(struct try *t, struct s3_tries *tries, struct err *e) {
     const struct s3_options *o = &t->c->o;
     const bool sends = t->r->body || strcmp(t->r->method, "PUT") == 0 || strcmp(t->r->method, "POST") == 0;
@@ -363,6 +367,7 @@ static enum s3_again send_once(struct try *t, struct s3_tries *tries, struct err
                              .body_length = (int64_t)t->r->body_n,
                              .begin = on_begin,
                              .write = on_bytes,
+                             .cancelled = is_cancelled,
                              .context = t,
                              .connect_ms = (int)o->connect_ms,
                              .stall_s = (int)((o->stall_ms + t->r->slow_ms + 999) / 1000),
@@ -387,6 +392,7 @@ static enum s3_again once(struct try *t, struct s3_tries *tries, struct err *e) 
     struct arena_mark mark = arena_mark(t->arena);
     t->own.kind = ERR_NONE;
     t->into = false;
+    if (is_cancelled(t)) return err_set(e, ERR_CANCELLED, "s3", "the client is stopping"), S3_FAIL;
     bool have = s3_source_get(t->c->source, &t->keys, e);
     enum s3_again again = have ? send_once(t, tries, e) : err_class_of(e->kind)->retry ? S3_LATER : S3_FAIL;
     t->a->tries = ++tries->made;
@@ -397,18 +403,19 @@ static enum s3_again once(struct try *t, struct s3_tries *tries, struct err *e) 
 
 // ---- again ----
 
-static void rest(int64_t ms) {
-    struct timespec t = {.tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000};
-    while (nanosleep(&t, &t) != 0) {
+static void rest(const struct s3 *c, int64_t ms) {
+    for (int64_t until = clock_mono_ms() + ms; ms > 0 && !atomic_load(&c->cancelled); ms = until - clock_mono_ms()) {
+        int64_t slice = ms < REST_MS ? ms : REST_MS;
+        nanosleep(&(struct timespec){.tv_nsec = slice * 1000000}, NULL);
     }
 }
 
 // Waits for the next try, or says that there is none.
 static bool goes_on(struct try *t, const struct s3_tries *tries, enum s3_again again) {
-    if (again == S3_FAIL || tries->made >= tries->most) return false;
+    if (again == S3_FAIL || tries->made >= tries->most || atomic_load(&t->c->cancelled)) return false;
     int64_t pause = again == S3_LATER ? s3_pause_ms(tries, s3_retry_after_ms(t->fields[F_RETRY].value)) : 0;
     if (pause < 0 || !s3_budget_take(&t->c->budget)) return false;
-    if (pause) rest(pause);
+    rest(t->c, pause);
     pthread_mutex_lock(&t->c->mutex);
     t->c->stats.retries++;
     pthread_mutex_unlock(&t->c->mutex);

@@ -26,8 +26,9 @@ struct s3 {
     atomic_bool old_list;         // the service lacks version 2 of the list
     atomic_bool no_if_none;       // the service lacks If-None-Match, for a put
     atomic_bool no_if_none_parts; // and for the end of an upload
-    atomic_int locks;             // whether the bucket has object lock: 0 is not known
-    pthread_mutex_t mutex;        // of what follows; never held while waiting for anything
+    atomic_bool cancelled;
+    atomic_int locks;      // whether the bucket has object lock: 0 is not known
+    pthread_mutex_t mutex; // of what follows; never held while waiting for anything
     struct s3_stats stats;
     char key_day[SIGV4_DAY];
     uint64_t key_version; // 0: none yet

@@ -397,6 +397,17 @@ def a_service_that_hangs_is_left(fake, place):
         d.bad("timeout", "head", "a/b")
 
 
+def a_client_that_stops_waits_for_nobody(fake, place):
+    for script in [[stall], [refuse(503, "SlowDown", Retry_After="20")]]:
+        with Drive(fake.endpoint) as d:
+            fake.begin(*script)
+            d.good("cancel-after", 300)
+            began = time.monotonic()
+            d.bad("cancelled", "head", "a/b")
+            check("soon", time.monotonic() - began < 2.5, time.monotonic() - began)
+            d.bad("cancelled", "put", "a/b", place.small)
+
+
 def a_read_goes_on_where_it_was_cut(fake, place):
     with Drive(fake.endpoint) as d:
         fake.begin()
@@ -805,7 +816,7 @@ def the_region_is_the_buckets(fake, place):
 
 def main():
     fake, place = Fake(), Place()
-    tests = [what_may_pass_is_tried_again, what_cannot_pass_is_not, a_call_ends_when_its_budget_does, a_service_that_hangs_is_left, a_read_goes_on_where_it_was_cut,
+    tests = [what_may_pass_is_tried_again, what_cannot_pass_is_not, a_call_ends_when_its_budget_does, a_service_that_hangs_is_left, a_client_that_stops_waits_for_nobody, a_read_goes_on_where_it_was_cut,
              lies_about_ranges_are_seen, connections_are_kept_and_their_end_is_survived, a_lost_answer_is_no_conflict, large_objects_go_in_parts, old_uploads_are_aborted,
              all_pages_are_listed, another_clock_is_learned, keys_of_a_file_are_read_again, keys_of_a_machine_renew_themselves, an_identity_becomes_keys, ways_to_the_service,
              a_certificate_of_ones_own, archives_and_locks, another_class_is_a_copy, the_region_is_the_buckets]

@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "base/clock.h"
 #include "base/thread.h"
@@ -100,6 +101,23 @@ static bool do_hammer(struct s3 *c, char **args, struct err *e) {
     return ok;
 }
 
+static struct s3 *to_cancel;
+static int64_t cancel_ms;
+
+static void *cancel(void *ctx) {
+    struct timespec t = {.tv_sec = cancel_ms / 1000, .tv_nsec = cancel_ms % 1000 * 1000000};
+    nanosleep(&t, NULL);
+    s3_cancel(to_cancel);
+    return ctx;
+}
+
+// cancel-after MS: and the commands go on
+static bool do_cancel_after(struct s3 *c, char **args, struct err *e) {
+    to_cancel = c;
+    cancel_ms = atoll(args[0]);
+    return thread_start(NULL, "cancel", cancel, NULL, e);
+}
+
 static bool do_stats(struct s3 *c, char **args, struct err *e) {
     struct s3_stats s;
     (void)args, (void)e;
@@ -159,19 +177,13 @@ static const struct {
     int args;
     bool (*run)(struct s3 *c, char **args, struct err *e);
 } COMMANDS[] = {
-    {"put", 2, do_put},
-    {"create", 2, do_create},
-    {"get", 4, do_get},
-    {"stats", 0, do_stats},
-    {"hammer", 3, do_hammer},
-    {"head", 1, do_head},
-    {"delete", 1, do_delete},
-    {"class", 2, do_class},
-    {"abort-stale", 2, do_abort_stale},
-    {"list", 2, do_list},
-    {"make-bucket", 0, do_make_bucket},
-    {"restore", 2, do_restore},
-    {"hold", 2, do_hold},
+    {"put", 2, do_put},         {"create", 2, do_create},
+    {"get", 4, do_get},         {"stats", 0, do_stats},
+    {"hammer", 3, do_hammer},   {"cancel-after", 1, do_cancel_after},
+    {"head", 1, do_head},       {"delete", 1, do_delete},
+    {"class", 2, do_class},     {"abort-stale", 2, do_abort_stale},
+    {"list", 2, do_list},       {"make-bucket", 0, do_make_bucket},
+    {"restore", 2, do_restore}, {"hold", 2, do_hold},
 };
 
 static bool run(struct s3 *c, char **args, struct err *e) {
