@@ -13,6 +13,7 @@ enum {
     TRUST_MS = 60 * 60 * 1000,
     SETTLED_NS = 50 * 1000000, // a volume written to within this may change again under the same time stamp
     CHUNK_BYTES = 2 * SUMS_BLOCK_BYTES,
+    FILE_TRIES = 3,
 };
 
 static struct verified_entry *slot(struct archive *ar, struct vol_loc loc) {
@@ -106,5 +107,15 @@ bool retrieve_verify(struct archive *ar, const struct instance_ref *ref, struct 
 
 bool retrieve_fd(struct archive *ar, const struct instance_ref *ref, uint64_t from, uint64_t n, struct vol_loc *at, int *fd, struct err *e) {
     if (from > ref->loc.length || n > ref->loc.length - from) return err_set(e, ERR_BAD_INPUT, "retrieve", "range past the end of an object");
-    return moved_fd(ar, ref, from, n, at, fd, e);
+    // A cache may give its file up at any time: what was checked and what is sent are the same only when it did not.
+    for (int i = 0; i < FILE_TRIES; i++) {
+        struct vol_state before, after = {0};
+        struct vol_loc place;
+        bool whole = from == 0 && n == ref->loc.length;
+        if (!moved_state(ar, ref, &place, &before, e)) return false;
+        if (!(whole ? retrieve_check(ar, ref, e) : retrieve_check_range(ar, ref, from, n, e)) || !moved_fd(ar, ref, from, n, at, fd, e)) return false;
+        if (place.volume == at->volume && vol_state_get(ar->volumes, at->volume, &after, e) && before.file == after.file) return true;
+        vol_fd_release(ar->volumes, at->volume, *fd);
+    }
+    return err_set(e, ERR_BUSY, "retrieve", "the cache gives files up as fast as they are read: make it larger");
 }

@@ -2,6 +2,7 @@
 #include "dimse/send.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -12,7 +13,7 @@
 #include "dicom/uids.h"
 #include "sys/spool.h"
 
-enum { CHUNK_BYTES = 16 * 1024, WHOLE_ARENA_BYTES = 4 * DCM_HEADER_BYTES_MAX };
+enum { CHUNK_BYTES = 16 * 1024, STREAM_BYTES = 1024 * 1024, WHOLE_ARENA_BYTES = 4 * DCM_HEADER_BYTES_MAX };
 
 // In the order in which they are preferred: what everybody reads first.
 static const char *const PLAIN[] = {DCM_UID_ExplicitVRLittleEndian, DCM_UID_ImplicitVRLittleEndian, DCM_UID_ExplicitVRBigEndian};
@@ -74,6 +75,7 @@ static bool read_at(void *ctx, uint64_t offset, void *p, size_t n, struct err *e
     const struct send_object *o = ctx;
     uint8_t *at = p;
     if (offset > o->length || n > o->length - offset) return err_set(e, ERR_CORRUPT, "dimse", "a value lies beyond the end of its object");
+    if (o->source) return o->source->read_at(o->source->ctx, offset, p, n, e);
     while (n) {
         ssize_t k = pread(o->fd, at, n, (off_t)(o->offset + offset));
         if (k < 0 && errno == EINTR) continue;
@@ -209,13 +211,28 @@ static enum send_result send_converted(struct dimse *d, const struct send_object
 
 // ---- sending ----
 
+static bool stream_source(struct dimse *d, const struct send_object *o, struct err *e) {
+    uint8_t *chunk = malloc(STREAM_BYTES);
+    bool ok = chunk || err_nomem(e, "dimse");
+    for (uint64_t at = o->dataset_offset, n; ok && at < o->length; at += n) {
+        n = STREAM_BYTES - at % STREAM_BYTES < o->length - at ? STREAM_BYTES - at % STREAM_BYTES : o->length - at;
+        ok = read_at((void *)(uintptr_t)o, at, chunk, (size_t)n, e) && dimse_stream_write(d, chunk, (size_t)n, e);
+    }
+    free(chunk);
+    return ok;
+}
+
+static bool stream_dataset(struct dimse *d, const struct send_object *o, struct err *e) {
+    if (o->source) return stream_source(d, o, e);
+    return dimse_stream_file(d, o->fd, o->offset + o->dataset_offset, o->length - o->dataset_offset, true, e);
+}
+
 static enum send_result send_as_it_lies(struct dimse *d, const struct ul_context *c, const struct send_object *o, struct dimse_command *rq, struct err *e) {
     if (o->dataset_offset >= o->length) {
         err_set(e, ERR_CORRUPT, "dimse", "the object has no data set");
         return SEND_IMPOSSIBLE;
     }
-    return sent(d, dimse_stream_begin(d, c->id, rq, e) && dimse_stream_file(d, o->fd, o->offset + o->dataset_offset, o->length - o->dataset_offset, true, e) &&
-                       dimse_stream_end(d, e));
+    return sent(d, dimse_stream_begin(d, c->id, rq, e) && stream_dataset(d, o, e) && dimse_stream_end(d, e));
 }
 
 enum send_result send_object(struct dimse *d, const struct send_object *o, const char *originator, uint16_t originator_id, struct send_report *report,

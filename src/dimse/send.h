@@ -31,6 +31,7 @@ struct send_object {
     const char *sop_class_uid, *sop_instance_uid, *ts_uid;
     int fd;
     uint64_t offset, length;          // of the whole object in the file
+    const struct dcm_source *source;  // in the place of fd, its offsets those of the object; NULL: fd is sent
     uint64_t dataset_offset;          // of the data set in the object
     const struct send_opener *opener; // NULL: the file is read
 };

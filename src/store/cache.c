@@ -18,7 +18,7 @@ enum {
     FETCHES_MAX = 16,               // at once: each has its bytes in memory
     FILES_MAX = 1 << 16,            // known at once
     MEMORY_BYTES_MAX = 64 << 20,    // of files in memory
-    REFETCH_MS = 10 * 1000,         // bytes that are wrong again so soon are wrong in the bucket
+    REFETCH_MS = 5 * 1000,          // bytes that are wrong again so soon are wrong in the bucket
 };
 
 // ---- the table; all under the lock ----
@@ -400,7 +400,7 @@ bool cache_refetch(struct vol_set *vs, struct vol_loc loc) {
     }
     pthread_mutex_unlock(&c->lock);
     if (!lately) cache_forget(vs, loc.volume);
-    return !lately;
+    return true; // lately: what another has dropped is there anew
 }
 
 bool cache_shrink(struct vol_set *vs, uint64_t need) {

@@ -199,8 +199,8 @@ struct vol_state {
 };
 bool vol_state_get(struct vol_set *vs, uint32_t volume, struct vol_state *out, struct err *e);
 bool vol_read_at(struct vol_set *vs, struct vol_loc loc, uint64_t from, void *p, size_t n, struct err *e);
-// Forgets what the cache has of this volume: it was not what was stored. False: there is nothing to be tried again (a directory has no cache; the bytes
-// came anew a moment ago).
+// What was read is not what was stored: forgets what the cache has of this volume, unless that was done a moment ago. True: it is to be read once more. A
+// directory has no cache: false.
 bool vol_refetch(struct vol_set *vs, struct vol_loc loc);
 // Re-reads all bytes from the disk or the bucket (past the caches where the system lets us) and compares. ERR_CORRUPT when they differ.
 bool vol_verify(struct vol_set *vs, const struct vol_entry *entry, struct err *e);

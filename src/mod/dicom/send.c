@@ -3,6 +3,8 @@
 
 #include "mod/dicom/internal.h"
 
+enum { FILE_MAX = 256 << 20 }; // a larger one is checked as it goes, so that its first byte does not wait for the last
+
 struct opened {
     struct archive *archive;
     const struct instance_ref *ref;
@@ -27,12 +29,18 @@ static void close_object(void *ctx) {
     retrieve_close(&o->object);
 }
 
+static bool read_checked(void *ctx, uint64_t offset, void *p, size_t n, struct err *e) {
+    const struct opened *o = ctx;
+    return retrieve_read(o->archive, o->ref, offset, p, n, e);
+}
+
 enum send_result instance_send(struct archive *ar, struct dimse *d, const struct instance_ref *ref, const char *originator, uint16_t originator_id,
                                struct send_report *report, struct err *e) {
     char class[65], instance[65], ts[65];
     struct vol_loc place;
     struct opened opened = {.archive = ar, .ref = ref};
     const struct send_opener opener = {open_object, close_object, &opened};
+    const struct dcm_source source = {read_checked, &opened};
     struct send_object o = {.sop_class_uid = class,
                             .sop_instance_uid = instance,
                             .ts_uid = ts,
@@ -42,7 +50,12 @@ enum send_result instance_send(struct archive *ar, struct dimse *d, const struct
     snprintf(class, sizeof class, "%.*s", STR_FMT(ref->sop_class_uid));
     snprintf(instance, sizeof instance, "%.*s", STR_FMT(ref->sop_instance_uid));
     snprintf(ts, sizeof ts, "%.*s", STR_FMT(ref->ts_uid));
-    if (!retrieve_check(ar, ref, e) || !retrieve_fd(ar, ref, 0, ref->loc.length, &place, &o.fd, e)) return SEND_IMPOSSIBLE;
+    if (ref->loc.length > FILE_MAX) {
+        o.source = &source;
+        if (!retrieve_check_range(ar, ref, 0, 1, e)) return SEND_IMPOSSIBLE; // what cannot be read at all ends no association
+        return send_object(d, &o, originator, originator_id, report, e);
+    }
+    if (!retrieve_fd(ar, ref, 0, ref->loc.length, &place, &o.fd, e)) return SEND_IMPOSSIBLE;
     o.offset = place.offset;
     enum send_result result = send_object(d, &o, originator, originator_id, report, e);
     vol_fd_release(archive_volumes(ar), place.volume, o.fd);
