@@ -23,8 +23,9 @@ enum {
 
 // ---- the table; all under the lock ----
 
-static void path_of(const struct cache *c, const struct cache_file *f, char out[STORE_PATH_MAX]) {
-    snprintf(out, STORE_PATH_MAX, "%.4000s/v%08u-%llu.part", c->dir, f->info.volume, (unsigned long long)f->stamp);
+void cache_path(const struct cache *c, const struct cache_file *f, char out[STORE_PATH_MAX]) {
+    snprintf(out, STORE_PATH_MAX, "%.4000s/v%08u-%llu.%s", c->dir, f->info.volume, (unsigned long long)f->stamp,
+             f->info.place == VOL_IN_INDEX ? "index" : "bucket");
 }
 
 static struct cache_file *find(const struct cache *c, uint32_t volume) {
@@ -103,7 +104,7 @@ static void bury(struct vol_set *vs, struct cache *c) {
         struct cache_file *f = c->doomed;
         c->doomed = f->next_doomed;
         pthread_mutex_unlock(&c->lock);
-        path_of(c, f, path);
+        cache_path(c, f, path);
         sys_unlink(vs->files, path, NULL);
         pthread_mutex_lock(&c->lock);
         release(vs, c, f);
@@ -132,13 +133,16 @@ static void keep_limits(struct vol_set *vs, struct cache *c) {
     while (c->memory_bytes > MEMORY_BYTES_MAX && drop_oldest(vs, c, true, false)) continue;
 }
 
+static uint64_t next_stamp(struct cache *c) {
+    uint64_t now = (uint64_t)clock_wall_ms() * 1000000;
+    return c->stamp = now > c->stamp ? now : c->stamp + 1;
+}
+
 static struct cache_file *file_new(struct cache *c, const struct vol_info *v, bool in_memory, enum block state, struct err *e) {
     size_t n = (size_t)((v->size + BLOCK - 1) / BLOCK);
     struct cache_file *f = v->size <= (uint64_t)STORE_OBJECT_BYTES_MAX * 2 ? calloc(1, sizeof *f + n) : NULL;
     if (!f) return err_nomem(e, "store"), NULL;
-    uint64_t now = (uint64_t)clock_wall_ms() * 1000000;
-    c->stamp = now > c->stamp ? now : c->stamp + 1;
-    *f = (struct cache_file){.info = *v, .stamp = c->stamp, .fd = -1, .in_memory = in_memory, .block_count = n};
+    *f = (struct cache_file){.info = *v, .stamp = next_stamp(c), .fd = -1, .in_memory = in_memory, .block_count = n};
     memset(f->blocks, state, n);
     struct cache_file **link = &c->files[v->volume % CACHE_BUCKETS];
     f->next = *link;
@@ -152,11 +156,13 @@ static struct cache_file *file_new(struct cache *c, const struct vol_info *v, bo
 static bool open_fd(struct vol_set *vs, struct cache *c, struct cache_file *f, struct err *e) {
     char path[STORE_PATH_MAX];
     if (f->fd >= 0) return true;
-    path_of(c, f, path);
+    cache_path(c, f, path);
     int flags = O_RDWR | (f->bytes ? 0 : O_CREAT);
     if (!(f->in_memory ? sys_open_memory(&f->fd, e) : sys_open(vs->files, path, flags, 0640, &f->fd, e))) return false;
     c->open++;
-    return true;
+    if (f->bytes || sys_resize(f->in_memory ? NULL : vs->files, f->fd, f->info.size, e)) return true; // all holes: a restart tells by it what is there
+    close_fd(vs, c, f);
+    return false;
 }
 
 // A reference to the volume's file, which is begun when there is none. in_memory: not to one on the disk. The lock is let go meanwhile.
@@ -182,14 +188,7 @@ static struct cache_file *acquire(struct vol_set *vs, struct cache *c, uint32_t 
     return f;
 }
 
-// ---- fetching ----
-
-struct want {
-    uint64_t from, to; // bytes that are needed
-    uint64_t object_end;
-};
-
-enum fetched { FETCHED, NOT_FETCHED, DISK_REFUSES };
+// ---- of an earlier run ----
 
 static void mark(struct cache *c, struct cache_file *f, size_t first, size_t end, enum block state) {
     memset(f->blocks + first, state, end - first);
@@ -200,6 +199,27 @@ static void mark(struct cache *c, struct cache_file *f, size_t first, size_t end
     }
     pthread_cond_broadcast(&c->fetched);
 }
+
+struct cache_file *cache_take_file(struct cache *c, const struct vol_info *v, uint64_t stamp) {
+    struct cache_file *f = find(c, v->volume) ? NULL : file_new(c, v, false, BLOCK_ABSENT, NULL);
+    if (!f) return NULL;
+    f->stamp = stamp;
+    if (c->stamp < stamp) c->stamp = stamp;
+    return f;
+}
+
+void cache_take_block(struct cache *c, struct cache_file *f, size_t block) {
+    if (block < f->block_count) mark(c, f, block, block + 1, BLOCK_PRESENT);
+}
+
+// ---- fetching ----
+
+struct want {
+    uint64_t from, to; // bytes that are needed
+    uint64_t object_end;
+};
+
+enum fetched { FETCHED, NOT_FETCHED, DISK_REFUSES };
 
 // Where a fetch that begins at a block may end: what is needed, the rest of an object that is small, and more when it is read in order.
 static size_t plan(struct cache_file *f, size_t first, const struct want *w) {
@@ -453,7 +473,7 @@ void cache_adopt(struct vol_set *vs, const struct vol_info *v, const char *from)
     char path[STORE_PATH_MAX];
     pthread_mutex_lock(&c->lock);
     struct cache_file *f = begin_whole(vs, c, v);
-    if (f) path_of(c, f, path);
+    if (f) cache_path(c, f, path);
     pthread_mutex_unlock(&c->lock);
     bool ok = f && sys_rename(vs->files, from, path, NULL);
     if (!ok) sys_unlink(vs->files, from, NULL);
@@ -472,7 +492,13 @@ bool cache_open(struct vol_set *vs, const char *dir, uint64_t limit, bool memory
     c->memory_only = memory_only;
     pthread_mutex_init(&c->lock, NULL);
     pthread_cond_init(&c->fetched, NULL);
-    return memory_only || (sys_mkdir(dir, e) && set_sweep(vs, dir, e));
+    if (memory_only) return true;
+    if (!sys_mkdir(dir, e) || !cache_load(vs, c, e)) return false;
+    pthread_mutex_lock(&c->lock);
+    keep_limits(vs, c);
+    bury(vs, c);
+    pthread_mutex_unlock(&c->lock);
+    return true;
 }
 
 void cache_close(struct vol_set *vs) {

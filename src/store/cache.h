@@ -1,7 +1,8 @@
 // Parts of remote volumes as they were read, in sparse files of this node's disk. Private to src/store.
 //
 // A file is written into once where it was empty and is otherwise only unlinked: a descriptor of it stays good. Each has a name of its own, so that
-// what is fetched for one never gets into another. When the disk takes nothing more, a file lies in memory instead.
+// what is fetched for one never gets into another. When the disk takes nothing more, a file lies in memory instead. Nothing is ever flushed: what a file
+// has is good as long as the system runs, so that a restart of the program keeps the cache and one of the machine empties it.
 #ifndef GANTRY_STORE_CACHE_H
 #define GANTRY_STORE_CACHE_H
 
@@ -46,6 +47,13 @@ struct cache {
         int64_t at_ms;
     } refetches[REFETCHES_NOTED];
 };
+
+// For cache_load: a file of an earlier run, and which of its blocks are there. Not the lock's yet.
+struct cache_file *cache_take_file(struct cache *c, const struct vol_info *v, uint64_t stamp);
+void cache_take_block(struct cache *c, struct cache_file *f, size_t block);
+void cache_path(const struct cache *c, const struct cache_file *f, char out[4096]);
+// cache_load.c: what an earlier run of the program left there, when the system has not been started anew since; else nothing is left there.
+bool cache_load(struct vol_set *vs, struct cache *c, struct err *e);
 
 bool cache_open(struct vol_set *vs, const char *dir, uint64_t limit, bool memory_only, struct err *e);
 void cache_close(struct vol_set *vs);

@@ -324,6 +324,20 @@ void sys_start_writeback(int fd, uint64_t at, uint64_t n) {
     sync_file_range(fd, (off_t)at, (off_t)n, SYNC_FILE_RANGE_WRITE);
 }
 
+bool sys_next_data(int fd, uint64_t at, uint64_t *from, uint64_t *to, struct err *e) {
+    off_t data = lseek(fd, (off_t)at, SEEK_DATA);
+    if (data < 0 && errno == ENXIO) {
+        data = lseek(fd, 0, SEEK_END);
+        *from = *to = (uint64_t)data;
+        return data >= 0 || err_errno(e, ERR_IO, "file", "seek");
+    }
+    off_t hole = data < 0 ? -1 : lseek(fd, data, SEEK_HOLE);
+    if (hole < 0) return err_errno(e, ERR_UNSUPPORTED, "file", "the file system does not tell what of a file is there");
+    *from = (uint64_t)data;
+    *to = (uint64_t)hole;
+    return true;
+}
+
 void sys_drop_cache(int fd, uint64_t at, uint64_t n) {
     posix_fadvise(fd, (off_t)at, (off_t)n, POSIX_FADV_DONTNEED);
 }

@@ -81,6 +81,9 @@ void sys_unmap(void *p, size_t n);
 bool sys_copy_range(const struct sys_file_ops *f, int from, uint64_t from_at, int to, uint64_t to_at, uint64_t n, struct err *e);
 // Starts writing the range back without waiting. Only a hint.
 void sys_start_writeback(int fd, uint64_t at, uint64_t n);
+// The next run of bytes from an offset on that were written (of a file with holes); *from is the file's size when there is none. ERR_UNSUPPORTED where the
+// file system does not tell.
+bool sys_next_data(int fd, uint64_t at, uint64_t *from, uint64_t *to, struct err *e);
 // Forgets clean cached pages of the range, so that the next read comes from the disk. Only a hint.
 void sys_drop_cache(int fd, uint64_t at, uint64_t n);
 // As many descriptors as the system allows this process: each connection and each open volume takes one. Only a hint.

@@ -551,6 +551,39 @@ static ssize_t no_room(void *ctx, int fd, const struct iovec *iov, int n, off_t 
     return -1;
 }
 
+static void a_restart_keeps_what_the_cache_had_and_only_that(void **state) {
+    struct fixture *f = *state;
+    struct object *a = object_new(1, 10 << 20), *b = object_new(2, 40000);
+    char *back = malloc(10 << 20);
+    open_set(f);
+    put(f, a);
+    put(f, b);
+    reopen_empty(f);
+    assert_true(vol_read_at(f->vs, a->put.entry.loc, 5 << 20, back, 2 << 20, &f->e));
+    assert_true(reads(f->vs, b));
+    unsigned gets = f->bucket.gets, fetches = f->index.fetches;
+    vol_close(f->vs);
+    open_set(f);
+    assert_true(vol_read_at(f->vs, a->put.entry.loc, 5 << 20, back, 2 << 20, &f->e));
+    assert_memory_equal(back, a->p + (5 << 20), 2 << 20);
+    assert_true(reads(f->vs, b));
+    assert_int_equal(f->bucket.gets, gets);
+    assert_int_equal(f->index.fetches, fetches);
+    assert_true(reads(f->vs, a));
+    assert_true(f->bucket.gets > gets);
+    // after the machine was started anew, nothing is taken for good that was never flushed
+    char command[256];
+    vol_close(f->vs);
+    snprintf(command, sizeof command, "echo another > %s/cache/.boot", f->dir);
+    assert_int_equal(system(command), 0);
+    open_set(f);
+    assert_int_equal(files_of_cache(f, NULL), 0);
+    assert_true(reads(f->vs, a));
+    free(back);
+    object_free(a);
+    object_free(b);
+}
+
 static void a_full_disk_fails_no_reading(void **state) {
     struct fixture *f = *state;
     struct object *o[3];
@@ -697,6 +730,7 @@ int main(void) {
         REMOTE(the_cache_keeps_its_limit_and_a_held_descriptor_stays_good),
         REMOTE(a_flipped_bit_of_the_cache_is_healed_from_the_bucket),
         REMOTE(a_flipped_bit_of_the_bucket_is_found_by_verifying),
+        REMOTE(a_restart_keeps_what_the_cache_had_and_only_that),
         REMOTE(a_full_disk_fails_no_reading),
         REMOTE(an_archived_volume_is_asked_back_once_and_read_when_it_is_there),
         REMOTE(a_volume_that_is_gone_is_not_found),
