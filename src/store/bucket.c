@@ -13,6 +13,7 @@
 enum {
     PROBE_MS = 500,           // after the first failure; twice as long after each more ...
     PROBE_MS_MAX = 15 * 1000, // ... up to this
+    RETRY_MS = 20 * 1000,     // a sender waits for a call: it is told within half a minute
 };
 
 // ---- the S3 client ----
@@ -170,7 +171,9 @@ bool bucket_open(struct bucket *b, const struct vol_remote *o, struct err *e) {
     snprintf(b->prefix, sizeof b->prefix, "%s", o->prefix ? o->prefix : "");
     b->ops = o->bucket ? *o->bucket : CLIENT;
     if (!o->bucket) {
-        if (!s3_open(o->s3, &b->client, e)) return false;
+        b->options = *o->s3;
+        if (!b->options.retry_ms) b->options.retry_ms = RETRY_MS;
+        if (!s3_open(&b->options, &b->client, e)) return false;
         b->ops.ctx = b->client;
     }
     b->prober_runs = thread_start(&b->prober, "vol-bucket", prober_run, b, e);

@@ -24,7 +24,8 @@ struct bucket_ops {
 // answered. Puts that are refused are left alone for a while likewise.
 struct bucket {
     struct bucket_ops ops;
-    struct s3 *client; // NULL: the ops are a test's
+    struct s3_options options; // the client's
+    struct s3 *client;         // NULL: the ops are a test's
     char prefix[S3_KEY_MAX / 2];
 
     pthread_mutex_t lock;

@@ -581,6 +581,70 @@ static void a_volume_that_is_removed_leaves_its_readers_alone_and_its_number_is_
     for (unsigned i = 0; i < 9; i++) object_free(o[i]);
 }
 
+static void a_volume_is_built_of_entries_of_others_and_its_number_is_its_own(void **state) {
+    struct fixture *f = *state;
+    enum { N = 6 };
+    struct object *o[N], *between = object_new(50, 20 << 20), *after = object_new(51, 5000);
+    struct vol_build *b, *empty;
+    struct vol_loc to[N];
+    struct vol_info info;
+    open_set(f, (struct vol_options){.volume_bytes = 1 << 20});
+    for (unsigned i = 0; i < N; i++) put(f, o[i] = object_new(i + 1, i == 3 ? 900000 : 30000 + i));
+    assert_true(vol_build_open(f->vs, &b, &f->e));
+    for (unsigned i = 0; i < N; i++) {
+        if (i == 2) put(f, between); // numbers go on meanwhile
+        if (!vol_build_add(b, &o[i]->put.entry, &to[i], &f->e)) fail_msg("%s", f->e.message);
+    }
+    assert_false(vol_build_add(b, &(struct vol_entry){.loc = {to[0].volume + 100, 4096, 10}}, &to[0], &f->e));
+    assert_int_equal(f->e.kind, ERR_NOT_FOUND);
+    if (!vol_build_finish(b, &info, &f->e)) fail_msg("%s", f->e.message);
+    vol_build_drop(b);
+    assert_int_equal(info.place, VOL_IN_DIRECTORY);
+    assert_int_not_equal(between->put.entry.loc.volume, info.volume);
+    put(f, after);
+    assert_true(vol_build_open(f->vs, &empty, &f->e));
+    assert_false(vol_build_finish(empty, &info, &f->e));
+    vol_build_drop(empty);
+    for (int round = 0; round < 2; round++) {
+        for (unsigned i = 0; i < N; i++) {
+            struct vol_loc was = o[i]->put.entry.loc;
+            assert_stored(f, o[i]);
+            o[i]->put.entry.loc = to[i];
+            assert_stored(f, o[i]);
+            o[i]->put.entry.loc = was;
+        }
+        struct seen s = scan_all(f, true);
+        assert_int_equal(s.n, 2 * N + 2);
+        assert_int_equal(s.damaged, 0);
+        reopen(f);
+    }
+    object_free(between);
+    object_free(after);
+    for (unsigned i = 0; i < N; i++) object_free(o[i]);
+}
+
+static void a_built_volume_that_is_removed_leaves_its_number_taken(void **state) {
+    struct fixture *f = *state;
+    struct object *o = object_new(1, 30000), *large = object_new(2, 20 << 20);
+    struct vol_build *b;
+    struct vol_loc to;
+    struct vol_info info;
+    open_set(f, (struct vol_options){0});
+    put(f, o);
+    for (int i = 0; i < 2; i++) { // a build that comes to nothing first
+        assert_true(vol_build_open(f->vs, &b, &f->e));
+        assert_true(vol_build_add(b, &o->put.entry, &to, &f->e));
+        if (i) assert_true(vol_build_finish(b, &info, &f->e));
+        vol_build_drop(b);
+    }
+    assert_true(vol_remove(f->vs, info.volume, &f->e));
+    reopen(f);
+    put(f, large);
+    assert_true(large->put.entry.loc.volume > info.volume);
+    object_free(o);
+    object_free(large);
+}
+
 static void reading_only_changes_nothing(void **state) {
     struct fixture *f = *state;
     char path[128];
@@ -725,6 +789,8 @@ int main(void) {
         IN_DIR(each_of_100_flipped_bits_is_found_and_costs_only_its_own_entry),
         IN_DIR(damage_in_the_flushed_part_is_told_at_start_and_takes_nothing_after_it_along),
         IN_DIR(a_volume_that_is_removed_leaves_its_readers_alone_and_its_number_is_not_given_again),
+        IN_DIR(a_volume_is_built_of_entries_of_others_and_its_number_is_its_own),
+        IN_DIR(a_built_volume_that_is_removed_leaves_its_number_taken),
         IN_DIR(reading_only_changes_nothing),
         IN_DIR(facts_of_an_entry_come_back_and_long_notes_end_with_a_whole_character),
         IN_DIR(what_is_not_ours_in_the_folder_is_left_alone),
