@@ -67,6 +67,7 @@ class Home:
         return result.stdout
 
     def drop(self):
+        atexit.unregister(self.drop)
         try:
             self.sql("SET client_min_messages = error; DROP SCHEMA IF EXISTS {s} CASCADE")
             self.bucket.empty(self.prefix)

@@ -308,6 +308,8 @@ class S3Proxy(Listener):
         if head is None or action == "lose_answer":
             return False
         first, lines, headers = head
+        if not first.startswith("HTTP/1."):
+            raise ConnectionError(f"no answer but {first[:100]!r}")
         status = int(first.split(" ", 2)[1])
         if status == 100:
             return self.answer(down, up, method, fault, action)
@@ -341,12 +343,12 @@ class S3Proxy(Listener):
             self.bytes_down += len(piece)
         return True
 
-    @staticmethod
-    def trickle(s, piece, rate):
-        step = max(1, rate // 10)
+    def trickle(self, s, piece, rate):
+        step, healed = max(1, rate // 10), self.healed
         for at in range(0, len(piece), step):
             s.sendall(piece[at:at + step])
-            time.sleep(0.1)
+            if not healed.is_set():
+                time.sleep(0.1)
 
 
 def turned(piece, at):

@@ -49,14 +49,14 @@ static bool write_module(struct stow *s, struct buf *to, struct err *e) {
     return (xml ? dcm_xml_write(ds, &o, s->arena, to, e) : dcm_json_write(ds, &o, s->arena, to, e)) && buf_ok(to, e);
 }
 
-// 200 all stored, 202 some or with warnings, 409 none; when all failed for one passing reason, that.
+// 200 all stored, 202 some or with warnings, 409 none; when all failed for reasons that pass, 503, or 507 for want of room.
 static unsigned status_of(const struct stow *s) {
     if (s->failed == 0) return s->warned ? 202 : 200;
     if (s->ok) return 202;
     unsigned passing = 409;
     for (const struct stored *p = s->first; p; p = p->next) {
-        if (p->kind != ERR_FULL && p->kind != ERR_BUSY && p->kind != ERR_NOMEM) return 409;
-        passing = err_class_of(p->kind)->http;
+        if (!err_class_of(p->kind)->retry) return 409;
+        passing = p->kind == ERR_FULL ? 507 : 503;
     }
     return passing;
 }
@@ -65,7 +65,9 @@ bool stow_answer(struct stow *s, struct http_response *rs, struct err *e) {
     struct buf b;
     buf_init(&b, HTTP_JSON_BYTES_MAX);
     bool ok = write_module(s, &b, e);
-    if (ok) http_reply_buf(rs, status_of(s), s->type, &b);
+    unsigned status = status_of(s);
+    if (ok) http_reply_buf(rs, status, s->type, &b);
+    if (ok && status > 500) http_setz(rs, "Retry-After", "5");
     buf_deinit(&b);
     // What the standard's answer has no place for, and 'gantry import' counts.
     char *outcome = arena_printf(s->arena, NULL, "stored=%u, known=%u, conflicting=%u, quarantined=%u", s->of[INGEST_STORED], s->of[INGEST_KNOWN],
