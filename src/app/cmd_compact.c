@@ -12,7 +12,7 @@ static int run(struct cli_args *args) {
     uint64_t freed = 0;
     int64_t percent;
     if (!cli_int(args, "dead", 30, 0, 100, &percent)) return EX_USAGE;
-    if (!opening_begin(args, OPENING_ALONE, &o, &e)) return cli_fail(args, &e);
+    if (!opening_begin(args, 0, &o, &e)) return cli_fail(args, &e);
     bool ok = archive_compact(o.archive, (double)percent / 100, &freed, &e);
     opening_end(&o);
     if (!ok) return cli_fail(args, &e);
@@ -31,8 +31,9 @@ const struct cli_command CMD_COMPACT = {
     .synopsis = "[--data DIR | --config FILE] [--dead PERCENT]",
     .summary = "Give the space of deleted objects back",
     .group = "Keeping",
-    .details = "What still lives in a volume is appended anew, flushed and indexed before the volume is removed, so that it may be interrupted at any moment.\n"
-               "The volume that is still growing is left alone.",
+    .details =
+        "What still lives in such volumes is built into new ones before they are removed, so that it may be interrupted at any moment. A server does the\n"
+        "same by itself. Where several nodes work on the archive they go on meanwhile, and removed volumes are kept for their readers for some time.",
     .options = OPTIONS,
     .run = run,
 };

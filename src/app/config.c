@@ -96,6 +96,26 @@ static const cyaml_schema_field_t S3_FIELDS[] = {
     CYAML_FIELD_END,
 };
 
+static const cyaml_schema_field_t MERGE_FIELDS[] = {
+    CYAML_FIELD_UINT_PTR("target-mib", OPTIONAL_PTR, struct file_merge, target_mib),
+    CYAML_FIELD_UINT_PTR("small-mib", OPTIONAL_PTR, struct file_merge, small_mib),
+    CYAML_FIELD_UINT_PTR("quiet-seconds", OPTIONAL_PTR, struct file_merge, quiet_seconds),
+    CYAML_FIELD_UINT_PTR("age-seconds", OPTIONAL_PTR, struct file_merge, age_seconds),
+    CYAML_FIELD_UINT_PTR("keep-removed-seconds", OPTIONAL_PTR, struct file_merge, keep_removed_seconds),
+    CYAML_FIELD_UINT_PTR("keep-removed-days", OPTIONAL_PTR, struct file_merge, keep_removed_days),
+    CYAML_FIELD_UINT_PTR("orphan-minutes", OPTIONAL_PTR, struct file_merge, orphan_minutes),
+    CYAML_FIELD_UINT_PTR("dead-percent", OPTIONAL_PTR, struct file_merge, dead_percent),
+    CYAML_FIELD_END,
+};
+
+static const cyaml_schema_field_t TIER_FIELDS[] = {
+    CYAML_FIELD_UINT("after-days", CYAML_FLAG_DEFAULT, struct file_tier, after_days),
+    CYAML_FIELD_STRING_PTR("class", CYAML_FLAG_POINTER, struct file_tier, storage_class, 1, 40),
+    CYAML_FIELD_STRING_PTR("modality", OPTIONAL_PTR, struct file_tier, modality, 1, 16),
+    CYAML_FIELD_END,
+};
+static const cyaml_schema_value_t TIER = {CYAML_VALUE_MAPPING(CYAML_FLAG_DEFAULT, struct file_tier, TIER_FIELDS)};
+
 static const cyaml_schema_field_t STORE_FIELDS[] = {
     CYAML_FIELD_MAPPING_PTR("s3", CYAML_FLAG_POINTER, struct file_store, s3, S3_FIELDS),
     CYAML_FIELD_UINT_PTR("cache-gib", OPTIONAL_PTR, struct file_store, cache_gib),
@@ -105,6 +125,8 @@ static const cyaml_schema_field_t STORE_FIELDS[] = {
     CYAML_FIELD_UINT_PTR("index-gib", OPTIONAL_PTR, struct file_store, index_gib),
     CYAML_FIELD_UINT_PTR("index-mib", OPTIONAL_PTR, struct file_store, index_mib),
     CYAML_FIELD_UINT_PTR("writers", OPTIONAL_PTR, struct file_store, writers),
+    CYAML_FIELD_MAPPING_PTR("merge", OPTIONAL_PTR, struct file_store, merge, MERGE_FIELDS),
+    CYAML_FIELD_SEQUENCE("tiers", OPTIONAL_PTR, struct file_store, tiers, &TIER, 0, TIER_RULES_MAX),
     CYAML_FIELD_END,
 };
 

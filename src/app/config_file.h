@@ -59,8 +59,21 @@ struct file_s3 {
     uint16_t *attempts;
 };
 
+struct file_merge {
+    unsigned *target_mib, *small_mib, *quiet_seconds, *age_seconds, *keep_removed_seconds, *keep_removed_days, *orphan_minutes;
+    uint16_t *dead_percent;
+};
+
+struct file_tier {
+    unsigned after_days;
+    char *storage_class, *modality;
+};
+
 struct file_store {
     struct file_s3 *s3;
+    struct file_merge *merge;
+    struct file_tier *tiers;
+    unsigned tiers_count;
     unsigned *cache_gib, *cache_mib;
     enum small_volumes *small_volumes;
     unsigned *small_mib, *index_gib, *index_mib;
@@ -85,6 +98,7 @@ struct file {
 bool config_take(const struct file *f, struct arena *a, struct settings *s, struct err *e);
 bool config_take_database(const struct file_database *d, struct arena *a, struct settings *s, struct err *e);
 bool config_take_store(const struct file_store *st, struct arena *a, struct settings *s, struct err *e);
+bool config_take_merge(const struct file_store *st, struct arena *a, struct settings *s, struct err *e);
 bool config_take_text(struct arena *a, const char *from, const char **to, struct err *e);
 
 #endif

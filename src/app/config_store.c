@@ -145,5 +145,5 @@ bool config_take_store(const struct file_store *st, struct arena *a, struct sett
     if (!take_size("index", st->index_gib, st->index_mib, &r->index_bytes_max, e)) return false;
     if (st->writers) r->writers = *st->writers;
     s->has_store = true;
-    return true;
+    return config_take_merge(st, a, s, e);
 }

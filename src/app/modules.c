@@ -3,6 +3,7 @@
 
 #include "app/serve_dicom.h"
 #include "app/serve_http.h"
+#include "app/serve_keep.h"
 #include "app/serve_prepare.h"
 #include "base/thread.h"
 
@@ -10,6 +11,7 @@ const struct module MODULES[] = {
     {"dicom", serve_dicom_start, serve_dicom_stop},
     {"http", serve_http_start, serve_http_stop},
     {"prepare", serve_prepare_start, serve_prepare_stop},
+    {"keep", serve_keep_start, serve_keep_stop},
 };
 const unsigned MODULE_COUNT = sizeof MODULES / sizeof MODULES[0];
 _Static_assert(sizeof MODULES / sizeof MODULES[0] <= MODULES_MAX, "the server has a place for each module's state");

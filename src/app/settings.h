@@ -9,6 +9,7 @@
 #include "base/arena.h"
 #include "base/err.h"
 #include "core/archive.h"
+#include "core/merge.h"
 #include "http/s3.h"
 #include "store/volume.h"
 
@@ -49,6 +50,7 @@ struct settings {
     bool has_store;                                       // the volumes lie in a bucket
     struct s3_options s3;
     struct vol_remote remote; // but for its s3
+    struct merge_options merge;
 };
 
 // The options of `gantry serve`.

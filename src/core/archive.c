@@ -168,6 +168,7 @@ bool archive_open_index(const struct archive_options *o, const char *index_name,
     pthread_mutex_init(&ar->verified.lock, NULL);
     part_cache_init(&ar->parts);
     moved_init(&ar->moved);
+    pthread_mutex_init(&ar->kept_lock, NULL);
     pthread_mutex_init(&ar->alarm_lock, NULL);
     events_init(ar);
     ingest_memory_init(ar);
@@ -197,6 +198,7 @@ void archive_close(struct archive *ar) {
     pthread_mutex_destroy(&ar->verified.lock);
     part_cache_deinit(&ar->parts);
     moved_deinit(&ar->moved);
+    pthread_mutex_destroy(&ar->kept_lock);
     pthread_mutex_destroy(&ar->alarm_lock);
     lockfile_drop(ar->lock_fd);
     free(ar->old_ends);

@@ -2,6 +2,7 @@
 #ifndef GANTRY_CORE_BATCHES_H
 #define GANTRY_CORE_BATCHES_H
 
+#include "core/jobs.h"
 #include "core/merge.h"
 #include "db/db.h"
 

@@ -4,6 +4,7 @@
 
 #include "base/arena.h"
 #include "core/graves.h"
+#include "core/jobs.h"
 #include "core/merge.h"
 #include "db/db.h"
 #include "store/volume.h"

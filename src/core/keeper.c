@@ -1,12 +1,12 @@
 // The threads of a server that keep its volumes in order.
 #include "core/keeper.h"
 
-#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/log.h"
 #include "core/index.h"
+#include "core/jobs.h"
 #include "core/state.h"
 
 #define KEEP_JOB "keep"
@@ -17,8 +17,6 @@ struct keeper {
     struct archive *ar;
     struct merge_options options;
     _Atomic bool stopping;
-    pthread_mutex_t lock;
-    struct keeper_figures figures;
     struct job_worker *workers[WORKERS];
 };
 
@@ -38,18 +36,18 @@ static bool reap(struct keeper *k, struct err *e) {
     unsigned removed = 0;
     uint64_t bytes;
     bool ok = reap_volumes(k->ar, &k->options, false, &removed, &bytes, e);
-    pthread_mutex_lock(&k->lock);
-    k->figures.reaped += removed;
-    pthread_mutex_unlock(&k->lock);
+    pthread_mutex_lock(&k->ar->kept_lock);
+    k->ar->kept.reaped += removed;
+    pthread_mutex_unlock(&k->ar->kept_lock);
     return ok;
 }
 
 static bool find_orphans(struct keeper *k, struct err *e) {
     unsigned found = 0;
     bool ok = orphans_find(k->ar, &k->options, &found, e);
-    pthread_mutex_lock(&k->lock);
-    k->figures.orphans += found;
-    pthread_mutex_unlock(&k->lock);
+    pthread_mutex_lock(&k->ar->kept_lock);
+    k->ar->kept.orphans += found;
+    pthread_mutex_unlock(&k->ar->kept_lock);
     return ok;
 }
 
@@ -108,8 +106,8 @@ static bool run_chore(void *ctx, const struct job *j, struct err *e) {
 // ---- batches ----
 
 static void count(struct keeper *k, const struct merge_report *r, bool ok) {
-    pthread_mutex_lock(&k->lock);
-    struct keeper_figures *f = &k->figures;
+    pthread_mutex_lock(&k->ar->kept_lock);
+    struct keeper_figures *f = &k->ar->kept;
     f->batches += ok;
     f->failures += !ok;
     f->volumes_in += r->volumes_in;
@@ -118,7 +116,7 @@ static void count(struct keeper *k, const struct merge_report *r, bool ok) {
     f->bytes_out += r->bytes_out;
     f->entries += r->entries;
     f->damaged += r->damaged;
-    pthread_mutex_unlock(&k->lock);
+    pthread_mutex_unlock(&k->ar->kept_lock);
 }
 
 static bool run_batch(void *ctx, const struct job *j, struct err *e) {
@@ -157,7 +155,6 @@ bool keeper_start(struct archive *ar, const struct merge_options *o, struct keep
     k->options = *o;
     merge_defaults(&k->options);
     k->options.stopping = &k->stopping;
-    pthread_mutex_init(&k->lock, NULL);
     if (put_chores(k, e) && start_workers(k, e)) {
         *out = k;
         return true;
@@ -170,26 +167,11 @@ void keeper_stop(struct keeper *k) {
     if (!k) return;
     k->stopping = true;
     for (int i = 0; i < WORKERS; i++) job_worker_stop(k->workers[i]);
-    pthread_mutex_destroy(&k->lock);
     free(k);
 }
 
-bool keeper_figures_get(struct archive *ar, struct keeper *k, struct keeper_figures *out, struct err *e) {
-    int64_t row[4] = {0};
-    bool found;
-    *out = (struct keeper_figures){0};
-    if (k) {
-        pthread_mutex_lock(&k->lock);
-        *out = k->figures;
-        pthread_mutex_unlock(&k->lock);
-    }
-    struct db *d = db_reader(ar->db, e);
-    bool ok = d &&
-              sql_one(d, "SELECT count(*), CAST(coalesce(sum(size), 0) AS BIGINT) FROM volumes WHERE batch >= 0 AND removed_ms IS NULL AND place <> 0", NULL, 0,
-                      row, 2, &found, e) &&
-              sql_one(d, "SELECT count(*), CAST(coalesce(sum(size), 0) AS BIGINT) FROM volumes WHERE removed_ms IS NOT NULL", NULL, 0, row + 2, 2, &found, e);
-    db_return(ar->db, d);
-    out->waiting = (uint64_t)row[0], out->waiting_bytes = (uint64_t)row[1];
-    out->removed = (uint64_t)row[2], out->removed_bytes = (uint64_t)row[3];
-    return ok;
+void keeper_figures_get(struct archive *ar, struct keeper_figures *out) {
+    pthread_mutex_lock(&ar->kept_lock);
+    *out = ar->kept;
+    pthread_mutex_unlock(&ar->kept_lock);
 }

@@ -9,14 +9,10 @@ struct keeper;
 bool keeper_start(struct archive *ar, const struct merge_options *o, struct keeper **out, struct err *e);
 void keeper_stop(struct keeper *k); // a batch under way stops between two entries, and is begun again by whoever takes it. NULL is fine
 
+// What this process did since its start.
 struct keeper_figures {
-    // of the archive
-    uint64_t waiting, waiting_bytes; // small volumes that are to be merged, in a batch or not
-    uint64_t removed, removed_bytes; // that nothing refers to and whose time is not over
-    // of this process, since its start
     uint64_t batches, volumes_in, volumes_out, bytes_in, bytes_out, entries, damaged, reaped, orphans, failures;
 };
-// k NULL: those of the archive only.
-bool keeper_figures_get(struct archive *ar, struct keeper *k, struct keeper_figures *out, struct err *e);
+void keeper_figures_get(struct archive *ar, struct keeper_figures *out);
 
 #endif

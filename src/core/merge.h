@@ -10,7 +10,8 @@
 #define GANTRY_CORE_MERGE_H
 
 #include "core/archive.h"
-#include "core/jobs.h"
+
+struct job;
 
 #define MERGE_JOB "merge"
 #define COMPACT_JOB "compact"

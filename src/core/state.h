@@ -7,6 +7,7 @@
 
 #include "base/buf.h"
 #include "core/archive.h"
+#include "core/keeper.h"
 #include "core/moved.h"
 #include "core/parts.h"
 #include "db/db.h"
@@ -77,6 +78,8 @@ struct archive {
     struct verified verified;
     struct part_cache parts;
     struct moved moved;
+    pthread_mutex_t kept_lock;
+    struct keeper_figures kept; // what this process did to volumes
     struct ingest_memory memory;
     struct known_end *old_ends; // rebuilding: of the index before, for the volumes that may still grow
     size_t old_end_count;

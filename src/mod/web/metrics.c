@@ -1,6 +1,7 @@
 // /metrics: what the server does and how the archive is, as Prometheus text.
 #include "base/limits.h"
 #include "core/events.h"
+#include "core/keeper.h"
 #include "core/nodes.h"
 #include "core/service.h"
 #include "mod/web/handlers.h"
@@ -155,6 +156,18 @@ static void add_store(struct buf *b, struct archive *ar) {
     add_metric(b, "cache_misses_total", "counter", "Reads that the bucket was asked for, since start.", v.cache_misses);
 }
 
+static void add_kept(struct buf *b, struct archive *ar) {
+    struct keeper_figures f;
+    keeper_figures_get(ar, &f);
+    add_metric(b, "merge_batches_total", "counter", "Batches of volumes built anew since start, by merging or compaction.", f.batches);
+    add_metric(b, "merge_failures_total", "counter", "Batches that failed and were put off, since start.", f.failures);
+    add_metric(b, "merge_volumes_total", "counter", "Volumes that went into new ones since start.", f.volumes_in);
+    add_metric(b, "merge_bytes_total", "counter", "Bytes of volumes written anew since start.", f.bytes_out);
+    add_metric(b, "merge_damaged_total", "counter", "Entries that were found damaged and left where they are, since start.", f.damaged);
+    add_metric(b, "volumes_reaped_total", "counter", "Removed volumes whose time was over, since start.", f.reaped);
+    add_metric(b, "orphans_total", "counter", "Volumes of the bucket that the index did not know and was told of, since start.", f.orphans);
+}
+
 // What the index tells. When it does not answer the rest is told all the same: that is when it is looked at.
 static bool add_index(struct buf *b, const struct web *web, struct arena *a) {
     struct str text;
@@ -181,6 +194,7 @@ bool web_metrics(struct http_request *rq, struct http_response *rs, struct err *
     add_server(&b, &f);
     add_node(&b, web);
     add_store(&b, web->archive);
+    add_kept(&b, web->archive);
     add_http(&b, &h);
     if (web->more_metrics) web->more_metrics(web->more_context, &b);
     http_setz(rs, "Cache-Control", "no-store");
