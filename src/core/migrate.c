@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "core/migrate_part.h"
+#include "core/nodes.h"
 
 enum { ROLES_BYTES_MAX = 1 << 30, EVENTS_BATCH = 256, EVENTS_BYTES_MAX = 64 << 20 };
 
@@ -34,12 +35,19 @@ static bool count_of(struct archive *ar, const char *sql, int64_t *out, struct e
     return ok;
 }
 
-// An archive that has seen something and is not on its way is somebody's own.
+static bool note_there(void *ctx, const struct vol_info *v, struct err *e) {
+    *(uint32_t *)ctx = v->volume;
+    return err_set(e, ERR_CONFLICT, "migrate", "volumes of an archive lie there already; name an empty place, or another prefix of the bucket");
+}
+
+// An archive that has seen something and is not on its way is somebody's own. So are volumes that its index does not know: nothing is written over them.
 static bool may_arrive(struct archive *to, bool marked, struct err *e) {
     int64_t events = 0, volumes = 0;
+    uint32_t there;
     if (marked) return true;
     if (!count_of(to, "SELECT count(*) FROM events", &events, e) || !count_of(to, "SELECT count(*) FROM volumes", &volumes, e)) return false;
-    return (events == 0 && volumes == 0) || err_set(e, ERR_CONFLICT, "migrate", "the target holds an archive already; name an empty place");
+    if (events || volumes) return err_set(e, ERR_CONFLICT, "migrate", "the target holds an archive already; name an empty place");
+    return vol_each(to->volumes, note_there, &there, e);
 }
 
 // The hash of an archive's first event names it; an empty one has no name yet.
@@ -89,11 +97,20 @@ static bool same_origin(struct migrate *m, struct err *e) {
     return ok && (same || err_set(e, ERR_CONFLICT, "migrate", "the target has events that the source has not: it is no beginning of this migration"));
 }
 
+// A directory's server has its lock; nodes only say that they are there.
+static bool is_alone(struct archive *ar, struct err *e) {
+    char name[NODE_NAME_MAX];
+    unsigned n = 0;
+    if (!cluster_living(ar, &n, name, e)) return false;
+    return n == 0 || err_set(e, ERR_BUSY, "migrate", "%u nodes still serve it, %s is one: stop them first", n, name);
+}
+
 static bool open_source(struct migrate *m, const struct migrate_options *o, struct err *e) {
     struct archive_options from = *o->from;
-    from.must_exist = true;
+    from.must_exist = !from.remote;
     from.beside = from.read_only = !o->last;
-    return archive_open(&from, &m->from, e) || err_wrap(e, "source");
+    bool ok = archive_open(&from, &m->from, e) && (!o->last || !from.remote || is_alone(m->from, e));
+    return ok || err_wrap(e, "source");
 }
 
 static bool open_target(struct migrate *m, const struct migrate_options *o, struct err *e) {
@@ -131,11 +148,12 @@ void migrate_close(struct migrate *m) {
 
 // ---- volumes ----
 
-static bool have_volume(struct migrate *m, uint32_t volume, bool *there, struct err *e) {
+// Whole, unless the source's has grown since: it was the last to be written when an attempt to finish was given up.
+static bool have_volume(struct migrate *m, uint32_t volume, uint64_t indexed_end, bool *there, struct err *e) {
     struct vol_state st;
     struct err why = {0};
-    *there = vol_state_get(m->to->volumes, volume, &st, &why);
-    if (*there || why.kind == ERR_NOT_FOUND) return true;
+    *there = vol_state_get(m->to->volumes, volume, &st, &why) && st.size >= indexed_end;
+    if (*there || why.kind == ERR_NONE || why.kind == ERR_NOT_FOUND) return true;
     if (e) *e = why;
     return false;
 }
@@ -157,18 +175,25 @@ static bool set_finished(struct migrate *m, uint32_t volume, struct err *e) {
     return ok;
 }
 
+static bool copy_volume(struct migrate *m, uint32_t volume, uint64_t end, struct vol_info *v, struct err *e) {
+    struct err why = {0};
+    if (vol_copy(m->to->volumes, m->from->volumes, volume, end, v, &why)) return true;
+    // Put by one that was killed before it could say so.
+    if (why.kind == ERR_CONFLICT) return vol_remove(m->to->volumes, volume, e) && vol_copy(m->to->volumes, m->from->volumes, volume, end, v, e);
+    if (e) *e = why;
+    return false;
+}
+
 // The volume's bytes, unless they are there: it comes into its place whole, by a rename or a put. A volume that grows is for the end, and then as
 // far as its last entry.
 static bool bring(struct migrate *m, uint32_t volume, const struct vol_state *st, const struct roles *source, struct migrate_round *round, struct err *e) {
     struct vol_info v;
     bool there;
-    if (!have_volume(m, volume, &there, e)) return false;
-    if (!there) {
-        if (!vol_copy(m->to->volumes, m->from->volumes, volume, st->growing ? source->indexed_end : VOL_WHOLE, &v, e) || !write_place(m, &v, source, e))
-            return false;
-        round->copied++;
-        m->progress.bytes_copied += v.size;
-    }
+    if (!have_volume(m, volume, source->indexed_end, &there, e)) return false;
+    if (there) return true;
+    if (!copy_volume(m, volume, st->growing ? source->indexed_end : VOL_WHOLE, &v, e) || !write_place(m, &v, source, e)) return false;
+    round->copied++;
+    m->progress.bytes_copied += v.size;
     return true;
 }
 
@@ -199,7 +224,7 @@ static bool take_volume(struct migrate *m, uint32_t volume, struct migrate_round
     bool early = !m->last && (st.growing || !source.known);
     if (!early && (!bring(m, volume, &st, &source, round, e) || !migrate_rows(m, volume, &source, false, &all, e))) return false;
     round->waiting += !all;
-    return !all || set_finished(m, volume, e);
+    return !all || st.growing || set_finished(m, volume, e);
 }
 
 static bool take_volumes(struct migrate *m, struct migrate_round *round, struct err *e) {

@@ -42,8 +42,7 @@ static bool place(struct volume_reader *r, struct vol_set *to, uint64_t end, str
 bool vol_copy(struct vol_set *to, struct vol_set *from, uint32_t volume, uint64_t end, struct vol_info *out, struct err *e) {
     struct volume_reader r = {.vs = from, .volume = volume};
     *out = (struct vol_info){.volume = volume, .place = to->remote ? VOL_IN_BUCKET : VOL_IN_DIRECTORY};
-    if (to->opened_read_only) return err_set(e, ERR_FORBIDDEN, "store", "the archive was opened for reading only");
-    if (!from->driver->reader_open(&r, e)) return false;
+    if (!set_writable(to, e) || !from->driver->reader_open(&r, e)) return false;
     bool ok = place(&r, to, end, out, e);
     from->driver->reader_close(&r);
     if (ok) set_count(to, 0, out->size, 1);

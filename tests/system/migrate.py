@@ -140,10 +140,10 @@ def compared(command):
     assert told["damaged"] == told["lost"] == told["unknown"] == 0, told
 
 
-def moves(top, source, target, server, studies, maker):
+def moves(top, source, target, server, doomed, maker):
     """From a place that is served to another."""
     move = ["migrate", "--from", source.path, "--to", target.path]
-    traffic = Traffic(server, maker, studies[3:7])
+    traffic = Traffic(server, maker, doomed)
     traffic.start()
     assert cut_short(move, None) < KILLS, "it was never killed"
     assert "--finish" in run(*move)
@@ -207,11 +207,11 @@ def main():
         server = gantry.Server(None, named=source.options)
         try:
             studies = fill(server, maker)
-            moves(top, source, target, server, studies, maker)
+            moves(top, source, target, server, studies[3:7], maker)
             if target.shared:
                 back = Place(top / "back", False)
                 server = gantry.Server(None, named=target.options)
-                moves(top, target, back, server, studies, Maker(folder, 2))
+                moves(top, target, back, server, studies[7:10], Maker(folder, 2))
         finally:
             if server.process.poll() is None:
                 server.kill()
