@@ -2,7 +2,7 @@
 BUILD ?= build
 SAN := $(BUILD)-san
 
-.PHONY: all san run test bench fuzz soak races format lint clean deps deps-test
+.PHONY: all san run trial test bench fuzz soak races format lint clean deps deps-test
 
 all: $(BUILD)/build.ninja
 	ninja -C $(BUILD) gantry
@@ -24,6 +24,11 @@ deps-test: deps
 
 run: deps all
 	scripts/run-demo.sh $(BUILD)/gantry
+
+# three nodes on this machine, and a look at one dying: docs/deploy/trial.md
+trial: deps all
+	scripts/install-packages.sh packaging/trial.packages
+	scripts/trial.sh --gantry $(BUILD)/gantry
 
 test: deps-test
 	tests/run
