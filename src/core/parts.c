@@ -123,17 +123,15 @@ static bool find_kept(struct archive *ar, const struct instance_ref *ref, struct
     return ok;
 }
 
-bool parts_put(struct db *w, struct str sop_instance_uid, const uint8_t digest[VOL_DIGEST_BYTES], const struct part_facts *f, struct buf *scratch,
-               struct err *e) {
+bool parts_put(struct db *w, int64_t instance, const uint8_t digest[VOL_DIGEST_BYTES], const struct part_facts *f, struct buf *scratch, struct err *e) {
+#define PUT(instance)                                                                                                                             \
+    "INSERT INTO instance_parts (instance, sums, frames, frames_trouble) VALUES (" instance ", ?1, ?2, ?3) ON CONFLICT (instance) DO UPDATE SET " \
+    "sums = excluded.sums, frames = excluded.frames, frames_trouble = excluded.frames_trouble"
     buf_clear(scratch);
     if (f->sums.n && !parts_pack_sums(digest, f->sums, scratch, e)) return false;
-    return sql_run(w,
-                   "INSERT INTO instance_parts (instance, sums, frames, frames_trouble) SELECT id, ?2, ?3, ?4 FROM instances WHERE sop_instance_uid = ?1 ON "
-                   "CONFLICT (instance) DO UPDATE SET sums = excluded.sums, "
-                   "frames = excluded.frames, frames_trouble = excluded.frames_trouble",
-                   SQL_VALUES(SQL_T(sop_instance_uid), SQL_B(scratch->p, scratch->n), f->frames.p ? SQL_B(f->frames.p, f->frames.n) : SQL_OPT(false, 0),
-                              SQL_T(f->frames_trouble)),
-                   e);
+    const struct sql_value values[] = {SQL_B(scratch->p, scratch->n), f->frames.p ? SQL_B(f->frames.p, f->frames.n) : SQL_OPT(false, 0),
+                                       SQL_T(f->frames_trouble), SQL_I(instance)};
+    return sql_run(w, instance ? PUT("?4") : PUT("{last}"), values, instance ? 4 : 3, e);
 }
 
 bool parts_forget(struct db *w, int64_t instance, struct err *e) {

@@ -47,9 +47,8 @@ struct part_facts {
     struct str frames; // packed; {NULL, 0}: not encapsulated, or not known
     struct str frames_trouble;
 };
-// Within the writer's transaction. put replaces what there is, for the instance that is served under this UID.
-bool parts_put(struct db *w, struct str sop_instance_uid, const uint8_t digest[VOL_DIGEST_BYTES], const struct part_facts *f, struct buf *scratch,
-               struct err *e);
+// Within the writer's transaction. put replaces what there is, for the instance; 0: for the one that was inserted just before.
+bool parts_put(struct db *w, int64_t instance, const uint8_t digest[VOL_DIGEST_BYTES], const struct part_facts *f, struct buf *scratch, struct err *e);
 bool parts_forget(struct db *w, int64_t instance, struct err *e);
 
 // The frame table as it is kept; *kept false when it is to be made.

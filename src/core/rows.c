@@ -121,7 +121,7 @@ bool rows_dead(struct db *w, struct vol_loc loc, struct str sop, const char *why
 // What reading its parts needs. Of an object that comes from a volume nothing is known yet: it is made when it is asked for.
 static bool put_parts(struct index *ix, struct db *w, int64_t instance, const struct vol_entry *en, const struct index_put *p, struct err *e) {
     if (!p->parts.sums.n) return parts_forget(w, instance, e);
-    return parts_put(w, p->facts.sop_uid, en->digest, &p->parts, &ix->packed, e);
+    return parts_put(w, instance, en->digest, &p->parts, &ix->packed, e);
 }
 
 // A good copy of an object whose first copy is damaged takes its row's place; the damaged bytes are dead.
@@ -152,7 +152,7 @@ bool rows_object(struct index *ix, struct db *w, const struct vol_entry *en, str
     if (healed) return true;
     struct place *at = places_get(ix, w, en, p, e);
     if (!at || !settle_header(at, p, &base, e) || !make_base(ix, w, at, p, e) || !insert_instance(w, en, p, at, base, e)) return false;
-    if (p->parts.sums.n && !parts_put(w, p->facts.sop_uid, en->digest, &p->parts, &ix->packed, e)) return false;
+    if (p->parts.sums.n && !parts_put(w, 0, en->digest, &p->parts, &ix->packed, e)) return false;
     at->instances++;
     at->bytes += (int64_t)en->loc.length;
     if (en->received_ms > at->changed_ms) at->changed_ms = en->received_ms;

@@ -6,6 +6,7 @@
 //   {join}               a join whose sides are visited as they are written
 //   {greatest} {least}   the larger, the smaller of their arguments, none of them NULL
 //   {lock}               at the end of a SELECT: the rows are locked, rows that another has locked are passed over
+//   {last}               the own id of the row that this connection inserted last
 //   {now}                milliseconds since 1970 by the engine's clock
 // Names that an engine reserves are quoted ("offset"); an order says NULLS FIRST or LAST wherever NULLs may be; rows with an own id
 // are inserted with RETURNING id. A connection belongs to one thread at a time; db_pool lends them.

@@ -11,6 +11,7 @@ static const struct word {
     {"join", {[DB_SQLITE] = "CROSS JOIN", [DB_POSTGRES] = "JOIN"}}, // connections to PostgreSQL have join_collapse_limit = 1
     {"greatest", {[DB_SQLITE] = "max", [DB_POSTGRES] = "greatest"}},
     {"least", {[DB_SQLITE] = "min", [DB_POSTGRES] = "least"}},
+    {"last", {[DB_SQLITE] = "last_insert_rowid()", [DB_POSTGRES] = "lastval()"}},
     {"lock", {[DB_SQLITE] = "", [DB_POSTGRES] = "FOR UPDATE SKIP LOCKED"}},
     {"now",
      {[DB_SQLITE] = "CAST(round((julianday('now') - 2440587.5) * 86400000) AS INTEGER)",
