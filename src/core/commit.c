@@ -245,7 +245,7 @@ static bool write_group(struct index *ix, struct db *w, struct vol_put *const *p
 // A connection that was lost may have committed or not: whoever sends again finds out.
 static bool failed(struct index *ix, struct err *e) {
     ix->gap = !ix->ar->remote;
-    if (e && e->kind == ERR_NET) e->kind = ERR_BUSY;
+    if (e && (e->kind == ERR_NET || e->kind == ERR_CONFLICT)) e->kind = ERR_BUSY;
     return false;
 }
 

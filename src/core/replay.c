@@ -73,10 +73,10 @@ static bool is_gone(struct replay *r, uint32_t volume, bool *gone, struct err *e
     return *gone = true;
 }
 
-static bool kept_is_gone(struct replay *r, const char *sql, const struct vol_entry *en, int64_t *volume, bool *gone, struct err *e) {
+static bool kept_is_gone(struct replay *r, const char *sql, const struct sql_value *values, int n, int64_t *volume, bool *gone, struct err *e) {
     bool found;
     *gone = false;
-    if (!sql_one(r->w, sql, SQL_VALUES(SQL_T(en->sop), SQL_B(en->digest, VOL_DIGEST_BYTES)), volume, 1, &found, e)) return false;
+    if (!sql_one(r->w, sql, values, n, volume, 1, &found, e)) return false;
     return !found || is_gone(r, (uint32_t)*volume, gone, e);
 }
 
@@ -90,12 +90,14 @@ static bool replace_gone(struct replay *r, const struct vol_entry *en, enum inde
     int64_t volume;
     bool gone;
     if (*kept == INDEX_SAME) {
-        if (!kept_is_gone(r, "SELECT volume FROM instances WHERE sop_instance_uid = ?1 AND length(?2) > 0", en, &volume, &gone, e)) return false;
+        if (!kept_is_gone(r, "SELECT volume FROM instances WHERE sop_instance_uid = ?1", SQL_VALUES(SQL_T(en->sop)), &volume, &gone, e)) return false;
         if (gone) *kept = INDEX_SAME_DAMAGED;
         return !gone || sql_run(r->w, "UPDATE instances SET state = 1 WHERE sop_instance_uid = ?1", SQL_VALUES(SQL_T(en->sop)), e);
     }
     if (*kept != INDEX_SAME_CONFLICT) return true;
-    if (!kept_is_gone(r, "SELECT volume FROM conflicts WHERE sop_instance_uid = ?1 AND digest = ?2 AND kind = 'bytes'", en, &volume, &gone, e)) return false;
+    if (!kept_is_gone(r, "SELECT volume FROM conflicts WHERE sop_instance_uid = ?1 AND digest = ?2 AND kind = 'bytes'",
+                      SQL_VALUES(SQL_T(en->sop), SQL_B(en->digest, VOL_DIGEST_BYTES)), &volume, &gone, e))
+        return false;
     *replaced = gone;
     return !gone || take_place(r, "UPDATE conflicts SET volume = ?1, \"offset\" = ?2, length = ?3 WHERE digest = ?4 AND volume = ?5", en, volume, e);
 }
@@ -103,7 +105,7 @@ static bool replace_gone(struct replay *r, const struct vol_entry *en, enum inde
 static bool add_quarantine(struct replay *r, const struct vol_entry *en, struct err *e) {
     int64_t volume;
     bool gone;
-    if (!kept_is_gone(r, "SELECT volume FROM quarantine WHERE digest = ?2 AND length(?1) >= 0", en, &volume, &gone, e)) return false;
+    if (!kept_is_gone(r, "SELECT volume FROM quarantine WHERE digest = ?1", SQL_VALUES(SQL_B(en->digest, VOL_DIGEST_BYTES)), &volume, &gone, e)) return false;
     if (gone) return take_place(r, "UPDATE quarantine SET volume = ?1, \"offset\" = ?2, length = ?3 WHERE digest = ?4 AND volume = ?5", en, volume, e);
     return rows_quarantine(r->ix, r->w, en, en->note, e);
 }
