@@ -142,9 +142,15 @@ static bool start_workers(struct keeper *k, struct err *e) {
     return true;
 }
 
+// Soon after a start, which may follow a crash.
+static int64_t first_delay(const struct keeper *k, const struct chore *c) {
+    int64_t period = c->period(&k->options) / 2;
+    return period < MINUTE ? period : MINUTE;
+}
+
 static bool put_chores(struct keeper *k, struct err *e) {
     for (int i = 0; i < CHORE_COUNT; i++)
-        if ((!CHORES[i].remote || is_remote(k->ar)) && !put_chore(k, &CHORES[i], CHORES[i].period(&k->options) / 2, e)) return false;
+        if ((!CHORES[i].remote || is_remote(k->ar)) && !put_chore(k, &CHORES[i], first_delay(k, &CHORES[i]), e)) return false;
     return true;
 }
 

@@ -22,6 +22,7 @@ struct comparing {
     struct vol_info round[ROUND];
     size_t n;
     uint32_t last; // all up to here was compared
+    uint32_t highest;
     bool unordered;
     struct found orphans, missing;
 };
@@ -99,6 +100,7 @@ static bool visit(void *ctx, const struct vol_info *v, struct err *e) {
     struct comparing *c = ctx;
     bool known;
     if (v->place != VOL_IN_BUCKET) return true;
+    if (v->volume > c->highest) c->highest = v->volume;
     if (v->volume <= c->last) {
         c->unordered = true;
         return is_known(c, v->volume, &known, e) && (known || v->created_ms >= c->before_ms || add(&c->orphans, v, e));
@@ -119,7 +121,7 @@ static bool claim(struct archive *ar, const struct vol_info *v, bool *ours, stru
               sql_run(w, "INSERT INTO volumes (volume, indexed_end, finished, place, size, created_ms) VALUES (?1, 0, 0, ?2, ?3, ?4) ON CONFLICT DO NOTHING",
                       SQL_VALUES(SQL_I(v->volume), SQL_I(v->place), SQL_I(v->size), SQL_I(v->created_ms)), e);
     *ours = ok && db_changes(w) > 0;
-    ok = ok && sql_run(w, "UPDATE counters SET value = {greatest}(value, ?1) WHERE name = 'volume'", SQL_VALUES(SQL_I(v->volume)), e) && db_commit(w, e);
+    ok = ok && db_commit(w, e);
     if (w && !ok) db_rollback(w);
     db_return(ar->db, w);
     return ok;
@@ -188,8 +190,16 @@ static bool tell_missing(struct archive *ar, const struct found *f, struct err *
     return ok;
 }
 
+// A database that was restored to an earlier time would give numbers out again that are taken.
+static bool count_on(struct comparing *c, struct err *e) {
+    struct db *d = db_side(c->ar->db, e);
+    bool ok = d && sql_run(d, "UPDATE counters SET value = {greatest}(value, ?1) WHERE name = 'volume'", SQL_VALUES(SQL_I(c->highest)), e);
+    db_return(c->ar->db, d);
+    return ok;
+}
+
 static bool run(struct comparing *c, unsigned *found, struct err *e) {
-    if (!vol_each(c->ar->volumes, visit, c, e) || !compare(c, UINT32_MAX - 1, e)) return false;
+    if (!vol_each(c->ar->volumes, visit, c, e) || !compare(c, UINT32_MAX - 1, e) || !count_on(c, e)) return false;
     bool ok = tell_missing(c->ar, &c->missing, e) && finish_unfinished(c->ar, e);
     for (size_t i = 0; ok && i < c->orphans.n; i++) {
         bool ours = false;

@@ -97,6 +97,8 @@ static int rename_and_act(void *ctx, const char *from, const char *to) {
     return r;
 }
 
+static uint64_t volume_bytes = 4 << 20;
+
 static void reopen(struct fixture *f) {
     static struct sys_file_ops files;
     struct err e = {0};
@@ -104,7 +106,7 @@ static void reopen(struct fixture *f) {
     files.rename = rename_and_act;
     between.f = f;
     if (f->ar) archive_close(f->ar);
-    if (!archive_open(&(struct archive_options){.dir = f->dir, .volume_bytes = 4 << 20, .files = &files}, &f->ar, &e)) fail_msg("%s", e.message);
+    if (!archive_open(&(struct archive_options){.dir = f->dir, .volume_bytes = volume_bytes, .files = &files}, &f->ar, &e)) fail_msg("%s", e.message);
 }
 
 // A first volume of which most is dead: all of study 1; some of study 2 live.
@@ -304,6 +306,135 @@ static void a_damaged_object_stays_where_it_is_and_is_told(void **state) {
     expect(f, 0, 30, 200);
 }
 
+// ---- whatever happens, in whatever order ----
+
+enum { MODEL_STUDIES = 5, MODEL_OBJECTS = 12, STEPS = 60 };
+
+struct model {
+    struct fixture *f;
+    bool stored[MODEL_STUDIES][MODEL_OBJECTS];
+    uint64_t random;
+    bool older; // a copy of the index of an earlier time lies beside
+};
+static struct model *model_now;
+
+static unsigned pick(struct model *m, unsigned n) {
+    m->random = m->random * 6364136223846793005ULL + 1442695040888963407ULL;
+    return (unsigned)(m->random >> 33) % n;
+}
+
+static void step_store(struct model *m) {
+    int study = (int)pick(m, MODEL_STUDIES), from = (int)pick(m, MODEL_OBJECTS);
+    for (int i = from; i < MODEL_OBJECTS && i < from + 6; i++) {
+        if (!m->stored[study][i]) store_many(m->f, study, i, i + 1);
+        m->stored[study][i] = true;
+    }
+}
+
+static void step_delete(struct model *m) {
+    struct err e = {0};
+    uint64_t count;
+    char u[3][64];
+    unsigned study = pick(m, MODEL_STUDIES), i = pick(m, MODEL_OBJECTS);
+    bool one = pick(m, 2);
+    name_object((int)study, (int)i, u);
+    if (!archive_delete(m->f->ar, &TESTER, str_of(u[0]), one ? str_of(u[1]) : STR_LIT(""), one ? str_of(u[2]) : STR_LIT(""), STR_LIT("x"), &count, &e))
+        assert_int_equal(e.kind, ERR_NOT_FOUND);
+    for (unsigned k = 0; k < MODEL_OBJECTS; k++) m->stored[study][k] &= one && k != i;
+}
+
+static void step_delete_between(struct fixture *f) {
+    (void)f;
+    step_delete(model_now);
+}
+
+static void image_between(struct fixture *f) {
+    if (pick(model_now, 2)) step_delete(model_now);
+    take_image(f);
+}
+
+static void compact_hard(struct model *m) {
+    struct err e = {0};
+    uint64_t freed;
+    if (!archive_compact(m->f->ar, 0.01, &freed, &e)) fail_msg("%s", e.message);
+}
+
+static void step_compact(struct model *m) {
+    reopen(m->f);
+    if (pick(m, 2)) between.run = step_delete_between;
+    compact_hard(m);
+    between.run = NULL;
+}
+
+static void step_crash(struct model *m) {
+    struct model before;
+    reopen(m->f);
+    between.run = image_between;
+    compact_hard(m);
+    if (between.run) { // there was nothing to build
+        between.run = NULL;
+        return;
+    }
+    before = *m; // nothing happened after the image was taken
+    go_on_with_image(m->f);
+    *m = before;
+}
+
+static void in_directory(struct fixture *f, const char *what) {
+    char command[256];
+    archive_close(f->ar);
+    f->ar = NULL;
+    snprintf(command, sizeof command, "cd %s && %s", f->dir, what);
+    assert_int_equal(system(command), 0);
+    reopen(f);
+}
+
+static void step_older(struct model *m) {
+    in_directory(m->f, m->older ? "rm index.db* && mv older.db index.db" : "cp index.db older.db");
+    m->older = !m->older;
+}
+
+static void step_rebuild(struct model *m) {
+    rebuild(m->f);
+}
+
+static void expect_model(struct model *m) {
+    for (int study = 0; study < MODEL_STUDIES; study++) {
+        size_t n = 0;
+        for (int i = 0; i < MODEL_OBJECTS; i++) n += m->stored[study][i];
+        assert_int_equal(served(m->f, study), n);
+        char u[3][64];
+        name_object(study, 0, u);
+        struct instance_list list = list_study(m->f, u[0]);
+        for (size_t i = 0; i < list.count; i++) {
+            uint64_t number;
+            struct str sop = list.refs[i].sop_instance_uid;
+            assert_true(str_to_u64(str_sub(sop, strlen(u[1]) + 1, sop.n), &number) && m->stored[study][number]);
+        }
+    }
+    expect_sound(m->f);
+}
+
+static void what_is_served_is_what_was_stored_and_not_deleted(void **state) {
+    struct fixture *f = *state;
+    static void (*const steps[])(struct model * m) = {step_store,  step_store,   step_store, step_store, step_delete,
+                                                      step_delete, step_compact, step_crash, step_older, step_rebuild};
+    volume_bytes = 256 << 10;
+    for (uint64_t seed = 1; seed <= 2; seed++) {
+        struct model m = {.f = f, .random = seed * 7919};
+        in_directory(f, "rm -rf volumes staging lost index.db* older.db");
+        model_now = &m;
+        for (int i = 0; i < STEPS; i++) {
+            unsigned step = pick(&m, sizeof steps / sizeof *steps);
+            steps[step](&m);
+            if (step < 4) continue;
+            expect_model(&m);
+            arena_reset(&f->arena);
+        }
+    }
+    volume_bytes = 4 << 20;
+}
+
 // ---- while the archive is at work ----
 
 enum { STUDIES = 6, PER_STUDY = 25 };
@@ -403,6 +534,7 @@ int main(void) {
         TEST(a_batch_that_two_work_on_counts_once),
         TEST(what_is_sent_again_after_its_deletion_stays),
         TEST(an_index_older_than_a_removal_finds_what_was_moved),
+        TEST(what_is_served_is_what_was_stored_and_not_deleted),
         TEST(who_reads_stores_and_deletes_does_not_notice_compaction),
         TEST(a_damaged_object_stays_where_it_is_and_is_told),
     };
