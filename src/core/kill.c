@@ -18,7 +18,9 @@ static bool kill_patient(struct index *ix, struct db *w, int64_t patient, struct
 
 // The last study under its UID is no conflict any more.
 static bool settle_patient_conflict(struct index *ix, struct db *w, int64_t study, struct err *e) {
-    if (!sql_run(w, "DELETE FROM conflicts WHERE kind = 'patient' AND study = ?1", SQL_VALUES(SQL_I(study)), e)) return false;
+    if (!sql_run(w, "DELETE FROM conflicts WHERE kind = 'patient' AND study_uid = (SELECT study_uid FROM studies WHERE id = ?1) AND study = ?1",
+                 SQL_VALUES(SQL_I(study)), e))
+        return false;
     ix->figures[FIGURE_CONFLICTS] -= db_changes(w);
     if (!sql_run(w,
                  "UPDATE studies SET patient_conflict = 0 WHERE study_uid = (SELECT study_uid FROM studies WHERE id = ?1) AND id <> ?1 AND "

@@ -42,10 +42,19 @@ struct given {
     int n;
 };
 
-static bool add_list(struct arena *a, struct given *g, struct str uids, const char *column, struct buf *sql, struct err *e) {
-    if (uids.n == 0) return true;
-    buf_addf(sql, " AND %s IN (SELECT value FROM {each ?%d})", column, g->n + 1);
+// Which of the lists the search begins with.
+enum first { FIRST_STUDIES, FIRST_PATIENT, FIRST_SERIES, FIRST_INSTANCES };
+
+static bool add_list(struct arena *a, struct given *g, struct str uids, const char *before, const char *after, struct buf *sql, struct err *e) {
+    buf_addf(sql, "%s{each ?%d}%s", before, g->n + 1, after);
     return uid_array(a, uids, &g->values[g->n++], e);
+}
+
+// A row that was reached is looked at: in a CASE, so that no engine makes a join of it and begins there.
+static bool add_filter(struct arena *a, struct given *g, struct str uids, const char *column, struct buf *sql, struct err *e) {
+    if (uids.n == 0) return true;
+    buf_addf(sql, " AND CASE WHEN %s", column);
+    return add_list(a, g, uids, " IN (SELECT value FROM ", ") THEN 1 ELSE 0 END = 1", sql, e);
 }
 
 static void add_value(struct given *g, struct str value, const char *before, const char *after, struct buf *sql) {
@@ -54,17 +63,38 @@ static void add_value(struct given *g, struct str value, const char *before, con
     buf_addf(sql, "%s?%d%s", before, g->n, after);
 }
 
-// The deepest list decides where the search begins; {join} keeps the order as it is written.
+// The tables from the one that the search begins with; {join} keeps the order as it is written.
+static bool add_tables(struct arena *a, const struct retrieve_query *q, enum first first, struct given *g, struct buf *sql, struct err *e) {
+    static const char LIST[] = "(SELECT DISTINCT value FROM ";
+    switch (first) {
+    case FIRST_STUDIES:
+        return add_list(a, g, q->study_uids, LIST,
+                        ") u {join} studies st ON st.study_uid = u.value {join} series se ON se.study = st.id {join} instances i ON i.series = se.id", sql, e);
+    case FIRST_SERIES:
+        return add_list(a, g, q->series_uids, LIST,
+                        ") u {join} series se ON se.series_uid = u.value {join} studies st ON st.id = se.study {join} instances i ON i.series = se.id", sql, e);
+    case FIRST_INSTANCES:
+        return add_list(a, g, q->sop_instance_uids, LIST,
+                        ") u {join} instances i ON i.sop_instance_uid = u.value {join} series se ON se.id = i.series {join} studies st ON st.id = se.study",
+                        sql, e);
+    default:
+        add_value(g, q->patient_id, "patients p {join} studies st ON p.patient_id = ",
+                  " AND st.patient = p.id {join} series se ON se.study = st.id {join} instances i ON i.series = se.id", sql);
+        return true;
+    }
+}
+
+// The deepest list decides where the search begins, but that of studies before that of series: it leaves fewer.
 static bool make_sql(struct arena *a, const struct retrieve_query *q, struct given *g, struct buf *sql, struct err *e) {
-    bool by_sop = q->sop_instance_uids.n, by_study = q->study_uids.n || (!q->series_uids.n && q->patient_id.n);
+    static const struct str none = {NULL, 0};
+    enum first first = q->sop_instance_uids.n ? FIRST_INSTANCES : q->study_uids.n ? FIRST_STUDIES : q->series_uids.n ? FIRST_SERIES : FIRST_PATIENT;
     buf_addz(sql, COLUMNS);
-    buf_addz(sql, by_sop     ? "instances i {join} series se ON se.id = i.series {join} studies st ON st.id = se.study"
-                  : by_study ? "studies st {join} series se ON se.study = st.id {join} instances i ON i.series = se.id"
-                             : "series se {join} studies st ON st.id = se.study {join} instances i ON i.series = se.id");
+    bool ok = add_tables(a, q, first, g, sql, e);
     buf_addz(sql, " WHERE TRUE");
-    bool ok = add_list(a, g, q->study_uids, by_sop ? "st.study_uid || ''" : "st.study_uid", sql, e) &&
-              add_list(a, g, q->series_uids, "se.series_uid", sql, e) && add_list(a, g, q->sop_instance_uids, "i.sop_instance_uid", sql, e);
-    add_value(g, q->patient_id, " AND st.patient IN (SELECT id FROM patients WHERE patient_id = ", ")", sql);
+    ok = ok && add_filter(a, g, first == FIRST_STUDIES ? none : q->study_uids, "st.study_uid", sql, e) &&
+         add_filter(a, g, first == FIRST_SERIES ? none : q->series_uids, "se.series_uid", sql, e);
+    if (first != FIRST_PATIENT)
+        add_value(g, q->patient_id, " AND CASE WHEN st.patient IN (SELECT id FROM patients WHERE patient_id = ", ") THEN 1 ELSE 0 END = 1", sql);
     add_value(g, q->issuer, " AND st.issuer = ", "", sql);
     buf_addz(sql, ORDER);
     buf_addc(sql, '\0');

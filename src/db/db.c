@@ -172,6 +172,12 @@ void db_return(struct db_pool *p, struct db *d) {
     give_back(p, d);
 }
 
+void db_pool_statements(struct db_pool *p, void (*visit)(void *ctx, const char *sql), void *ctx) {
+    for (unsigned i = 0; i < DB_ROLE_COUNT; i++)
+        for (unsigned k = 0; k < p->lanes[i].count; k++)
+            for (unsigned n = 0; n < p->lanes[i].all[k]->statement_count; n++) visit(ctx, p->lanes[i].all[k]->statements[n].sql);
+}
+
 // ---- transactions ----
 
 bool db_begin(struct db *d, struct err *e) {

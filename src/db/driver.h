@@ -79,6 +79,9 @@ extern const struct db_driver DB_DRIVER_POSTGRES;
 // Memory that lasts until the statement is done; NULL when there is none.
 char *db_keep(struct db_stmt *s, size_t n);
 
+// The texts of all statements that the pool's connections have prepared; nobody else uses the pool meanwhile. For tests of their plans.
+void db_pool_statements(struct db_pool *p, void (*visit)(void *ctx, const char *sql), void *ctx);
+
 // What the driver keeps of the pool.
 void *db_pool_native(const struct db_pool *p);
 void db_pool_set_native(struct db_pool *p, void *native);

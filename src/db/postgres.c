@@ -402,8 +402,9 @@ static bool check_server(const PGconn *pg, struct err *e) {
 }
 
 // Plans are those of SQLite: along indexes, joins as they are written, made once. Tables are asked by key, and figures of a table that grows are always old.
-static const char PLANS[] = "SET jit = off; SET enable_seqscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off; SET join_collapse_limit = 1; "
-                            "SET plan_cache_mode = force_generic_plan; SET max_parallel_workers_per_gather = 0; ";
+static const char PLANS[] =
+    "SET jit = off; SET enable_seqscan = off; SET enable_bitmapscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off; SET join_collapse_limit = 1; "
+    "SET plan_cache_mode = force_generic_plan; SET max_parallel_workers_per_gather = 0; ";
 
 static bool configure(const struct server *s, PGconn *pg, enum db_role role, struct err *e) {
     char sql[1400];
