@@ -67,7 +67,13 @@ static bool upload_end(struct upload *u, uint64_t size, bool create, bool *lacks
     struct s3_answer a;
     struct err why = {0};
     s3_memory(&m, buf_str(&u->list));
-    struct s3_request r = {.op = S3_OP_OTHER, .method = "POST", .key = u->key, .body = &m.body, .body_n = u->list.n, .late_error = true, .slow_ms = S3_SLOW_MS};
+    struct s3_request r = {.op = S3_OP_OTHER,
+                           .method = "POST",
+                           .key = u->key,
+                           .body = &m.body,
+                           .body_n = u->list.n,
+                           .wants = "CompleteMultipartUploadResult",
+                           .slow_ms = S3_SLOW_MS};
     s3_param(&r, "uploadId", str_of(u->id));
     if (create) s3_header(&r, "If-None-Match", "*");
     s3_answer_init(&a);
@@ -152,7 +158,7 @@ static bool copy_parts(struct upload *u, const char *source, const struct s3_obj
     for (uint64_t at = 0; at < o->size; at += bytes) {
         char range[64];
         uint64_t n = o->size - at < bytes ? o->size - at : bytes;
-        struct s3_request r = {.op = S3_OP_OTHER, .method = "PUT", .key = u->key, .late_error = true, .slow_ms = S3_SLOW_MS};
+        struct s3_request r = {.op = S3_OP_OTHER, .method = "PUT", .key = u->key, .wants = "CopyPartResult", .slow_ms = S3_SLOW_MS};
         snprintf(range, sizeof range, "bytes=%llu-%llu", (unsigned long long)at, (unsigned long long)(at + n - 1));
         s3_header(&r, "x-amz-copy-source", source);
         s3_header(&r, "x-amz-copy-source-range", range);
@@ -171,7 +177,7 @@ static bool copy_large(struct s3 *c, const char *key, const char *source, const 
 }
 
 static bool copy_whole(struct s3 *c, const char *key, const char *source, const struct s3_object *o, const char *storage_class, struct err *e) {
-    struct s3_request r = {.op = S3_OP_OTHER, .method = "PUT", .key = key, .late_error = true, .slow_ms = S3_SLOW_MS};
+    struct s3_request r = {.op = S3_OP_OTHER, .method = "PUT", .key = key, .wants = "CopyObjectResult", .slow_ms = S3_SLOW_MS};
     struct s3_put_texts texts;
     struct s3_answer a;
     if (!s3_put_headers(c, &r, storage_class, &texts, e)) return false;

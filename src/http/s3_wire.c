@@ -194,7 +194,7 @@ static void keep_answer(struct try *t, unsigned status) {
     snprintf(a->restore, sizeof a->restore, "%.127s", t->fields[F_RESTORE].value);
     snprintf(a->mark, sizeof a->mark, "%.39s", t->fields[F_MARK].value);
     a->error = (struct s3_error){0};
-    if (status >= 300 || (t->r->late_error && status == 200)) s3_xml_error(buf_str(&a->text), &a->error);
+    if (status >= 300 || (t->r->wants && status == 200)) s3_xml_error(buf_str(&a->text), &a->error);
     if (!a->error.region[0] && status >= 300) snprintf(a->error.region, sizeof a->error.region, "%.63s", status < 400 ? t->fields[F_REGION].value : "");
 }
 
@@ -343,6 +343,10 @@ static enum s3_again after_answer(struct try *t, struct s3_tries *tries, unsigne
         t->a->got = 0;
         return S3_LATER;
     }
+    if (status == 404 && !t->a->error.code[0] && t->r->op != S3_OP_HEAD) // a balancer's own: it tells nothing of the object
+        return err_set(e, ERR_PEER, "s3", "%s: what answered 404 is not an S3 service", what), S3_LATER;
+    // Neither an error nor what was wanted (cut, or no memory to read it): nobody knows whether it was done.
+    if (again == S3_DONE && t->r->wants && !s3_xml_is(buf_str(&t->a->text), t->r->wants, e)) return err_wrap(e, "%s", what), t->a->doubtful = true, S3_LATER;
     again = wordless(t, status, again);
     if (again == S3_CLOCK) again = take_time(t, tries) ? S3_CLOCK : t->a->error.code[0] ? S3_FAIL : S3_RENEW;
     if (again == S3_RENEW && (tries->renewed || !s3_source_refused(t->c->source, t->keys.version))) again = S3_FAIL;

@@ -48,7 +48,7 @@ struct s3_request {
     const struct s3_body *body; // NULL: none
     uint64_t body_at, body_n;   // the slice of it that is sent
     bool md5;                   // with a Content-MD5 over the slice
-    bool late_error;            // a 200 may hold an error
+    const char *wants;          // root of what a 200 must hold, where it may hold an error instead (the service answers before it is done); or NULL
     int64_t slow_ms;            // longer than others may it take: the service is at work on many bytes
     // A ranged read: bytes from at on come here, and what has come is not asked for again.
     uint8_t *into;

@@ -155,6 +155,14 @@ bool s3_xml_uploads(struct str document, s3_upload_visit *visit, void *ctx, stru
     return ok;
 }
 
+bool s3_xml_is(struct str document, const char *root, struct err *e) {
+    struct arena a;
+    arena_init(&a, S3_ANSWER_ARENA_MAX);
+    bool is = root_named(&a, document, root, e) != NULL;
+    arena_deinit(&a);
+    return is;
+}
+
 bool s3_xml_value(struct str document, const char *root, const char *name, char *out, size_t n, struct err *e) {
     struct arena a;
     arena_init(&a, S3_ANSWER_ARENA_MAX);

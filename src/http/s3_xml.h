@@ -44,6 +44,8 @@ void s3_time_format(int64_t unix_s, char out[32]);
 // Whether a storage class is one that must be restored before it can be read.
 bool s3_class_archived(struct str storage_class);
 
+// Whether the document is one of that root. false: ERR_PEER, ERR_NOMEM.
+bool s3_xml_is(struct str document, const char *root, struct err *e);
 // Text of the first element of that name below the root, "" when there is none; ERR_PEER when it does not fit or the document is not root.
 bool s3_xml_value(struct str document, const char *root, const char *name, char *out, size_t n, struct err *e);
 

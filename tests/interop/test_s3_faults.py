@@ -357,6 +357,9 @@ def what_cannot_pass_is_not(fake, place):
         check("the region is told of the header too", "eu-north-7" in d.bad("usage", "get", "a/b", 0, 10, place.folder / "got"))
         fake.begin(refuse(413, "EntityTooLarge", "<x/>"), refuse(404, "NoSuchKey"))
         d.bad("too-large", "put", "a/b", place.small)
+        fake.begin(*[say(404, b"<html>no such page</html>")] * 2)
+        d.good("put", "a/b", place.small)
+        check("a balancer's 404 is no absence", fake.methods() == "PUT PUT PUT", fake.methods())
         check("deleting what is not there is no error", d.do("delete", "a/b")[0] == "ok")
 
 
@@ -493,6 +496,10 @@ def large_objects_go_in_parts(fake, place):
         d.good("put", "big", place.large)
         check("only what failed is sent again", fake.methods() == "POST PUT PUT PUT PUT PUT POST POST", fake.methods())
         check("nothing is left over", not fake.uploads, fake.uploads.keys())
+        for answer in [b"", b"<?xml version='1.0'?>\n   ", b"<CompleteMultipartUploadResult><ETag>", b"<Other/>"]:
+            fake.begin(usual, usual, usual, usual, say(200, answer))
+            d.good("put", "big", place.large)
+            check("an end without its word is no end", fake.methods() == "POST PUT PUT PUT POST POST", fake.methods())
         fake.begin(usual, usual, usual, usual, lose)
         d.good("create", "big2", place.large)
         check("the end's answer was lost: it looked", fake.methods() == "POST PUT PUT PUT POST POST HEAD", fake.methods())
