@@ -13,6 +13,7 @@
 enum {
     PROBE_MS = 500,           // after the first failure; twice as long after each more ...
     PROBE_MS_MAX = 15 * 1000, // ... up to this
+    CLOSING_MS = 10 * 1000,   // for what is under way when the set is closed
     RETRY_MS = 20 * 1000,     // a sender waits for a call: it is told within half a minute
 };
 
@@ -50,6 +51,10 @@ static void client_stats(void *ctx, struct s3_stats *out) {
     s3_stats_get(ctx, out);
 }
 
+static void client_cancel(void *ctx) {
+    s3_cancel(ctx);
+}
+
 static const struct bucket_ops CLIENT = {
     .put = client_put,
     .get = client_get,
@@ -59,6 +64,7 @@ static const struct bucket_ops CLIENT = {
     .set_class = client_set_class,
     .restore = client_restore,
     .stats = client_stats,
+    .cancel = client_cancel,
 };
 
 // ---- the circuit ----
@@ -140,6 +146,12 @@ static void probe(struct bucket *b) {
     if (answers) log_line(LOG_INFO, "store", "the bucket answers again");
 }
 
+// Until a time of the monotonic clock, or a signal.
+static bool wait_until(struct bucket *b, int64_t ms) {
+    struct timespec t = {.tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000};
+    return pthread_cond_timedwait(&b->wake, &b->lock, &t) == 0;
+}
+
 static void *prober_run(void *arg) {
     struct bucket *b = arg;
     pthread_mutex_lock(&b->lock);
@@ -148,16 +160,19 @@ static void *prober_run(void *arg) {
             pthread_cond_wait(&b->wake, &b->lock);
             continue;
         }
-        struct timespec t = {.tv_sec = b->next_ms / 1000, .tv_nsec = b->next_ms % 1000 * 1000000};
         if (clock_mono_ms() < b->next_ms) {
-            pthread_cond_timedwait(&b->wake, &b->lock, &t);
+            wait_until(b, b->next_ms);
             continue;
         }
         pthread_mutex_unlock(&b->lock);
         probe(b);
         pthread_mutex_lock(&b->lock);
     }
+    int64_t until = clock_mono_ms() + CLOSING_MS;
+    while (!b->closed && wait_until(b, until)) continue;
+    bool hangs = !b->closed;
     pthread_mutex_unlock(&b->lock);
+    if (hangs) b->ops.cancel(b->ops.ctx);
     return NULL;
 }
 
@@ -180,9 +195,18 @@ bool bucket_open(struct bucket *b, const struct vol_remote *o, struct err *e) {
     return b->prober_runs;
 }
 
-void bucket_close(struct bucket *b) {
+void bucket_closing(struct bucket *b) {
     pthread_mutex_lock(&b->lock);
     b->closing = true;
+    bool away = b->away;
+    pthread_cond_signal(&b->wake);
+    pthread_mutex_unlock(&b->lock);
+    if (away) b->ops.cancel(b->ops.ctx);
+}
+
+void bucket_close(struct bucket *b) {
+    pthread_mutex_lock(&b->lock);
+    b->closing = b->closed = true;
     pthread_cond_signal(&b->wake);
     pthread_mutex_unlock(&b->lock);
     if (b->prober_runs) pthread_join(b->prober, NULL);

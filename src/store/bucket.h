@@ -17,6 +17,7 @@ struct bucket_ops {
     bool (*set_class)(void *ctx, const char *key, const char *storage_class, struct err *e);
     bool (*restore)(void *ctx, const char *key, unsigned days, struct err *e);
     void (*stats)(void *ctx, struct s3_stats *out);
+    void (*cancel)(void *ctx);
     void *ctx;
 };
 
@@ -31,7 +32,7 @@ struct bucket {
     pthread_mutex_t lock;
     pthread_cond_t wake;
     pthread_t prober;
-    bool prober_runs, closing;
+    bool prober_runs, closing, closed;
     bool away;         // no answer
     unsigned failures; // one after the other
     int64_t next_ms;   // when it is probed
@@ -40,6 +41,8 @@ struct bucket {
 
 // *b is zeroed; bucket_close also after a failure.
 bool bucket_open(struct bucket *b, const struct vol_remote *o, struct err *e);
+// Before what is under way is awaited: with a bucket that does not answer it ends at once, with one that hangs after a while.
+void bucket_closing(struct bucket *b);
 void bucket_close(struct bucket *b);
 
 // Whether a put may be tried now.

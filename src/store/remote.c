@@ -43,6 +43,10 @@ static bool start(struct vol_set *vs, const struct vol_options *o, struct err *e
     return sys_mkdir(vs->staging, e) && set_sweep(vs, vs->staging, e) && writers_start(vs, r->slots + 1, e);
 }
 
+static void closing(struct vol_set *vs) {
+    if (vs->remote) bucket_closing(&vs->remote->bucket);
+}
+
 static void stop(struct vol_set *vs) {
     struct remote *r = vs->remote;
     if (!r) return;
@@ -400,6 +404,7 @@ static void stats(struct vol_set *vs, struct vol_stats *out) {
 const struct set_driver remote_driver = {
     .digest_first = true,
     .start = start,
+    .closing = closing,
     .stop = stop,
     .store = store,
     .group_bytes = group_bytes,

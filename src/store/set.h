@@ -65,6 +65,7 @@ struct set_driver {
     bool durable_files; // a staging file becomes the volume itself: its sender flushes it, so that others do not wait for that
     // After what is common was set up; stop also after a start that failed.
     bool (*start)(struct vol_set *vs, const struct vol_options *o, struct err *e);
+    void (*closing)(struct vol_set *vs); // before what is queued and under way is awaited; NULL: nothing is to be done
     void (*stop)(struct vol_set *vs);
     // Makes what a group has to write durable, with the turn held: places and g->written. May give the turn away while it waits.
     bool (*store)(struct vol_set *vs, struct group *g, struct err *e);

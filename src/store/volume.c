@@ -108,6 +108,7 @@ void vol_close(struct vol_set *vs) {
     pthread_cond_broadcast(&vs->work);
     pthread_cond_broadcast(&vs->gather);
     pthread_mutex_unlock(&vs->lock);
+    if (vs->driver->closing) vs->driver->closing(vs);
     writers_stop(vs);
     vs->driver->stop(vs);
     pthread_cond_destroy(&vs->work);

@@ -17,9 +17,10 @@ static bool take_one(_Atomic unsigned *n) {
 }
 
 static bool answers(struct fake_bucket *b, struct err *e) {
+    if (b->cancelled) return err_set(e, ERR_CANCELLED, "fake", "cancelled");
     if (!b->silent) return true;
-    sleep_ms(b->silent_ms);
-    return err_set(e, ERR_NET, "fake", "no answer");
+    for (unsigned ms = 0; ms < b->silent_ms && !b->cancelled; ms += 10) sleep_ms(10);
+    return err_set(e, b->cancelled ? ERR_CANCELLED : ERR_NET, "fake", "no answer");
 }
 
 static struct fake_object *find(struct fake_bucket *b, const char *key) {
@@ -139,9 +140,13 @@ static void stats(void *ctx, struct s3_stats *out) {
     *out = (struct s3_stats){.puts = b->puts, .gets = b->gets, .heads = b->heads, .deletes = b->removes, .lists = b->lists};
 }
 
+static void cancel(void *ctx) {
+    ((struct fake_bucket *)ctx)->cancelled = true;
+}
+
 void fake_bucket_init(struct fake_bucket *b) {
     *b = (struct fake_bucket){.lock = PTHREAD_MUTEX_INITIALIZER};
-    b->ops = (struct bucket_ops){put, get, head, remove_key, list, set_class, restore, stats, b};
+    b->ops = (struct bucket_ops){put, get, head, remove_key, list, set_class, restore, stats, cancel, b};
 }
 
 void fake_bucket_deinit(struct fake_bucket *b) {

@@ -8,7 +8,7 @@
 #include "store/bucket.h"
 #include "store/volume.h"
 
-enum { FAKE_OBJECTS = 512, FAKE_ROWS = 2048 };
+enum { FAKE_OBJECTS = 2048, FAKE_ROWS = 2048 };
 
 struct fake_object {
     char key[64];
@@ -26,6 +26,7 @@ struct fake_bucket {
     // What goes wrong; changed at any time.
     _Atomic bool silent; // nothing is answered: ERR_NET after silent_ms
     _Atomic unsigned silent_ms;
+    _Atomic bool cancelled; // calls end at once
     _Atomic unsigned put_ms, get_ms;
     _Atomic unsigned refuse_puts;  // the next so many: refusal
     _Atomic int refusal;           // enum err_kind
