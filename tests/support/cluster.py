@@ -66,6 +66,10 @@ class Home:
         assert result.returncode == 0, f"{text}: {result.stderr}"
         return result.stdout
 
+    def dump(self):
+        """Everything that is in the index, as text; binary values in hexadecimal."""
+        return subprocess.run([services.postgres_program("pg_dump"), "-d", self.url, "-n", self.name, "--data-only"], check=True, capture_output=True).stdout
+
     def drop(self):
         atexit.unregister(self.drop)
         try:

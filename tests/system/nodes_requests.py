@@ -53,7 +53,7 @@ def main():
         top, home = Path(top), Home(endpoint=proxy.endpoint)
         files = [make(top / f"ct{i}", i + 1) for i in range(6)]
         (top / "node").mkdir()
-        config = home.write(top / "node.yaml", top / "node")
+        config = home.write(top / "node.yaml", top / "node", store={"merge": "{quiet-seconds: 2, age-seconds: 4}"})
         with gantry.Server(top / "node", named=["--config", str(config)]) as node:
             failures = measure("one C-STORE sender", proxy, home, len(files[0]), lambda: storescu(node, files[0]))
             failures += measure("four C-STORE senders", proxy, home, sum(map(len, files[1:5])), lambda: storescu(node, *files[1:5]))

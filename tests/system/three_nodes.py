@@ -3,7 +3,7 @@
 no acknowledged object is lost or served wrong, no event is missed or out of order, senders are refused in a way that they try again, and all recovers
 by itself.
 
-Usage: nodes.py [ROUNDS [NAME...]]. Each round breaks something (NAME: only these), heals it, and waits until every node stores and serves again.
+Usage: three_nodes.py [ROUNDS [NAME...]]. Each round breaks something (NAME: only these), heals it, and waits until every node stores and serves again.
 """
 import os
 import random
@@ -22,8 +22,9 @@ from services import Postgres, free_ports  # noqa: E402
 
 RECOVERY_S = 45  # until all stores and serves again on all nodes
 SETTLE_S = 1.5   # what was asked for before that may still fail
-# what is kept where differs from node to node, so that every way is taken
-STORES = [{"cache-mib": 64}, {"cache-mib": 64, "small-mib": 1}, {"cache-mib": 64, "small-volumes": "bucket"}]
+# what is kept where differs from node to node, so that every way is taken; small volumes are merged all the while
+COMMON = {"cache-mib": 64, "merge": "{quiet-seconds: 3, age-seconds: 10, keep-removed-seconds: 20}"}
+STORES = [COMMON, {**COMMON, "small-mib": 1}, {**COMMON, "small-volumes": "bucket"}]
 S3_TIMES = {"connect-ms": 1000, "stall-ms": 2000, "request-ms": 10000, "retry-ms": 5000}
 
 
@@ -286,8 +287,8 @@ def check_all(c, ledger):
 
 def live(c, rounds, names):
     ledger = traffic.Ledger()
-    senders = [traffic.DicomSender(c.nodes, ledger, 1), traffic.DicomSender(c.nodes, ledger, 2, pixel_bytes=200000), traffic.WebSender(c.nodes, ledger, 3),
-               traffic.WebSender(c.nodes, ledger, 4, count=4, pixel_bytes=100000, large_every=4)]
+    senders = [traffic.DicomSender(c.nodes, ledger, 1, pause_s=0.1), traffic.DicomSender(c.nodes, ledger, 2, pixel_bytes=150000, pause_s=0.1), traffic.WebSender(c.nodes, ledger, 3, pause_s=0.1),
+               traffic.WebSender(c.nodes, ledger, 4, count=4, pixel_bytes=100000, large_every=6, pause_s=0.1)]
     readers = [traffic.Reader(c.nodes, ledger) for _ in c.nodes]
     subscribers = [traffic.Subscriber(c.nodes, ledger, node) for node in c.nodes]
     for worker in [*senders, *readers, *subscribers]:
