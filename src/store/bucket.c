@@ -15,6 +15,7 @@ enum {
     PROBE_MS_MAX = 15 * 1000, // ... up to this
     CLOSING_MS = 10 * 1000,   // for what is under way when the set is closed
     RETRY_MS = 20 * 1000,     // a sender waits for a call: it is told within half a minute
+    ALIVE_MS = 2000,          // one request that fails among others that are answered is not the bucket's silence
 };
 
 // ---- the S3 client ----
@@ -96,6 +97,7 @@ bool bucket_takes(struct bucket *b) {
 static void note_answer(struct bucket *b, bool put) {
     pthread_mutex_lock(&b->lock);
     b->away = false;
+    b->answered_ms = clock_mono_ms();
     if (put) b->failures = 0;
     pthread_mutex_unlock(&b->lock);
 }
@@ -103,8 +105,8 @@ static void note_answer(struct bucket *b, bool put) {
 static void note_failure(struct bucket *b, bool silent, const struct err *e) {
     pthread_mutex_lock(&b->lock);
     bool first = !b->away && b->failures == 0;
-    int64_t next_ms = clock_mono_ms() + pause_after(b->failures++);
-    if (silent) b->away = true;
+    int64_t now_ms = clock_mono_ms(), next_ms = now_ms + pause_after(b->failures++);
+    if (silent && now_ms - b->answered_ms > ALIVE_MS) b->away = true;
     b->next_ms = b->puts_ms = next_ms;
     pthread_cond_signal(&b->wake);
     pthread_mutex_unlock(&b->lock);

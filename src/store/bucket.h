@@ -33,10 +33,11 @@ struct bucket {
     pthread_cond_t wake;
     pthread_t prober;
     bool prober_runs, closing, closed;
-    bool away;         // no answer
-    unsigned failures; // one after the other
-    int64_t next_ms;   // when it is probed
-    int64_t puts_ms;   // puts are not tried before
+    bool away;           // no answer
+    unsigned failures;   // one after the other
+    int64_t answered_ms; // when it last did
+    int64_t next_ms;     // when it is probed
+    int64_t puts_ms;     // puts are not tried before
 };
 
 // *b is zeroed; bucket_close also after a failure.
