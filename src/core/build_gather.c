@@ -24,6 +24,14 @@ static bool volume_is_there(struct db *d, uint32_t volume, bool *there, struct e
     return sql_one(d, "SELECT 1 FROM volumes WHERE volume = ?1", SQL_VALUES(SQL_I(volume)), &one, 1, there, e);
 }
 
+// A copy that died where the tombstone does not name it: of a build that was under way, or that came to nothing.
+static bool has_copy(const struct gathering *g, struct str sop, bool *has, struct err *e) {
+    int64_t one;
+    if (sop.n == 0) return true;
+    return sql_one(g->d, "SELECT 1 FROM dead d JOIN volumes v ON v.volume = d.volume WHERE d.sop_instance_uid = ?1 AND d.volume <> ?2 LIMIT 1",
+                   SQL_VALUES(SQL_T(sop), SQL_I(g->volume)), &one, 1, has, e);
+}
+
 // A tombstone is needed while anything that it names may still lie in another volume, known or not.
 static bool is_needed(const struct gathering *g, const struct json *o, bool *needed, struct err *e) {
     const struct json *places = json_get(o, "places");
@@ -32,8 +40,8 @@ static bool is_needed(const struct gathering *g, const struct json *o, bool *nee
     *needed = !places || !json_to_i64(json_get(o, "deleted_ms"), &deleted_ms) || deleted_ms > clock_wall_ms() - g->b->options->tombstone_ms;
     for (const struct json *v = *needed ? NULL : places->first; v && !*needed; v = v->next) {
         struct grave grave;
-        if (!grave_read(v, &grave, e)) return false;
-        if (grave.loc.volume == asked || grave.loc.volume == g->volume) continue;
+        if (!grave_read(v, &grave, e) || !has_copy(g, grave.sop, needed, e)) return false;
+        if (*needed || grave.loc.volume == asked || grave.loc.volume == g->volume) continue;
         asked = grave.loc.volume;
         if (!volume_is_there(g->d, asked, needed, e)) return false;
     }

@@ -151,6 +151,7 @@ static bool read_digest(struct fsck *f, struct vol_loc loc, uint8_t out[DIGEST_B
 static bool check_row(struct fsck *f, struct vol_loc loc, struct str sop, struct str digest, struct err *e) {
     uint8_t found[DIGEST_BYTES];
     struct err why = {0};
+    vol_refetch(f->ar->volumes, loc); // what a cache has wrong says nothing of the volume
     if (!read_digest(f, loc, found, &why)) {
         bool unreadable = why.kind == ERR_IO, missing = why.kind == ERR_NOT_FOUND || why.kind == ERR_CORRUPT; // no volume, or cut before the object's end
         if (!unreadable && !missing) return *e = why, false;

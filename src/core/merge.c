@@ -69,10 +69,11 @@ static bool finish_volume(struct build *b, struct vol_build *vb, size_t from, si
     if (!build_note(b, from, to, e) || !vol_build_finish(vb, &v, e)) return false;
     struct err why = {0};
     if (!build_commit(b, &v, &why)) {
-        // The connection may have been lost just after it was committed.
-        bool known = why.kind == ERR_NET && build_is_there(b, v.volume, &there, NULL);
+        // The connection may have been lost just after it was committed; or before, and the database is still to do it: then nobody takes the volume
+        // away, and one that never counted is found by the bucket's list.
+        bool doubtful = why.kind == ERR_NET, known = doubtful && build_is_there(b, v.volume, &there, NULL);
         if (!(known && there)) {
-            withdraw(b, v.volume);
+            if (!doubtful) withdraw(b, v.volume);
             if (e) *e = why;
             return false;
         }

@@ -127,12 +127,24 @@ static bool claim(struct archive *ar, const struct vol_info *v, bool *ours, stru
     return ok;
 }
 
+// What the bucket has no more (removed after it was listed) holds nothing. One that cannot be read now is left for the next time: others do not wait for it.
+static bool index_one(struct archive *ar, uint32_t volume, uint64_t *count, struct err *e) {
+    struct err why = {0};
+    *count = 0;
+    if (!index_replay_volume(ar, volume, count, &why) && why.kind != ERR_NOT_FOUND) {
+        bool passes = why.kind == ERR_BUSY || why.kind == ERR_CORRUPT || why.kind == ERR_TOO_LARGE;
+        if (passes) return log_err(&why, "volume %u cannot be indexed now", volume), true;
+        return *e = why, false;
+    }
+    return build_remove_empty(ar, volume, e);
+}
+
 static bool adopt(struct archive *ar, const struct vol_info *v, bool *ours, struct err *e) {
     uint64_t count = 0;
     if (!claim(ar, v, ours, e) || !*ours) return e->kind == ERR_NONE;
-    if (!index_replay_volume(ar, v->volume, &count, e)) return false;
+    if (!index_one(ar, v->volume, &count, e)) return false;
     log_line(LOG_WARN, "merge", "volume %u of the bucket was not known: %llu entries of it are now", v->volume, (unsigned long long)count);
-    return build_remove_empty(ar, v->volume, e);
+    return true;
 }
 
 // Those whose indexing was begun and cut short.
@@ -151,7 +163,7 @@ static bool finish_unfinished(struct archive *ar, struct err *e) {
     struct found f = {0};
     uint64_t count;
     bool ok = list_unfinished(ar, &f, e);
-    for (size_t i = 0; ok && i < f.n; i++) ok = index_replay_volume(ar, f.p[i].volume, &count, e) && build_remove_empty(ar, f.p[i].volume, e);
+    for (size_t i = 0; ok && i < f.n; i++) ok = index_one(ar, f.p[i].volume, &count, e);
     free(f.p);
     return ok;
 }
@@ -180,7 +192,24 @@ static bool tell(struct archive *ar, struct db *w, const struct found *f, struct
     return ok;
 }
 
-static bool tell_missing(struct archive *ar, const struct found *f, struct err *e) {
+static bool stop_at_first(void *ctx, const struct vol_entry *en, bool damaged, struct err *e) {
+    (void)ctx, (void)en, (void)damaged, (void)e;
+    return false;
+}
+
+// A list may lack what was put while it was made: the bucket is asked for each.
+static void forget_present(struct archive *ar, struct found *f) {
+    size_t kept = 0;
+    for (size_t i = 0; i < f->n; i++) {
+        struct err why = {0};
+        bool there = vol_scan(ar->volumes, f->p[i].volume, 0, false, stop_at_first, NULL, NULL, &why) || why.kind != ERR_NOT_FOUND;
+        if (!there) f->p[kept++] = f->p[i];
+    }
+    f->n = kept;
+}
+
+static bool tell_missing(struct archive *ar, struct found *f, struct err *e) {
+    forget_present(ar, f);
     if (f->n == 0) return true;
     struct db *w = db_writer(ar->db, e);
     bool ok = w && db_begin(w, e) && tell(ar, w, f, e) && db_commit(w, e);

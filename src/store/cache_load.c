@@ -111,7 +111,7 @@ static void take(struct vol_set *vs, struct cache *c, const struct left *l) {
     int fd;
     snprintf(path, sizeof path, "%.4000s/%s", c->dir, l->name);
     if (!sys_open(vs->files, path, O_RDONLY, 0, &fd, NULL)) return;
-    if (sys_stat_fd(fd, &st, NULL)) f = cache_take_file(c, &(struct vol_info){.volume = l->volume, .place = l->place, .size = st.size}, l->stamp);
+    if (sys_stat_fd(fd, &st, NULL) && st.size) f = cache_take_file(c, &(struct vol_info){.volume = l->volume, .place = l->place, .size = st.size}, l->stamp);
     if (f) take_blocks(c, f, fd);
     sys_close(vs->files, fd);
     if (!f) sys_unlink(vs->files, path, NULL);

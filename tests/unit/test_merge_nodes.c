@@ -288,6 +288,19 @@ static void what_is_deleted_by_another_node_while_it_is_copied_is_deleted(void *
     expect(c, 12, 0, 12);
 }
 
+static void a_tombstone_stays_while_a_copy_that_it_does_not_name_lies_somewhere(void **state) {
+    struct cluster *c = *state;
+    fill(c);
+    c->between = delete_on_the_other;
+    merge(c, A);
+    assert_true(reap(c, A) > 0); // all that the tombstone names
+    merge(c, B);
+    reap(c, B);
+    assert_int_equal(count_rows(c->at[A], "SELECT count(*) FROM records"), 1);
+    rebuild(c);
+    expect(c, 12, 0, 12);
+}
+
 // B takes the job over, as when A's lease ran out, and is done before A is.
 static void merge_on_the_other(struct cluster *c, uint32_t volume) {
     struct err e = {0};
@@ -317,6 +330,29 @@ static void a_batch_that_two_nodes_work_on_counts_once(void **state) {
     expect(c, 12, 12, 12);
 }
 
+// The connection breaks while the database commits: whether it does is not known.
+static void a_build_of_which_nobody_knows_whether_it_counts_is_not_taken_away(void **state) {
+    struct cluster *c = *state;
+    struct err e = {0};
+    struct merge_report r = {0};
+    unsigned batches;
+    fill(c);
+    usleep(5000);
+    assert_true(merge_plan(c->at[A]->ar, &SOON, &batches, &e));
+    sql(c, "CREATE FUNCTION end_it() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN PERFORM pg_terminate_backend(pg_backend_pid()); RETURN NULL; END'");
+    sql(c, "CREATE CONSTRAINT TRIGGER ends AFTER INSERT ON volumes DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION end_it()");
+    assert_false(run_merges(c, A, &r, &e));
+    assert_int_equal(e.kind, ERR_NET);
+    assert_int_equal(c->bucket.removes, 0);
+    sql(c, "DROP TRIGGER ends ON volumes");
+    expect(c, 12, 12, 12);
+    assert_int_equal(adopt(c, B), 1); // it did not
+    expect(c, 12, 12, 12);
+    reap(c, B);
+    assert_int_equal(c->bucket.removes, 1);
+    expect(c, 12, 12, 12);
+}
+
 // The node dies between its put and its transaction: nothing of it is heard again.
 static void lose_the_job(struct cluster *c, uint32_t volume) {
     (void)volume;
@@ -336,6 +372,7 @@ static void a_build_that_never_counted_goes_again(void **state) {
     assert_false(run_merges(c, A, &r, &e));
     c->bucket.silent = false;
     fixture_close(c->at[A]);
+    c->bucket.cancelled = false;
     open_node(c, A);
     delete_study(c, B, "1.2.2"); // names none of its places
     assert_int_equal(adopt(c, B), 1);
@@ -422,6 +459,37 @@ static void a_volume_that_is_not_in_the_bucket_is_told_once(void **state) {
     assert_int_equal(count_rows(c->at[A], "SELECT count(*) FROM events WHERE type = 'store.alarm'"), 1);
 }
 
+// Another node removes it when the bucket has listed it already.
+static void a_volume_that_goes_while_the_bucket_is_looked_through_keeps_nothing_back(void **state) {
+    struct cluster *c = *state;
+    fill(c);
+    merge(c, A);
+    sql(c, "INSERT INTO volumes (volume, indexed_end, finished, place, size, created_ms) VALUES (5000, 0, 0, 1, 4096, 1)");
+    adopt(c, B);
+    assert_int_equal(count_rows(c->at[A], "SELECT count(*) FROM volumes WHERE volume = 5000 AND removed_ms IS NOT NULL"), 1);
+    reap(c, A);
+    assert_int_equal(count_rows(c->at[A], "SELECT count(*) FROM volumes WHERE volume = 5000"), 0);
+    expect(c, 12, 12, 12);
+}
+
+static bool list_nothing(void *ctx, const char *prefix, s3_visit *visit, void *visit_ctx, struct err *e) {
+    (void)ctx, (void)prefix, (void)visit, (void)visit_ctx, (void)e;
+    return true;
+}
+
+static void a_list_that_lacks_a_volume_is_not_believed(void **state) {
+    struct cluster *c = *state;
+    fill(c);
+    merge(c, A);
+    sql(c, "UPDATE volumes SET created_ms = created_ms - 1000");
+    fixture_close(c->at[B]);
+    c->bucket.ops.list = list_nothing;
+    open_node(c, B);
+    adopt(c, B);
+    assert_int_equal(count_rows(c->at[A], "SELECT count(*) FROM events WHERE type = 'store.alarm'"), 0);
+    expect(c, 12, 12, 12);
+}
+
 static void old_volumes_go_to_colder_classes_and_are_asked_back(void **state) {
     struct cluster *c = *state;
     struct err e = {0};
@@ -462,11 +530,15 @@ int main(void) {
         TEST(small_volumes_become_one_of_whole_series),
         TEST(a_study_that_is_still_coming_waits),
         TEST(what_is_deleted_by_another_node_while_it_is_copied_is_deleted),
+        TEST(a_tombstone_stays_while_a_copy_that_it_does_not_name_lies_somewhere),
         TEST(a_batch_that_two_nodes_work_on_counts_once),
+        TEST(a_build_of_which_nobody_knows_whether_it_counts_is_not_taken_away),
         TEST(a_build_that_never_counted_goes_again),
         TEST(a_volume_of_the_bucket_that_nobody_knows_is_indexed),
         TEST(a_put_that_was_only_slow_is_not_indexed_twice),
         TEST(a_volume_that_is_not_in_the_bucket_is_told_once),
+        TEST(a_volume_that_goes_while_the_bucket_is_looked_through_keeps_nothing_back),
+        TEST(a_list_that_lacks_a_volume_is_not_believed),
         TEST(old_volumes_go_to_colder_classes_and_are_asked_back),
     };
     if (postgres_url()) return cmocka_run_group_tests(tests, NULL, NULL);
