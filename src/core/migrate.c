@@ -230,7 +230,7 @@ static bool take_volume(struct migrate *m, uint32_t volume, struct migrate_round
 static bool take_volumes(struct migrate *m, struct migrate_round *round, struct err *e) {
     uint32_t *volumes;
     size_t n;
-    if (!vol_list(m->from->volumes, &volumes, &n, e)) return false;
+    if (!migrate_volumes(m, &volumes, &n, e)) return false;
     m->progress.volumes = n;
     m->progress.volumes_done = 0;
     bool ok = true;

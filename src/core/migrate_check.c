@@ -218,7 +218,7 @@ static bool close_account(struct account *a, struct archive *ar, struct err *e) 
 static bool settle_volumes(struct migrate *m, struct account accounts[2], struct err *e) {
     uint32_t *volumes;
     size_t n;
-    if (!vol_list(m->from->volumes, &volumes, &n, e)) return false;
+    if (!migrate_volumes(m, &volumes, &n, e)) return false;
     m->progress.volumes = n;
     bool ok = drop_gone(m, volumes, n, e);
     for (size_t i = 0; ok && i < n; i++) {

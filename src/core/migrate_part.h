@@ -42,6 +42,9 @@ struct migrate {
 void migrate_note(struct migrate *m, const char *format, ...) __attribute__((format(printf, 2, 3)));
 void migrate_tell(struct migrate *m);
 
+// All that the source has, ascending; *out is malloc'ed for the caller. A list of a bucket that lacks one is not believed.
+bool migrate_volumes(struct migrate *m, uint32_t **out, size_t *n, struct err *e);
+
 // A consistent view; the strings are in a.
 bool roles_read(struct archive *ar, struct arena *a, uint32_t volume, struct roles *out, struct err *e);
 struct role_row *roles_find(const struct roles *r, uint64_t offset);

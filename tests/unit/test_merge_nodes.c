@@ -14,6 +14,7 @@
 #include "core/batches.h"
 #include "core/index.h"
 #include "core/keeper.h"
+#include "core/migrate.h"
 #include "core_fixture.h"
 #include "fake_bucket.h"
 
@@ -472,6 +473,52 @@ static void a_volume_that_goes_while_the_bucket_is_looked_through_keeps_nothing_
     expect(c, 12, 12, 12);
 }
 
+static struct skipping {
+    s3_visit *visit;
+    void *ctx;
+    unsigned left; // that are told
+    bool (*list)(void *ctx, const char *prefix, s3_visit *visit, void *visit_ctx, struct err *e);
+} skipping;
+
+static bool tell_some(void *ctx, const char *key, const struct s3_object *o, struct err *e) {
+    (void)ctx;
+    return skipping.left == 0 || (skipping.left--, skipping.visit(skipping.ctx, key, o, e));
+}
+
+static bool list_one(void *ctx, const char *prefix, s3_visit *visit, void *visit_ctx, struct err *e) {
+    skipping.visit = visit, skipping.ctx = visit_ctx, skipping.left = 1;
+    return skipping.list(ctx, prefix, tell_some, NULL, e);
+}
+
+static void an_archive_moves_whole_when_the_list_lacks_a_volume(void **state) {
+    struct cluster *c = *state;
+    struct err e = {0};
+    struct migrate *m;
+    struct migrate_report r;
+    char dir[128], command[160];
+    store(c, A, 1, 0, 6);
+    merge(c, A);
+    store(c, A, 1, 6, 12);
+    merge(c, A);
+    reap(c, A);
+    assert_int_equal(count_rows(c->at[A], "SELECT count(*) FROM volumes"), 2); // of one series
+    for (int i = 0; i < NODES; i++) fixture_close(c->at[i]);
+    skipping.list = c->bucket.ops.list;
+    c->bucket.ops.list = list_one;
+    struct archive_options from = fixture_options(c->at[A]);
+    from.remote = &c->remote;
+    from.node = "mover";
+    snprintf(dir, sizeof dir, "%s/moved", c->at[B]->dir);
+    const struct migrate_options o = {.from = &from, .to = &(struct archive_options){.dir = dir}, .last = true};
+    if (!migrate_open(&o, &m, &e) || !migrate_finish(m, &r, &e)) fail_msg("%s", e.message);
+    migrate_close(m);
+    assert_int_equal(r.to.objects, 12);
+    assert_true(r.equal);
+    snprintf(command, sizeof command, "rm -rf %s", dir);
+    assert_int_equal(system(command), 0);
+    for (int i = 0; i < NODES; i++) open_node(c, i);
+}
+
 static bool list_nothing(void *ctx, const char *prefix, s3_visit *visit, void *visit_ctx, struct err *e) {
     (void)ctx, (void)prefix, (void)visit, (void)visit_ctx, (void)e;
     return true;
@@ -539,6 +586,7 @@ int main(void) {
         TEST(a_volume_that_is_not_in_the_bucket_is_told_once),
         TEST(a_volume_that_goes_while_the_bucket_is_looked_through_keeps_nothing_back),
         TEST(a_list_that_lacks_a_volume_is_not_believed),
+        TEST(an_archive_moves_whole_when_the_list_lacks_a_volume),
         TEST(old_volumes_go_to_colder_classes_and_are_asked_back),
     };
     if (postgres_url()) return cmocka_run_group_tests(tests, NULL, NULL);
