@@ -8,14 +8,14 @@
 #include "core/index.h"
 #include "sys/digest.h"
 
-enum { BATCH = 512, READ_BYTES = 64 * 1024, ARENA_BYTES_MAX = 512 << 20 };
+enum { BATCH = 512, READ_BYTES = 64 * 1024, ARENA_BYTES_MAX = 512 << 20, ASKED = 1024 };
 
 struct replay {
     struct index *ix;
     struct db *w;
     struct arena arena;
-    char *chunk;          // READ_BYTES
-    uint32_t gone, there; // volumes of rows, as they were last asked for
+    char *chunk;                        // READ_BYTES
+    uint32_t gone[ASKED], there[ASKED]; // volumes of rows that were asked for, by their numbers
     unsigned batch;
     bool in_transaction;
     bool collect; // only tombstones, as dead places
@@ -60,16 +60,23 @@ static bool is_there(struct db *w, struct vol_loc loc, bool *there, struct err *
         SQL_VALUES(SQL_I(loc.volume), SQL_I(loc.offset)), &one, 1, there, e);
 }
 
+static bool stop_at_first(void *ctx, const struct vol_entry *en, bool damaged, struct err *e) {
+    (void)ctx, (void)en, (void)damaged, (void)e;
+    return false;
+}
+
 // Whether a volume that rows refer to is no more: it was built anew and removed, and the index is older than that (the power went, or it is a copy of
 // an earlier time). What was in it is found again in the volume that was built.
+// It is asked for its bytes: what the index says of it is of that time.
 static bool is_gone(struct replay *r, uint32_t volume, bool *gone, struct err *e) {
-    struct vol_state st;
     struct err why = {0};
-    *gone = volume == r->gone;
-    if (*gone || volume == r->there) return true;
-    if (vol_state_get(r->ix->ar->volumes, volume, &st, &why) || why.kind == ERR_BUSY) return r->there = volume, true;
+    unsigned slot = volume % ASKED;
+    *gone = volume == r->gone[slot];
+    if (*gone || volume == r->there[slot]) return true;
+    bool there = vol_scan(r->ix->ar->volumes, volume, 0, false, stop_at_first, NULL, NULL, &why) || why.kind == ERR_NONE || why.kind == ERR_CORRUPT;
+    if (there) return r->there[slot] = volume, true;
     if (why.kind != ERR_NOT_FOUND) return *e = why, false;
-    r->gone = volume;
+    r->gone[slot] = volume;
     return *gone = true;
 }
 

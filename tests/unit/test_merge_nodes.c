@@ -519,6 +519,23 @@ static void an_archive_moves_whole_when_the_list_lacks_a_volume(void **state) {
     for (int i = 0; i < NODES; i++) open_node(c, i);
 }
 
+// The index is of a time before the merge, whose old volumes the bucket has no more.
+static void an_index_of_an_earlier_time_finds_what_was_merged_since(void **state) {
+    struct cluster *c = *state;
+    for (int i = 0; i < NODES; i++) fixture_close(c->at[i]);
+    c->remote.small_bytes = 0; // each group is put
+    for (int i = 0; i < NODES; i++) open_node(c, i);
+    fill(c);
+    sql(c, "CREATE TABLE old_instances AS SELECT id, volume, \"offset\" AS at FROM instances; CREATE TABLE old_volumes AS SELECT * FROM volumes");
+    merge(c, A);
+    assert_int_equal(reap(c, A), 36);
+    sql(c, "UPDATE instances SET volume = o.volume, \"offset\" = o.at FROM old_instances o WHERE o.id = instances.id; DELETE FROM dead; "
+           "DELETE FROM volumes; INSERT INTO volumes SELECT * FROM old_volumes");
+    assert_int_equal(adopt(c, B), 1);
+    reap(c, B);
+    expect(c, 12, 12, 12);
+}
+
 static bool list_nothing(void *ctx, const char *prefix, s3_visit *visit, void *visit_ctx, struct err *e) {
     (void)ctx, (void)prefix, (void)visit, (void)visit_ctx, (void)e;
     return true;
@@ -585,6 +602,7 @@ int main(void) {
         TEST(a_put_that_was_only_slow_is_not_indexed_twice),
         TEST(a_volume_that_is_not_in_the_bucket_is_told_once),
         TEST(a_volume_that_goes_while_the_bucket_is_looked_through_keeps_nothing_back),
+        TEST(an_index_of_an_earlier_time_finds_what_was_merged_since),
         TEST(a_list_that_lacks_a_volume_is_not_believed),
         TEST(an_archive_moves_whole_when_the_list_lacks_a_volume),
         TEST(old_volumes_go_to_colder_classes_and_are_asked_back),
