@@ -29,8 +29,9 @@ struct fsck {
     void *ctx;
     struct fsck_report *report;
     uint32_t volume;
-    struct ranges seen; // entries of this volume, by offset
-    struct ranges gaps; // bytes that are no entry
+    struct ranges seen;    // entries of this volume, by offset
+    struct ranges gaps;    // bytes that are no entry
+    struct ranges strange; // volumes, by their numbers, with entries that the index does not know
     char *chunk;
 };
 
@@ -124,7 +125,8 @@ static bool visit(void *ctx, const struct vol_entry *en, bool damaged, struct er
     }
     if (owner == OWNER_NONE) {
         tell(f, "orphan", &f->report->orphans, en->sop, en->loc, "the index does not know it");
-        return true;
+        bool noted = f->strange.n && f->strange.p[f->strange.n - 1].at == f->volume;
+        return noted || add_range(&f->strange, f->volume, 0, e);
     }
     if ((uint64_t)length != en->loc.length) {
         tell(f, "damaged", &f->report->damaged, en->sop, en->loc, "its length in the volume is not that in the index");
@@ -255,13 +257,17 @@ static bool check_chain(struct fsck *f, struct err *e) {
     return true;
 }
 
-// Orphans become rows by the way in which entries that the index has not seen do: their volumes are looked at from the start again.
+// Orphans become rows by the way in which entries that the index has not seen do: their volumes are looked at from the start again. In a cluster others
+// write meanwhile, and no other volume keeps them waiting.
 static bool index_orphans(struct fsck *f, struct err *e) {
     uint64_t count;
+    bool ok = true;
+    for (size_t i = 0; ok && i < f->strange.n; i++) ok = index_replay_volume(f->ar, (uint32_t)f->strange.p[i].at, &count, e);
+    if (!ok || !f->ar->remote) return ok;
     struct db *w = db_writer(f->ar->db, e);
-    bool ok = w && db_exec(w, "UPDATE volumes SET indexed_end = 0, finished = 0", e);
+    ok = w && db_exec(w, "UPDATE volumes SET place = 1 WHERE place = 0", e); // those that had no row
     db_return(f->ar->db, w);
-    return ok && index_replay(f->ar, NULL, NULL, &count, e);
+    return ok;
 }
 
 bool archive_fsck(struct archive *ar, bool repair, void (*on_finding)(void *ctx, const struct fsck_finding *f),
@@ -285,6 +291,7 @@ bool archive_fsck(struct archive *ar, bool repair, void (*on_finding)(void *ctx,
     free(f.chunk);
     free(f.seen.p);
     free(f.gaps.p);
+    free(f.strange.p);
     if (!ok && e) *e = own;
     return ok;
 }

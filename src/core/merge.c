@@ -45,8 +45,13 @@ static bool copy_entry(struct build *b, struct vol_build *vb, struct build_entry
         if (e) *e = why;
         return false;
     }
-    // Broken headers keep nobody from reading the bytes.
-    n->damaged = !vol_verify(b->ar->volumes, &n->en, NULL);
+    // Broken headers keep nobody from reading the bytes; a bucket that does not answer says nothing of them.
+    struct err bytes = {0};
+    n->damaged = !vol_verify(b->ar->volumes, &n->en, &bytes);
+    if (n->damaged && bytes.kind != ERR_CORRUPT && bytes.kind != ERR_IO) {
+        if (e) *e = bytes;
+        return false;
+    }
     b->report->damaged += n->damaged;
     log_err(&why, "an entry stays in volume %u", n->en.loc.volume);
     return true;

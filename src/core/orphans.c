@@ -9,7 +9,11 @@
 #include "core/index.h"
 #include "text/json.h"
 
-enum { ROUND = 1000, NAMED_MAX = 20 }; // volumes compared at a time; missing ones that are told by their numbers
+enum {
+    ROUND = 1000,             // volumes compared at a time
+    NAMED_MAX = 20,           // missing ones that are told by their numbers
+    NUMBER_BELIEVED = 1 << 30 // a key beyond is somebody's own: numbers are not counted on from it, or they would be used up
+};
 
 struct found {
     struct vol_info *p;
@@ -100,7 +104,7 @@ static bool visit(void *ctx, const struct vol_info *v, struct err *e) {
     struct comparing *c = ctx;
     bool known;
     if (v->place != VOL_IN_BUCKET) return true;
-    if (v->volume > c->highest) c->highest = v->volume;
+    if (v->volume > c->highest && v->volume < NUMBER_BELIEVED) c->highest = v->volume;
     if (v->volume <= c->last) {
         c->unordered = true;
         return is_known(c, v->volume, &known, e) && (known || v->created_ms >= c->before_ms || add(&c->orphans, v, e));

@@ -15,6 +15,7 @@
 #include "core/index.h"
 #include "core/keeper.h"
 #include "core/migrate.h"
+#include "core/service.h"
 #include "core_fixture.h"
 #include "fake_bucket.h"
 
@@ -536,6 +537,48 @@ static void an_index_of_an_earlier_time_finds_what_was_merged_since(void **state
     expect(c, 12, 12, 12);
 }
 
+static bool read_zeros(void *ctx, uint64_t at, void *p, size_t n, struct err *e) {
+    (void)ctx, (void)at, (void)e;
+    memset(p, 0, n);
+    return true;
+}
+
+static void a_key_of_somebody_else_uses_no_numbers_up(void **state) {
+    struct cluster *c = *state;
+    struct err e = {0};
+    struct bucket_ops *b = &c->bucket.ops;
+    assert_true(b->put(b->ctx, "volumes/v4294967294.tar", &(struct s3_body){.read_at = read_zeros, .size = 1024}, true, &e));
+    store(c, A, 1, 0, 3);
+    adopt(c, B);
+    for (int i = 0; i < NODES; i++) {
+        fixture_close(c->at[i]); // with the numbers that it had
+        open_node(c, i);
+    }
+    store(c, A, 1, 3, 6);
+    expect(c, 6, 0, 0);
+}
+
+static unsigned strange;
+static void count_strange(void *ctx, const struct fsck_finding *f) {
+    (void)ctx;
+    strange += strcmp(f->what, "orphan") == 0;
+}
+
+static void fsck_indexes_what_it_finds(void **state) {
+    struct cluster *c = *state;
+    struct err e = {0};
+    struct fsck_report report;
+    fill(c);
+    merge(c, A);
+    store(c, A, 1, 12, 14);
+    reap(c, A);
+    sql(c, "DELETE FROM instances WHERE id = (SELECT max(id) FROM instances); UPDATE figures SET value = value - 1 WHERE name = 'instances'");
+    strange = 0;
+    if (!archive_fsck(c->at[B]->ar, true, count_strange, NULL, NULL, &report, &e)) fail_msg("%s", e.message);
+    assert_int_equal(strange, 1);
+    expect(c, 14, 12, 12);
+}
+
 static bool list_nothing(void *ctx, const char *prefix, s3_visit *visit, void *visit_ctx, struct err *e) {
     (void)ctx, (void)prefix, (void)visit, (void)visit_ctx, (void)e;
     return true;
@@ -603,6 +646,8 @@ int main(void) {
         TEST(a_volume_that_is_not_in_the_bucket_is_told_once),
         TEST(a_volume_that_goes_while_the_bucket_is_looked_through_keeps_nothing_back),
         TEST(an_index_of_an_earlier_time_finds_what_was_merged_since),
+        TEST(a_key_of_somebody_else_uses_no_numbers_up),
+        TEST(fsck_indexes_what_it_finds),
         TEST(a_list_that_lacks_a_volume_is_not_believed),
         TEST(an_archive_moves_whole_when_the_list_lacks_a_volume),
         TEST(old_volumes_go_to_colder_classes_and_are_asked_back),
