@@ -294,6 +294,7 @@ bool index_replay_volume(struct archive *ar, uint32_t volume, uint64_t *count, s
     struct replay r = {.ix = ar->index};
     arena_init(&r.arena, ARENA_BYTES_MAX);
     r.chunk = malloc(READ_BYTES);
+    vol_refetch(ar->volumes, (struct vol_loc){.volume = volume}); // a cache may have another volume of this number, of a later time than the index
     bool ok = (r.chunk || err_nomem(e, "index")) && vol_scan(ar->volumes, volume, 0, true, read_ahead, NULL, NULL, e);
     r.w = ok ? db_writer(ar->db, e) : NULL;
     ok = r.w && (replay_one(&r, volume, e) || err_wrap(e, "index volume %u", volume));
