@@ -76,7 +76,8 @@ static const char DEAD_PLACES[] =
     "= "                                                                                                                                                      \
     "volumes.volume) AND NOT EXISTS (SELECT 1 FROM quarantine x WHERE x.volume = volumes.volume) AND NOT EXISTS (SELECT 1 FROM records x WHERE x.volume = "   \
     "volumes.volume)"
-static const char NOTHING_ALIVE[] = "UPDATE volumes SET removed_ms = {now} WHERE batch = ?1 AND " EMPTY;
+// What is not indexed to its end may have more in it; of a directory's volumes all but the one that grows are.
+static const char NOTHING_ALIVE[] = "UPDATE volumes SET removed_ms = {now} WHERE batch = ?1 AND (finished = 1 OR place = 0) AND " EMPTY;
 
 bool build_remove_empty(struct archive *ar, uint32_t volume, struct err *e) {
     struct db *w = db_writer(ar->db, e);

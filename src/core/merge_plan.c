@@ -52,10 +52,11 @@ static void take_candidate(struct planning *p, const struct small *v) {
 }
 
 static bool list(struct planning *p, struct db *d, struct err *e) {
-    struct db_stmt *s = db_prepare(d,
-                                   "SELECT volume, place, size, created_ms, {now} FROM volumes WHERE batch = 0 AND removed_ms IS NULL AND place <> 0 "
-                                   "ORDER BY volume LIMIT ?1",
-                                   e);
+    struct db_stmt *s =
+        db_prepare(d,
+                   "SELECT volume, place, size, created_ms, {now} FROM volumes WHERE batch = 0 AND removed_ms IS NULL AND place <> 0 AND finished = 1 "
+                   "ORDER BY volume LIMIT ?1",
+                   e);
     enum db_step step = DB_FAIL;
     uint64_t in_index = 0;
     if (!s) return false;

@@ -418,6 +418,33 @@ static void a_volume_of_the_bucket_that_nobody_knows_is_indexed(void **state) {
     expect(c, 1, 0, 0);
 }
 
+// Of the next put: its sender dies, and so does the node that has found it, before it was looked into.
+static void claim_and_die(struct cluster *c, uint32_t volume) {
+    char text[256];
+    snprintf(text, sizeof text, "INSERT INTO volumes (volume, indexed_end, place, created_ms) VALUES (%u, 0, 1, 1)", volume);
+    sql(c, text);
+}
+
+static void a_volume_that_is_not_indexed_to_its_end_is_not_merged_away(void **state) {
+    struct cluster *c = *state;
+    struct err e = {0};
+    struct ingest_result r;
+    char uids[3][64];
+    fixture_close(c->at[A]);
+    c->remote.small_bytes = 0;
+    open_node(c, A);
+    struct sample s = sample_of(1, 1, uids);
+    make_object(c->at[A], &s);
+    c->between = claim_and_die;
+    assert_false(ingest_object(c->at[A], &r, &e));
+    merge(c, A);
+    reap(c, A);
+    adopt(c, B);
+    expect(c, 1, 0, 0);
+    assert_int_equal(merge(c, B).volumes_in, 1);
+    expect(c, 1, 0, 0);
+}
+
 static void adopt_on_the_other(struct cluster *c, uint32_t volume) {
     (void)volume;
     assert_int_equal(adopt(c, B), 1);
@@ -643,6 +670,7 @@ int main(void) {
         TEST(a_build_that_never_counted_goes_again),
         TEST(a_volume_of_the_bucket_that_nobody_knows_is_indexed),
         TEST(a_put_that_was_only_slow_is_not_indexed_twice),
+        TEST(a_volume_that_is_not_indexed_to_its_end_is_not_merged_away),
         TEST(a_volume_that_is_not_in_the_bucket_is_told_once),
         TEST(a_volume_that_goes_while_the_bucket_is_looked_through_keeps_nothing_back),
         TEST(an_index_of_an_earlier_time_finds_what_was_merged_since),
