@@ -442,16 +442,17 @@ static bool check_schema(struct node *n, struct err *why) {
                    DB_MIGRATION_COUNT);
 }
 
-// While small volumes can still be kept in the index, senders notice nothing.
+// While small volumes can still be kept in the index, senders notice nothing. A full disk alone is no reason: there is everything to be read, and only
+// what is sent shows that there is room again.
 static bool check_store(struct node *n, struct err *why) {
     struct vol_stats v;
     vol_stats_get(n->ar->volumes, &v);
     pthread_mutex_lock(&n->lock);
     bool away = n->away_ms && clock_mono_ms() - n->away_ms > AWAY_MS;
     pthread_mutex_unlock(&n->lock);
-    if (away && v.bucket_away && !n->ar->keeps_small) return err_set(why, ERR_NET, "nodes", "the bucket is away, and nothing is kept without it");
+    if (away && v.bucket_away && (v.full || !n->ar->keeps_small))
+        return err_set(why, ERR_NET, "nodes", "the bucket is away, and nothing %s kept without it", v.full ? "more is" : "is");
     if (v.read_only || n->ar->read_only) return err_set(why, ERR_FORBIDDEN, "nodes", "nothing can be stored: a flush failed");
-    if (v.full) return err_set(why, ERR_FULL, "nodes", "nothing can be stored for want of room");
     return true;
 }
 

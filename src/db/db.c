@@ -26,6 +26,8 @@ struct db_pool {
     void *native;
     pthread_mutex_t lock; // guards the lanes
     struct lane lanes[DB_ROLE_COUNT];
+    _Atomic unsigned connections;
+    _Atomic uint64_t lost, refused;
 };
 
 void *db_pool_native(const struct db_pool *p) {
@@ -48,6 +50,7 @@ static void disconnect(struct db *d) {
         free(d->statements[i].sql);
     }
     d->statement_count = 0;
+    if (d->native) d->pool->connections--;
     if (d->native) d->driver->disconnect(d);
     d->native = NULL;
 }
@@ -149,7 +152,12 @@ static struct db *lend(struct db_pool *p, enum db_role role, struct err *e) {
     struct db *d = wait_place(p, role, e);
     if (!d) return NULL;
     if (d->native && !p->driver->usable(d)) disconnect(d);
-    if (d->native || p->driver->connect(d, e)) return d;
+    if (d->native) return d;
+    if (p->driver->connect(d, e)) {
+        p->connections++;
+        return d;
+    }
+    p->refused++;
     give_back(p, d);
     return NULL;
 }
@@ -168,6 +176,7 @@ struct db *db_side(struct db_pool *p, struct err *e) {
 
 void db_return(struct db_pool *p, struct db *d) {
     if (!d) return;
+    if (db_lost(d)) p->lost++;
     db_rollback(d);
     give_back(p, d);
 }
@@ -176,6 +185,14 @@ void db_pool_statements(struct db_pool *p, void (*visit)(void *ctx, const char *
     for (unsigned i = 0; i < DB_ROLE_COUNT; i++)
         for (unsigned k = 0; k < p->lanes[i].count; k++)
             for (unsigned n = 0; n < p->lanes[i].all[k]->statement_count; n++) visit(ctx, p->lanes[i].all[k]->statements[n].sql);
+}
+
+void db_figures_get(struct db_pool *p, struct db_figures *out) {
+    *out = (struct db_figures){.connections = p->connections, .lost = p->lost, .refused = p->refused};
+    pthread_mutex_lock(&p->lock);
+    for (unsigned i = 0; i < DB_ROLE_COUNT; i++)
+        for (unsigned k = 0; k < p->lanes[i].count; k++) out->lent += p->lanes[i].all[k]->lent;
+    pthread_mutex_unlock(&p->lock);
 }
 
 // ---- transactions ----

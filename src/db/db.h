@@ -49,6 +49,12 @@ struct db *db_side(struct db_pool *p, struct err *e);
 enum db_engine db_pool_engine(const struct db_pool *p);
 void db_return(struct db_pool *p, struct db *d);
 
+struct db_figures {
+    unsigned connections, lent;
+    uint64_t lost, refused; // connections that were lost in use, and that could not be made
+};
+void db_figures_get(struct db_pool *p, struct db_figures *out);
+
 // Of a reader: a stable snapshot. Of the writer: the one writing transaction of the whole archive, whichever process asks; what others committed
 // before is seen (SQLite: BEGIN IMMEDIATE; PostgreSQL: an advisory lock, READ COMMITTED). Of a side connection: an ordinary transaction.
 bool db_begin(struct db *d, struct err *e);

@@ -305,6 +305,7 @@ void bucket_stats(struct bucket *b, struct vol_stats *out) {
     b->ops.stats(b->ops.ctx, &s);
     out->requests = s.puts + s.gets + s.heads + s.deletes + s.lists + s.others;
     out->retries = s.retries;
+    out->puts = s.puts, out->gets = s.gets, out->heads = s.heads, out->deletes = s.deletes, out->lists = s.lists, out->others = s.others;
     pthread_mutex_lock(&b->lock);
     out->bucket_away = b->away;
     pthread_mutex_unlock(&b->lock);

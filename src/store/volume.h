@@ -245,7 +245,8 @@ struct vol_stats {
     bool read_only;
     bool full;
     // remote sets
-    uint64_t requests, retries; // to the bucket
+    uint64_t requests, retries; // to the bucket; of these requests:
+    uint64_t puts, gets, heads, deletes, lists, others;
     uint64_t cache_bytes, cache_hits, cache_misses;
     bool bucket_away; // the last request failed
 };

@@ -4,6 +4,7 @@
 #include "core/keeper.h"
 #include "core/nodes.h"
 #include "core/service.h"
+#include "db/db.h"
 #include "mod/web/handlers.h"
 #include "mod/web/web.h"
 #include "store/volume.h"
@@ -148,7 +149,12 @@ static void add_node(struct buf *b, const struct web *web) {
 static void add_store(struct buf *b, struct archive *ar) {
     struct vol_stats v;
     vol_stats_get(archive_volumes(ar), &v);
-    add_metric(b, "s3_requests_total", "counter", "Requests to the bucket since start, those tried again included.", v.requests);
+    const struct {
+        const char *kind;
+        uint64_t n;
+    } kinds[] = {{"put", v.puts}, {"get", v.gets}, {"head", v.heads}, {"delete", v.deletes}, {"list", v.lists}, {"other", v.others}};
+    add_head(b, "s3_requests_total", "counter", "Requests to the bucket since start, those tried again included.");
+    for (int i = 0; i < 6; i++) buf_addf(b, "gantry_s3_requests_total{kind=\"%s\"} %llu\n", kinds[i].kind, (unsigned long long)kinds[i].n);
     add_metric(b, "s3_retries_total", "counter", "Requests to the bucket that were tried again, since start.", v.retries);
     add_metric(b, "s3_away", "gauge", "1 when the last request to the bucket failed.", v.bucket_away);
     add_metric(b, "cache_bytes", "gauge", "Bytes of volumes in this node's read cache.", v.cache_bytes);
@@ -166,6 +172,15 @@ static void add_kept(struct buf *b, struct archive *ar) {
     add_metric(b, "merge_damaged_total", "counter", "Entries that were found damaged and left where they are, since start.", f.damaged);
     add_metric(b, "volumes_reaped_total", "counter", "Removed volumes whose time was over, since start.", f.reaped);
     add_metric(b, "orphans_total", "counter", "Volumes of the bucket that the index did not know and was told of, since start.", f.orphans);
+}
+
+static void add_database(struct buf *b, struct archive *ar) {
+    struct db_figures f;
+    db_figures_get(archive_db(ar), &f);
+    add_metric(b, "db_connections", "gauge", "Connections to the index.", f.connections);
+    add_metric(b, "db_connections_lent", "gauge", "Connections to the index that are in use.", f.lent);
+    add_metric(b, "db_lost_total", "counter", "Connections to the index that were lost in use, since start.", f.lost);
+    add_metric(b, "db_refused_total", "counter", "Connections to the index that could not be made, since start.", f.refused);
 }
 
 // What the index tells. When it does not answer the rest is told all the same: that is when it is looked at.
@@ -193,6 +208,7 @@ bool web_metrics(struct http_request *rq, struct http_response *rs, struct err *
     add_metric(&b, "index_up", "gauge", "1 when the index answers.", answers);
     add_server(&b, &f);
     add_node(&b, web);
+    add_database(&b, web->archive);
     add_store(&b, web->archive);
     add_kept(&b, web->archive);
     add_http(&b, &h);
