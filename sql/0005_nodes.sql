@@ -93,3 +93,13 @@ CREATE TABLE graves (
 
 -- Who has signed in at the page, on whichever node: the digest of the secret in the cookie.
 CREATE TABLE sessions (digest TEXT PRIMARY KEY, until_ms INTEGER NOT NULL);
+
+-- Results of storage commitment that a peer waits for: a row until it was delivered, by whichever node (core/commitments.c).
+CREATE TABLE commitments (
+    id INTEGER PRIMARY KEY,
+    peer TEXT NOT NULL,                 -- AE title
+    address TEXT NOT NULL,              -- that the request came from
+    transaction_uid TEXT NOT NULL,
+    items TEXT NOT NULL,                -- JSON: [class, instance, class, instance, ...]
+    made_ms INTEGER NOT NULL
+);

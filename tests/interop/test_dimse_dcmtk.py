@@ -328,6 +328,21 @@ def a_peer_that_does_not_answer_holds_up_no_other_peers_commitment(server, files
     held.close()
 
 
+def a_commitment_that_is_owed_outlives_the_server(folder, files):
+    good = ("1.2.840.10008.5.1.4.1.1.2", uid_of(files[0], "0008,0018"))
+    port = gantry.free_port()  # nobody listens there yet
+    options = ("--peer", f"COMMITTER@127.0.0.1:{port}")
+    server = gantry.Server(folder / "owing", *options)
+    server.store([files[0].read_bytes()])
+    ask_and_leave(server, "COMMITTER", "1.2.3.6", good)
+    server.kill()
+    with gantry.Server(folder / "owing", *options), socket.create_server(("127.0.0.1", port)) as listener:
+        listener.settimeout(30)
+        peer = Acceptor(listener)
+        take_report(peer, "1.2.3.6", [good[1]], {})
+        peer.finish()
+
+
 # ---- as SCU ----
 
 DCMQRSCP = """NetworkTCPPort = {port}
@@ -449,6 +464,7 @@ def main():
                 if gantry.shutil.which("gdcmscu"):
                     gdcm_is_served(server, others, folder, gdcm_port)
             our_commands_against_dcmqrscp(folder, files, mover)
+        a_commitment_that_is_owed_outlives_the_server(base, files)
     print("DCMTK and GDCM are served, and our commands work against DCMTK")
 
 

@@ -1,24 +1,30 @@
 // Storage Commitment Push Model (PS3.4 J): every object is re-read from the disk before "yes"; the result goes back on the same association when it is still
-// open, else on a new one to the peer, with retries.
-#include <pthread.h>
+// open, else on a new one to the peer, with retries. What is owed to a peer is kept in the index from before its request is answered, so that it outlives
+// the node, and any node delivers it.
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "base/clock.h"
 #include "base/log.h"
-#include "base/thread.h"
+#include "core/commitments.h"
+#include "core/jobs.h"
+#include "core/nodes.h"
 #include "dicom/uid.h"
 #include "dimse/scu.h"
 #include "mod/dicom/internal.h"
+#include "text/json.h"
 
 enum {
-    JOB_ARENA_BYTES = 16 * 1024 * 1024,
+    JOB_ARENA_BYTES = 64 * 1024 * 1024,
     ITEMS_MAX = 100 * 1000,
-    QUEUE_MAX = 4096, // jobs that wait for their peers
-    WORKERS = 4,      // each with another peer: one that does not answer holds up its own results only
+    WORKERS = 4,         // each with another peer: one that does not answer holds up its own results only
+    HERE_MS = 60 * 1000, // what was asked on an association is delivered on it within, or by a job
+    GONE_MS = 1000,      // the peer had it not on its own association: on another, a moment later
+    SERVED_MS = 2000,    // another result is being delivered to the peer
+    KEEP_MS = 15 * 1000, // checking many objects says so often that it goes on
     ANSWER_MS = 30 * 1000,
+    KEPT_BYTES_MAX = 16 * 1024 * 1024,
     ACTION_REQUEST_COMMITMENT = 1, // PS3.4 J.3.2.1
     EVENT_ALL_COMMITTED = 1,
     EVENT_FAILURES = 2, // PS3.4 J.3.3.1
@@ -28,88 +34,73 @@ enum {
     REASON_UNKNOWN = 0xFFFF         // not looked at yet
 };
 
-static const int RETRY_S[] = {1, 5, 30, 120, 600, 1800, 3600, 7200};
-enum { ATTEMPTS_MAX = sizeof RETRY_S / sizeof *RETRY_S };
-
 struct item {
     struct str class_uid, instance_uid;
     uint16_t reason; // 0: committed
 };
 
-struct job {
+// A request and what came of it.
+struct request {
     struct arena arena;
+    int64_t id;                // in the index
     char peer[PDU_AE_MAX + 1]; // who asked
     char address[NET_ADDRESS_MAX];
     struct str transaction_uid;
     struct item *items;
     unsigned count, checked;
-    unsigned attempts;
-    int64_t due_ms;
-    struct job *next;
-};
-
-struct worker {
-    struct commit_queue *q;
-    pthread_t thread;
-    char peer[PDU_AE_MAX + 1]; // whose job is under way; empty: nobody's. Under the queue's lock
 };
 
 struct commit_queue {
     struct dicom_module *m;
-    struct worker workers[WORKERS];
-    unsigned worker_count;
-    pthread_mutex_t lock; // everything below
-    pthread_cond_t changed;
-    struct job *jobs;
-    unsigned count;
-    bool stopping;
+    struct job_worker *workers[WORKERS];
 };
 
-static void free_job(struct job *j) {
-    arena_deinit(&j->arena);
-    free(j);
+static void free_request(struct request *owed) {
+    arena_deinit(&owed->arena);
+    free(owed);
 }
 
 // ---- request ----
 
-static bool take_items(struct job *j, const struct dcm_dataset *ds, struct err *e) {
+static bool take_items(struct request *owed, const struct dcm_dataset *ds, struct err *e) {
     const struct dcm_element *refs = dcm_find(ds, DCM_ReferencedSOPSequence);
-    j->count = refs ? refs->item_count : 0;
-    if (j->count == 0) return err_set(e, ERR_BAD_INPUT, "dicom", "the Referenced SOP Sequence is empty");
-    if (j->count > ITEMS_MAX) return err_set(e, ERR_TOO_LARGE, "dicom", "more than %d objects in one request", ITEMS_MAX);
-    j->items = arena_zero(&j->arena, j->count, sizeof *j->items, e);
-    if (!j->items) return false;
-    for (unsigned i = 0; i < j->count; i++) {
-        struct item *it = &j->items[i];
+    owed->count = refs ? refs->item_count : 0;
+    if (owed->count == 0) return err_set(e, ERR_BAD_INPUT, "dicom", "the Referenced SOP Sequence is empty");
+    if (owed->count > ITEMS_MAX) return err_set(e, ERR_TOO_LARGE, "dicom", "more than %d objects in one request", ITEMS_MAX);
+    owed->items = arena_zero(&owed->arena, owed->count, sizeof *owed->items, e);
+    if (!owed->items) return false;
+    for (unsigned i = 0; i < owed->count; i++) {
+        struct item *it = &owed->items[i];
         it->reason = REASON_UNKNOWN;
-        if (!arena_dup(&j->arena, dcm_text(refs->items[i], DCM_ReferencedSOPClassUID), &it->class_uid, e) ||
-            !arena_dup(&j->arena, dcm_text(refs->items[i], DCM_ReferencedSOPInstanceUID), &it->instance_uid, e))
+        if (!arena_dup(&owed->arena, dcm_text(refs->items[i], DCM_ReferencedSOPClassUID), &it->class_uid, e) ||
+            !arena_dup(&owed->arena, dcm_text(refs->items[i], DCM_ReferencedSOPInstanceUID), &it->instance_uid, e))
             return false;
     }
     return true;
 }
 
-static struct job *new_job(const struct scp_request *rq, const struct dcm_dataset *ds, struct err *e) {
-    struct job *j = calloc(1, sizeof *j);
-    if (!j) return err_nomem(e, "dicom"), NULL;
-    arena_init(&j->arena, JOB_ARENA_BYTES);
-    snprintf(j->peer, sizeof j->peer, "%s", rq->session->d.ul.calling);
-    snprintf(j->address, sizeof j->address, "%s", rq->session->d.ul.conn.address);
-    bool ok = arena_dup(&j->arena, dcm_text(ds, DCM_TransactionUID), &j->transaction_uid, e);
-    if (ok && j->transaction_uid.n == 0) ok = err_set(e, ERR_BAD_INPUT, "dicom", "the Transaction UID is missing");
-    if (ok && take_items(j, ds, e)) return j;
-    free_job(j);
+static struct request *new_request(const struct scp_request *rq, const struct dcm_dataset *ds, struct err *e) {
+    struct request *owed = calloc(1, sizeof *owed);
+    if (!owed) return err_nomem(e, "dicom"), NULL;
+    arena_init(&owed->arena, JOB_ARENA_BYTES);
+    snprintf(owed->peer, sizeof owed->peer, "%s", rq->session->d.ul.calling);
+    snprintf(owed->address, sizeof owed->address, "%s", rq->session->d.ul.conn.address);
+    bool ok = arena_dup(&owed->arena, dcm_text(ds, DCM_TransactionUID), &owed->transaction_uid, e);
+    if (ok && owed->transaction_uid.n == 0) ok = err_set(e, ERR_BAD_INPUT, "dicom", "the Transaction UID is missing");
+    if (ok && take_items(owed, ds, e)) return owed;
+    free_request(owed);
     return NULL;
 }
 
 // ---- check ----
 
-static uint16_t check(struct dicom_module *m, const struct job *j, const struct item *it) {
+static uint16_t check(struct dicom_module *m, const struct request *owed, const struct item *it) {
     struct arena a;
     struct instance_list list = {0};
     struct err e = {0};
     const struct retrieve_query query = {.sop_instance_uids = it->instance_uid};
-    const struct actor who = {.door = DOOR_DIMSE, .aet = str_of(j->peer), .called = str_of(m->config->aet), .address = str_of(j->address), .user = {"", 0}};
+    const struct actor who = {
+        .door = DOOR_DIMSE, .aet = str_of(owed->peer), .called = str_of(m->config->aet), .address = str_of(owed->address), .user = {"", 0}};
     uint16_t reason = 0;
     arena_init(&a, JOB_ARENA_BYTES);
     bool one = it->instance_uid.n && str_find(it->instance_uid, '\\', 0) == it->instance_uid.n;
@@ -135,15 +126,15 @@ static bool put_item(struct dcm_dataset *ds, const struct item *it, struct err *
 }
 
 // N-EVENT-REPORT-RQ; the message ID is in *id.
-static bool send_result(const struct dicom_module *m, struct dimse *d, const struct ul_context *c, const struct job *j, uint16_t *id, struct err *e) {
+static bool send_result(const struct dicom_module *m, struct dimse *d, const struct ul_context *c, const struct request *owed, uint16_t *id, struct err *e) {
     struct arena a;
     unsigned failed = 0;
     arena_init(&a, 4 * JOB_ARENA_BYTES);
     struct dcm_dataset *ds = dcm_dataset_new(&a, e);
-    bool ok = ds && dcm_put_text(ds, DCM_TransactionUID, DCM_VR_UI, j->transaction_uid, e) && dcm_putz(ds, DCM_RetrieveAETitle, m->config->aet, e);
-    for (unsigned i = 0; ok && i < j->count; i++) {
-        if (j->items[i].reason) failed++;
-        ok = put_item(ds, &j->items[i], e);
+    bool ok = ds && dcm_put_text(ds, DCM_TransactionUID, DCM_VR_UI, owed->transaction_uid, e) && dcm_putz(ds, DCM_RetrieveAETitle, m->config->aet, e);
+    for (unsigned i = 0; ok && i < owed->count; i++) {
+        if (owed->items[i].reason) failed++;
+        ok = put_item(ds, &owed->items[i], e);
     }
     struct dimse_command rq = dimse_request(DIMSE_N_EVENT_REPORT, 0, UID_STORAGE_COMMITMENT);
     snprintf(rq.affected_instance, sizeof rq.affected_instance, "%s", UID_STORAGE_COMMITMENT_INSTANCE);
@@ -160,9 +151,9 @@ static const struct ul_context *result_context(struct dimse *d, struct err *e) {
     return c ? c : scu_context(d, UID_STORAGE_COMMITMENT, e);
 }
 
-static bool deliver_anew(const struct dicom_module *m, const struct job *j, struct err *e) {
-    const struct dicom_peer *peer = dicom_peer_find(m->config, j->peer);
-    if (!peer) return err_set(e, ERR_NOT_FOUND, "dicom", "%s is not a known peer: name it with --peer %s@HOST:PORT", j->peer, j->peer);
+static bool deliver_anew(const struct dicom_module *m, const struct request *owed, struct err *e) {
+    const struct dicom_peer *peer = dicom_peer_find(m->config, owed->peer);
+    if (!peer) return err_set(e, ERR_NOT_FOUND, "dicom", "%s is not a known peer: name it with --peer %s@HOST:PORT", owed->peer, owed->peer);
     struct scu_target target = {.port = peer->port};
     struct arena a;
     struct dimse d;
@@ -180,127 +171,113 @@ static bool deliver_anew(const struct dicom_module *m, const struct job *j, stru
     if (ok) {
         ok = scu_open(&d, &target, m->config->aet, p, &m->config->timers, e);
         const struct ul_context *c = ok ? result_context(&d, e) : NULL;
-        ok = c && send_result(m, &d, c, j, &id, e) && scu_response(&d, id, &rsp, NULL, e);
+        ok = c && send_result(m, &d, c, owed, &id, e) && scu_response(&d, id, &rsp, NULL, e);
         if (ok && rsp.status != DIMSE_SUCCESS)
-            ok = err_set(e, ERR_PEER, "dicom", "%s answered the result with %04X (%s)", j->peer, rsp.status, dimse_status_text(rsp.status));
+            ok = err_set(e, ERR_PEER, "dicom", "%s answered the result with %04X (%s)", owed->peer, rsp.status, dimse_status_text(rsp.status));
         scu_close(&d);
     }
     arena_deinit(&a);
     return ok;
 }
 
-// ---- queue ----
+// ---- kept in the index ----
 
-static void enqueue(struct commit_queue *q, struct job *j, int64_t due_ms) {
-    j->due_ms = due_ms;
-    pthread_mutex_lock(&q->lock);
-    bool room = q->count < QUEUE_MAX && !q->stopping;
-    if (room) {
-        struct job **at = &q->jobs;
-        while (*at && (*at)->due_ms <= due_ms) at = &(*at)->next;
-        j->next = *at;
-        *at = j;
-        q->count++;
-        pthread_cond_broadcast(&q->changed);
+static bool write_items(const struct request *owed, struct buf *to, struct err *e) {
+    struct json_writer w;
+    json_init(&w, to, false);
+    json_begin_array(&w);
+    for (unsigned i = 0; i < owed->count; i++) {
+        json_str(&w, owed->items[i].class_uid);
+        json_str(&w, owed->items[i].instance_uid);
     }
-    pthread_mutex_unlock(&q->lock);
-    if (room) return;
-    log_line(LOG_WARN, "dicom", "the storage commitment result %.*s for %s is given up: %s", STR_FMT(j->transaction_uid), j->peer,
-             q->stopping ? "shutting down" : "too many wait");
-    free_job(j);
+    json_end_array(&w);
+    return buf_ok(to, e);
 }
 
-static bool is_served(const struct commit_queue *q, const char *peer) {
-    for (unsigned i = 0; i < WORKERS; i++)
-        if (strcmp(q->workers[i].peer, peer) == 0) return true;
-    return false;
+// Before the request is answered: from then on the peer counts on its result.
+static bool keep(struct dicom_module *m, struct request *owed, struct err *e) {
+    struct buf items;
+    buf_init(&items, KEPT_BYTES_MAX);
+    struct commitment c = {.peer = str_of(owed->peer), .address = str_of(owed->address), .transaction_uid = owed->transaction_uid};
+    bool ok = write_items(owed, &items, e);
+    c.items = buf_str(&items);
+    ok = ok && commitment_keep(m->archive, &c, HERE_MS, e);
+    owed->id = c.id;
+    buf_deinit(&items);
+    return ok;
 }
 
-// The first job that is due and whose peer nobody serves; else NULL, and when to look again.
-static struct job **find_due(struct commit_queue *q, int64_t *again_ms) {
-    int64_t now_ms = clock_mono_ms();
-    *again_ms = INT64_MAX;
-    for (struct job **at = &q->jobs; *at; at = &(*at)->next) {
-        if ((*at)->due_ms > now_ms) {
-            *again_ms = (*at)->due_ms;
-            return NULL;
-        }
-        if (!is_served(q, (*at)->peer)) return at;
+static bool read_items(struct request *owed, struct str text, struct err *e) {
+    const struct json *all = json_read(&owed->arena, text, 2, e);
+    if (!all) return false;
+    owed->count = all->count / 2;
+    owed->items = arena_zero(&owed->arena, owed->count, sizeof *owed->items, e);
+    const struct json *at = all->first;
+    for (unsigned i = 0; owed->items && i < owed->count; i++, at = at->next->next)
+        owed->items[i] = (struct item){json_text(at), json_text(at->next), REASON_UNKNOWN};
+    return owed->items;
+}
+
+static bool read_kept(struct dicom_module *m, int64_t id, struct request *owed, struct err *e) {
+    struct commitment c;
+    owed->id = id;
+    if (!commitment_read(m->archive, &owed->arena, id, &c, e)) return false;
+    snprintf(owed->peer, sizeof owed->peer, "%.*s", STR_FMT(c.peer));
+    snprintf(owed->address, sizeof owed->address, "%.*s", STR_FMT(c.address));
+    owed->transaction_uid = c.transaction_uid;
+    return read_items(owed, c.items, e);
+}
+
+// ---- jobs ----
+
+static bool check_kept(struct dicom_module *m, const struct job *j, struct request *owed, struct err *e) {
+    int64_t said_ms = clock_mono_ms();
+    for (; owed->checked < owed->count; owed->checked++) {
+        owed->items[owed->checked].reason = check(m, owed, &owed->items[owed->checked]);
+        if (clock_mono_ms() - said_ms < KEEP_MS) continue;
+        said_ms = clock_mono_ms();
+        if (!job_keep(m->archive, j, e)) return false;
     }
-    return NULL;
+    return true;
 }
 
-static void wait_until(struct commit_queue *q, int64_t ms) {
-    struct timespec t = {.tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000};
-    if (ms == INT64_MAX)
-        pthread_cond_wait(&q->changed, &q->lock);
-    else
-        pthread_cond_timedwait(&q->changed, &q->lock, &t);
+// To one peer at a time, whichever node delivers.
+static bool deliver_kept(struct dicom_module *m, const struct job *j, struct request *owed, struct err *e) {
+    char name[64];
+    struct lease lease = {.held = false};
+    bool taken, ok = false;
+    snprintf(name, sizeof name, "commitment %s", owed->peer);
+    if (!lease_take(m->archive, name, &lease, &taken, e)) return false;
+    if (!taken) return commitment_again(m->archive, owed->id, SERVED_MS, e);
+    if (check_kept(m, j, owed, e) && job_keep(m->archive, j, e)) ok = deliver_anew(m, owed, e);
+    bool hopeless = !ok && e->kind == ERR_NOT_FOUND;
+    if (hopeless) log_err(e, "storage commitment result for %s is given up", owed->peer);
+    if (ok || hopeless) ok = commitment_drop(m->archive, owed->id, e);
+    lease_drop(m->archive, &lease);
+    return ok;
 }
 
-// The worker's next job, its last one being done; NULL when stopping.
-static struct job *dequeue(struct worker *w) {
-    struct commit_queue *q = w->q;
-    struct job **at = NULL, *j = NULL;
-    int64_t again_ms;
-    pthread_mutex_lock(&q->lock);
-    w->peer[0] = '\0';
-    pthread_cond_broadcast(&q->changed);
-    while (!q->stopping && !(at = find_due(q, &again_ms))) wait_until(q, again_ms);
-    if (at && !q->stopping) {
-        j = *at;
-        *at = j->next;
-        q->count--;
-        memcpy(w->peer, j->peer, sizeof w->peer);
-    }
-    pthread_mutex_unlock(&q->lock);
-    return j;
-}
-
-static bool is_stopping(struct commit_queue *q) {
-    pthread_mutex_lock(&q->lock);
-    bool stopping = q->stopping;
-    pthread_mutex_unlock(&q->lock);
-    return stopping;
-}
-
-static void work_on(struct commit_queue *q, struct job *j) {
-    struct err e = {0};
-    for (; j->checked < j->count && !is_stopping(q); j->checked++) j->items[j->checked].reason = check(q->m, j, &j->items[j->checked]);
-    if (j->checked < j->count || deliver_anew(q->m, j, &e)) {
-        free_job(j);
-        return;
-    }
-    bool again = e.kind != ERR_NOT_FOUND && ++j->attempts < ATTEMPTS_MAX;
-    log_err(&e, "storage commitment result for %s%s", j->peer, again ? " (will be tried again)" : " is given up");
-    if (again)
-        enqueue(q, j, clock_mono_ms() + RETRY_S[j->attempts] * 1000);
-    else
-        free_job(j);
-}
-
-static void *worker_main(void *arg) {
-    struct worker *w = arg;
-    for (struct job *j; (j = dequeue(w));) work_on(w->q, j);
-    return NULL;
+static bool run(void *ctx, const struct job *j, struct err *e) {
+    struct dicom_module *m = ctx;
+    struct err own = {0};
+    int64_t id;
+    if (!str_to_i64(str_of(j->subject), &id)) return err_set(e, ERR_INTERNAL, "dicom", "'%s' is no result's number", j->subject);
+    struct request *owed = calloc(1, sizeof *owed);
+    if (!owed) return err_nomem(e, "dicom");
+    arena_init(&owed->arena, JOB_ARENA_BYTES);
+    bool there = read_kept(m, id, owed, &own);
+    bool ok = there ? deliver_kept(m, j, owed, &own) : own.kind == ERR_NOT_FOUND; // delivered meanwhile
+    if (!ok && e) *e = own;
+    free_request(owed);
+    return ok;
 }
 
 bool commit_queue_start(struct dicom_module *m, struct commit_queue **out, struct err *e) {
     struct commit_queue *q = calloc(1, sizeof *q);
+    const struct job_kind kind = {.name = COMMITMENT_JOBS, .run = run, .ctx = m};
     if (!q) return err_nomem(e, "dicom");
-    q->m = m;
-    pthread_condattr_t attr;
-    pthread_condattr_init(&attr);
-    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-    pthread_mutex_init(&q->lock, NULL);
-    pthread_cond_init(&q->changed, &attr);
-    pthread_condattr_destroy(&attr);
     bool ok = true;
-    for (unsigned i = 0; ok && i < WORKERS; i++) {
-        q->workers[i].q = q;
-        ok = thread_start(&q->workers[i].thread, "commitment", worker_main, &q->workers[i], e);
-        q->worker_count += ok;
-    }
+    for (unsigned i = 0; ok && i < WORKERS; i++) ok = job_worker_start(m->archive, &kind, &q->workers[i], e);
     if (ok)
         *out = q;
     else
@@ -309,38 +286,37 @@ bool commit_queue_start(struct dicom_module *m, struct commit_queue **out, struc
 }
 
 void commit_queue_stop(struct commit_queue *q) {
-    pthread_mutex_lock(&q->lock);
-    q->stopping = true;
-    pthread_cond_broadcast(&q->changed);
-    pthread_mutex_unlock(&q->lock);
-    for (unsigned i = 0; i < q->worker_count; i++) pthread_join(q->workers[i].thread, NULL);
-    if (q->count) log_line(LOG_WARN, "dicom", "%u storage commitment results were not delivered before the stop", q->count);
-    while (q->jobs) {
-        struct job *j = q->jobs;
-        q->jobs = j->next;
-        free_job(j);
-    }
-    pthread_mutex_destroy(&q->lock);
-    pthread_cond_destroy(&q->changed);
+    for (unsigned i = 0; i < WORKERS; i++) job_worker_stop(q->workers[i]);
     free(q);
 }
 
 // ---- N-ACTION ----
 
 // On the association of the request, as long as the peer says nothing else. *alive: it goes on. true: the result was taken.
-static bool deliver_here(struct dicom_module *m, struct scp_request *rq, struct job *j, bool *alive) {
+static bool deliver_here(struct dicom_module *m, struct scp_request *rq, struct request *owed, bool *alive) {
     struct err e = {0};
     struct dimse_command rsp;
     uint16_t id;
-    for (; j->checked < j->count; j->checked++) {
+    int64_t said_ms = clock_mono_ms();
+    for (; owed->checked < owed->count; owed->checked++) {
         if (scp_interrupted(rq) || scp_stopping(rq->session)) return false;
-        j->items[j->checked].reason = check(m, j, &j->items[j->checked]);
+        owed->items[owed->checked].reason = check(m, owed, &owed->items[owed->checked]);
+        if (clock_mono_ms() - said_ms < KEEP_MS) continue;
+        said_ms = clock_mono_ms();
+        if (!commitment_again(m->archive, owed->id, HERE_MS, &e)) return false;
     }
     if (scp_interrupted(rq)) return false;
-    if (send_result(m, &rq->session->d, rq->context, j, &id, &e) && scp_await_response(rq, id, clock_mono_ms() + ANSWER_MS, &rsp, &e))
+    if (send_result(m, &rq->session->d, rq->context, owed, &id, &e) && scp_await_response(rq, id, clock_mono_ms() + ANSWER_MS, &rsp, &e))
         return rsp.status == DIMSE_SUCCESS;
     *alive = rq->session->d.ul.state == UL_STA6 || rq->session->d.ul.state == UL_STA8; // asked for release meanwhile
     return false;
+}
+
+// Nothing is lost when this fails: the job comes in time, and a result that comes twice tells the same.
+static void settle(struct dicom_module *m, const struct request *owed, bool delivered) {
+    struct err e = {0};
+    bool ok = delivered ? commitment_drop(m->archive, owed->id, &e) : commitment_again(m->archive, owed->id, GONE_MS, &e);
+    if (!ok) log_err(&e, "storage commitment result for %s", owed->peer);
 }
 
 static bool commit(struct dicom_module *m, struct scp_request *rq, struct arena *a, struct err *e) {
@@ -352,17 +328,17 @@ static bool commit(struct dicom_module *m, struct scp_request *rq, struct arena 
         return scp_finish(rq, DIMSE_NO_SUCH_INSTANCE, "the instance is not the Storage Commitment Push Model's", e);
     if (!rq->identifier.p || !dimse_decode(a, rq->context->transfer_syntax, rq->identifier, &ds, &why))
         return scp_finish(rq, DIMSE_INVALID_ARGUMENT, why.kind ? why.message : "the action information is missing", e);
-    struct job *j = new_job(rq, ds, &why);
-    if (!j) return scp_finish(rq, why.kind == ERR_BAD_INPUT ? DIMSE_INVALID_ARGUMENT : DIMSE_PROCESSING_FAILURE, why.message, e);
-    if (!scp_finish(rq, DIMSE_SUCCESS, NULL, e)) {
-        enqueue(m->commits, j, clock_mono_ms());
-        return false;
+    struct request *owed = new_request(rq, ds, &why);
+    if (!owed) return scp_finish(rq, why.kind == ERR_BAD_INPUT ? DIMSE_INVALID_ARGUMENT : DIMSE_PROCESSING_FAILURE, why.message, e);
+    if (!keep(m, owed, &why)) {
+        log_err(&why, "a request for storage commitment of %s", owed->peer);
+        free_request(owed);
+        return scp_finish(rq, DIMSE_PROCESSING_FAILURE, why.message, e);
     }
-    if (deliver_here(m, rq, j, &alive))
-        free_job(j);
-    else
-        enqueue(m->commits, j, clock_mono_ms() + RETRY_S[0] * 1000);
-    return alive;
+    bool answered = scp_finish(rq, DIMSE_SUCCESS, NULL, e);
+    settle(m, owed, answered && deliver_here(m, rq, owed, &alive));
+    free_request(owed);
+    return answered && alive;
 }
 
 bool dicom_commit(void *ctx, struct scp_request *rq, struct err *e) {
