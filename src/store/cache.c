@@ -18,6 +18,8 @@ enum {
     FETCHES_MAX = 16,               // at once: each has its bytes in memory
     FILES_MAX = 1 << 16,            // known at once
     MEMORY_BYTES_MAX = 64 << 20,    // of files in memory
+    MEMORY_FILES_MAX = 512,         // each has a descriptor
+    MEMORY_FILE_BYTES = 256 * 1024, // what was just written and is no larger lies in memory
     REFETCH_MS = 5 * 1000,          // bytes that are wrong again so soon are wrong in the bucket
 };
 
@@ -35,19 +37,21 @@ static struct cache_file *find(const struct cache *c, uint32_t volume) {
 }
 
 static void unlink_use(struct cache *c, struct cache_file *f) {
-    *(f->older ? &f->older->newer : &c->oldest) = f->newer;
-    *(f->newer ? &f->newer->older : &c->newest) = f->older;
+    *(f->older ? &f->older->newer : &c->uses[f->in_memory].oldest) = f->newer;
+    *(f->newer ? &f->newer->older : &c->uses[f->in_memory].newest) = f->older;
     f->older = f->newer = NULL;
+    c->uses[f->in_memory].count--;
 }
 
 static void link_use(struct cache *c, struct cache_file *f) {
-    f->older = c->newest;
-    *(c->newest ? &c->newest->newer : &c->oldest) = f;
-    c->newest = f;
+    f->older = c->uses[f->in_memory].newest;
+    *(f->older ? &f->older->newer : &c->uses[f->in_memory].oldest) = f;
+    c->uses[f->in_memory].newest = f;
+    c->uses[f->in_memory].count++;
 }
 
 static void touch(struct cache *c, struct cache_file *f) {
-    if (c->newest == f || f->gone) return;
+    if (c->uses[f->in_memory].newest == f || f->gone) return;
     unlink_use(c, f);
     link_use(c, f);
 }
@@ -62,7 +66,7 @@ static void close_fd(struct vol_set *vs, struct cache *c, struct cache_file *f) 
     if (f->fd < 0) return;
     sys_close(vs->files, f->fd);
     f->fd = -1;
-    c->open--;
+    if (!f->in_memory) c->open--;
 }
 
 static void destroy(struct vol_set *vs, struct cache *c, struct cache_file *f) {
@@ -86,7 +90,6 @@ static void release(struct vol_set *vs, struct cache *c, struct cache_file *f) {
 static void drop(struct vol_set *vs, struct cache *c, struct cache_file *f) {
     unlink_use(c, f);
     account(c, f, -(int64_t)f->bytes);
-    c->count--;
     f->gone = true;
     f->refs++;
     if (f->in_memory) {
@@ -112,15 +115,15 @@ static void bury(struct vol_set *vs, struct cache *c) {
 }
 
 static bool drop_oldest(struct vol_set *vs, struct cache *c, bool in_memory, bool in_use) {
-    struct cache_file *f = c->oldest;
-    while (f && (f->in_memory != in_memory || f->bytes == 0 || (f->refs && !in_use))) f = f->newer;
+    struct cache_file *f = c->uses[in_memory].oldest;
+    while (f && (f->bytes == 0 || (f->refs && !in_use))) f = f->newer;
     if (f) drop(vs, c, f);
     return f;
 }
 
-// The oldest of all, whatever it holds.
-static bool drop_any(struct vol_set *vs, struct cache *c) {
-    struct cache_file *f = c->oldest;
+// The oldest, whatever it holds.
+static bool drop_any(struct vol_set *vs, struct cache *c, bool in_memory) {
+    struct cache_file *f = c->uses[in_memory].oldest;
     while (f && f->refs) f = f->newer;
     if (f) drop(vs, c, f);
     return f;
@@ -129,7 +132,8 @@ static bool drop_any(struct vol_set *vs, struct cache *c) {
 // The least recently used go first, those that are being read last.
 static void keep_limits(struct vol_set *vs, struct cache *c) {
     while (c->bytes > c->limit && (drop_oldest(vs, c, false, false) || drop_oldest(vs, c, false, true))) continue;
-    while (c->count > FILES_MAX && drop_any(vs, c)) continue;
+    while (c->uses[false].count > FILES_MAX && drop_any(vs, c, false)) continue;
+    while (c->uses[true].count > MEMORY_FILES_MAX && drop_any(vs, c, true)) continue;
     while (c->memory_bytes > MEMORY_BYTES_MAX && drop_oldest(vs, c, true, false)) continue;
 }
 
@@ -148,7 +152,6 @@ static struct cache_file *file_new(struct cache *c, const struct vol_info *v, bo
     f->next = *link;
     *link = f;
     link_use(c, f);
-    c->count++;
     return f;
 }
 
@@ -159,7 +162,7 @@ static bool open_fd(struct vol_set *vs, struct cache *c, struct cache_file *f, s
     cache_path(c, f, path);
     int flags = O_RDWR | (f->bytes ? 0 : O_CREAT);
     if (!(f->in_memory ? sys_open_memory(&f->fd, e) : sys_open(vs->files, path, flags, 0640, &f->fd, e))) return false;
-    c->open++;
+    if (!f->in_memory) c->open++;
     if (f->bytes || sys_resize(f->in_memory ? NULL : vs->files, f->fd, f->info.size, e)) return true; // all holes: a restart tells by it what is there
     close_fd(vs, c, f);
     return false;
@@ -437,11 +440,11 @@ bool cache_shrink(struct vol_set *vs, uint64_t need) {
 // ---- what was just written ----
 
 // A file whose blocks are all on their way. Under the lock.
-static struct cache_file *begin_whole(struct vol_set *vs, struct cache *c, const struct vol_info *v) {
+static struct cache_file *begin_whole(struct vol_set *vs, struct cache *c, const struct vol_info *v, bool in_memory) {
     struct cache_file *f = find(c, v->volume);
     if (c->memory_only || v->size > c->limit / 2) return NULL;
     if (f) drop(vs, c, f);
-    f = file_new(c, v, false, BLOCK_FETCHING, NULL);
+    f = file_new(c, v, in_memory, BLOCK_FETCHING, NULL);
     if (f) f->refs++;
     return f;
 }
@@ -457,12 +460,13 @@ static void end_whole(struct vol_set *vs, struct cache *c, struct cache_file *f,
 void cache_add(struct vol_set *vs, const struct vol_info *v, struct iovec *iov, int n) {
     struct cache *c = &vs->remote->cache;
     uint64_t room;
+    bool in_memory = v->size <= MEMORY_FILE_BYTES;
     pthread_mutex_lock(&c->lock);
-    struct cache_file *f = begin_whole(vs, c, v);
+    struct cache_file *f = begin_whole(vs, c, v, in_memory);
     bool ok = f && open_fd(vs, c, f, NULL);
     pthread_mutex_unlock(&c->lock);
     if (!f) return;
-    ok = ok && set_room(vs, v->size, &room, NULL) && sys_writev_at(vs->files, f->fd, iov, n, 0, NULL);
+    ok = ok && (in_memory || set_room(vs, v->size, &room, NULL)) && sys_writev_at(in_memory ? NULL : vs->files, f->fd, iov, n, 0, NULL);
     pthread_mutex_lock(&c->lock);
     end_whole(vs, c, f, ok);
     pthread_mutex_unlock(&c->lock);
@@ -472,7 +476,7 @@ void cache_adopt(struct vol_set *vs, const struct vol_info *v, const char *from)
     struct cache *c = &vs->remote->cache;
     char path[STORE_PATH_MAX];
     pthread_mutex_lock(&c->lock);
-    struct cache_file *f = begin_whole(vs, c, v);
+    struct cache_file *f = begin_whole(vs, c, v, false);
     if (f) cache_path(c, f, path);
     pthread_mutex_unlock(&c->lock);
     bool ok = f && sys_rename(vs->files, from, path, NULL);

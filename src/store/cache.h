@@ -1,8 +1,9 @@
 // Parts of remote volumes as they were read, in sparse files of this node's disk. Private to src/store.
 //
 // A file is written into once where it was empty and is otherwise only unlinked: a descriptor of it stays good. Each has a name of its own, so that
-// what is fetched for one never gets into another. When the disk takes nothing more, a file lies in memory instead. Nothing is ever flushed: what a file
-// has is good as long as the system runs, so that a restart of the program keeps the cache and one of the machine empties it.
+// what is fetched for one never gets into another. When the disk takes nothing more, a file lies in memory instead; so do the small groups that were
+// just written, since making and removing a file of the disk costs more than storing them. Nothing is ever flushed: what a file of the disk has is good
+// as long as the system runs, so that a restart of the program keeps the cache and one of the machine empties it.
 #ifndef GANTRY_STORE_CACHE_H
 #define GANTRY_STORE_CACHE_H
 
@@ -15,7 +16,7 @@ enum { CACHE_BUCKETS = 4096, REFETCHES_NOTED = 64 };
 
 struct cache_file {
     struct cache_file *next;          // of its hash
-    struct cache_file *older, *newer; // by use; of the volume's only
+    struct cache_file *older, *newer; // by use, of those that lie where this one does; of the volume's only
     struct cache_file *next_doomed;
     struct vol_info info;
     uint64_t stamp; // when it was begun, in ns; no two have the same
@@ -37,11 +38,14 @@ struct cache {
     pthread_mutex_t lock; // all below
     pthread_cond_t fetched;
     struct cache_file *files[CACHE_BUCKETS];
-    struct cache_file *oldest, *newest;
+    struct {
+        struct cache_file *oldest, *newest;
+        unsigned count;
+    } uses[2];                 // of the disk, in memory
     struct cache_file *doomed; // to be unlinked
     uint64_t bytes, memory_bytes, hits, misses;
-    uint64_t stamp; // the last
-    unsigned count, open, fetching;
+    uint64_t stamp;          // the last
+    unsigned open, fetching; // open: descriptors of files of the disk
     struct {
         uint32_t volume;
         int64_t at_ms;
