@@ -34,6 +34,7 @@ enum {
     RESULT_BYTES_MAX = 256 * 1024 * 1024, // of one statement
     STALE_NAMES_MAX = 64,                 // statements that the server still holds and nobody asks for
     NEWS_MS = 5 * 1000,                   // a listener looks by itself as often
+    NEWS_APART_MS = 5,                    // it looks once for all that is told meanwhile
     SERVER_MIN = 130000
 };
 
@@ -916,6 +917,7 @@ static void *listen_on(void *arg) {
         if (!pg) pg = start_listening(l, &e);
         pause = pg ? 0 : pause < BACK_OFF_MAX_MS ? pause * 2 + BACK_OFF_MS : BACK_OFF_MAX_MS;
         if (pg) l->on_news(l->ctx);
+        if (pg && !rest(l, -1, NEWS_APART_MS)) break;
     }
     PQfinish(pg);
     return NULL;

@@ -175,7 +175,7 @@ def stow(server, files):
 def wait_merged(home, seconds=40):
     """Until nothing small is left that is to be merged."""
     end = time.monotonic() + seconds
-    waiting = "SELECT (SELECT count(*) FROM {s}.volumes WHERE place = 2 AND removed_ms IS NULL) + (SELECT count(*) FROM {s}.jobs WHERE kind = 'merge' AND dead = 0)"
+    waiting = f"SELECT count(*) FROM {{s}}.volumes WHERE size < {4 * CT} AND removed_ms IS NULL"
     while int(home.sql(waiting)) and time.monotonic() < end:
         time.sleep(0.3)
 
@@ -186,29 +186,29 @@ def requests_of(a, proxy, what, objects, work):
     before = metrics(server)["s3_requests_total"]
     work()
     sent = sum(proxy.counts.values())
-    cpu, size = a.meter.read(), float(a.home.sql("SELECT coalesce(sum(size), 0) FROM {s}.volumes WHERE removed_ms IS NULL AND place = 2"))
+    cpu, size = a.meter.read(), float(a.home.sql(f"SELECT coalesce(sum(size), 0) FROM {{s}}.volumes WHERE size < {4 * CT} AND removed_ms IS NULL"))
     wait_merged(a.home)
     used, told = a.meter.since(cpu), metrics(server)["s3_requests_total"] - before
     counted = sum(proxy.counts.values())
     print(f"  {a.name:8} {what:18} {objects:4} objects: {sent / objects:6.3f} requests each while sending, {counted / objects:6.3f} with merging; the node says {told / objects:6.3f}; {dict(proxy.counts)}")
     if size:
-        a.note("merge own", used["own"] / size * 1e9)
-        a.note("merge postgres", used["postgres"] / size * 1e9)
+        for who in ("own", "postgres", "swift"):
+            a.note(f"merge {who}", used[who] / size * 1e9)
 
 
-def requests(folder, there, slices=100):
-    studies = [synth_study(folder, i, slices if i in (1, 6) else slices // 2) for i in range(1, 7)]
-    print(f"\nRequests to the bucket for CT studies of 512 x 512, counted before the service and by the node")
+def requests(folder, there):
+    one, four, web_study = (synth_study(folder, i, 75) for i in (1, 2, 3))
+    print("\nRequests to the bucket for a patient's two CT studies of 512 x 512, counted before the service and by the node")
     for name, more in (("index", ""), ("bucket", "  small-volumes: bucket\n")):
         with S3Proxy(there.swift.endpoint) as proxy:
-            a = start_cluster(folder, name, 1, there, more, proxy.endpoint, QUIET.replace("  merge", "merge"))
+            a = start_cluster(folder, name, 1, there, more, proxy.endpoint, QUIET)
             try:
                 node = a.servers[0]
-                requests_of(a, proxy, "storescu", len(studies[0]), lambda: storescu(node, studies[0]))
-                requests_of(a, proxy, "four storescu", sum(map(len, studies[1:5])), lambda: storescu(node, *studies[1:5]))
-                requests_of(a, proxy, "STOW-RS", len(studies[5]), lambda: stow(node, studies[5]))
+                requests_of(a, proxy, "storescu", len(one), lambda: storescu(node, one))
+                requests_of(a, proxy, "four storescu", len(four), lambda: storescu(node, *(four[i::4] for i in range(4))))
+                requests_of(a, proxy, "STOW-RS", len(web_study), lambda: stow(node, web_study))
                 if "merge own" in a.figures:
-                    print(f"  merging what the index kept: {a.median('merge own'):.1f} CPU seconds a GB of the node, {a.median('merge postgres'):.1f} of PostgreSQL (waiting included)")
+                    print(f"  merging: {a.median('merge own'):.1f} CPU seconds a GB of the node, {a.median('merge postgres'):.1f} of PostgreSQL, {a.median('merge swift'):.1f} of the S3 service")
             finally:
                 stop([a])
 
@@ -260,7 +260,7 @@ def cold(a):
 
 def retrieve(folder, there):
     single = Archive("SQLite, directory", [gantry.Server(Path(folder) / "read-sqlite")])
-    nodes = start_cluster(folder, "node, cache", 2, there, merge=QUIET.replace("  merge", "merge"))
+    nodes = start_cluster(folder, "node, cache", 2, there, merge=QUIET)
     try:
         for a in (single, nodes):
             fill_for_reading(a.servers[0], folder)
@@ -342,4 +342,4 @@ def main():
                 PARTS[part](folder, there)
             print(f"load of the machine at the end {os.getloadavg()[0]:.1f}")
         finally:
-            there.stop()
+            there.remove()
