@@ -18,6 +18,9 @@ enum {
     ALIVE_MS = 2000,          // one request that fails among others that are answered is not the bucket's silence
 };
 
+// Of the client's message for an object that must be restored first; a key or a prefix may have the word alone.
+#define ARCHIVED "it is archived"
+
 // ---- the S3 client ----
 
 static bool client_put(void *ctx, const char *key, const struct s3_body *body, bool create, struct err *e) {
@@ -115,7 +118,7 @@ static void note_failure(struct bucket *b, bool silent, const struct err *e) {
 
 // Of a request that was made; e is as the client set it. False.
 static bool failed(struct bucket *b, bool put, const struct err *why, struct err *e) {
-    bool silent = is_silence(why->kind) && !strstr(why->message, "archived");
+    bool silent = is_silence(why->kind) && !strstr(why->message, ARCHIVED);
     bool refused = put && why->kind != ERR_CONFLICT && why->kind != ERR_NOMEM;
     if (silent || refused)
         note_failure(b, silent, why);
@@ -234,7 +237,7 @@ bool bucket_get(struct bucket *b, uint32_t volume, uint64_t at, void *p, size_t 
     key_of(b, volume, key);
     if (!may_ask(b, false, e)) return false;
     bool ok = b->ops.get(b->ops.ctx, key, at, p, n, &why);
-    *archived = !ok && why.kind == ERR_BUSY && strstr(why.message, "archived");
+    *archived = !ok && why.kind == ERR_BUSY && strstr(why.message, ARCHIVED);
     return ended(b, ok, false, &why, e) || err_wrap(e, "volume %u", volume);
 }
 
