@@ -103,3 +103,16 @@ CREATE TABLE commitments (
     items TEXT NOT NULL,                -- JSON: [class, instance, class, instance, ...]
     made_ms INTEGER NOT NULL
 );
+
+-- Studies under legal hold, and those that were: the last change of each as its record in the volumes says. number: counts the changes of a study, so
+-- that they count in their order however they are read. volumes.held: the bucket's own flag is set on the volume.
+CREATE TABLE holds (
+    study_uid TEXT PRIMARY KEY,
+    number INTEGER NOT NULL,
+    held INTEGER NOT NULL,
+    since_ms INTEGER NOT NULL,
+    reason TEXT NOT NULL,
+    source TEXT NOT NULL                -- who did it
+);
+ALTER TABLE volumes ADD COLUMN held INTEGER NOT NULL DEFAULT 0;
+CREATE INDEX volumes_held ON volumes (volume) WHERE held = 1;

@@ -1,6 +1,7 @@
 // The commit of a group: rows, events and position in one transaction. Where several processes share the index, what the others wrote since the group
 // was classified is found in that transaction, by one question for all its UIDs, and decides what each object becomes.
 #include "base/clock.h"
+#include "core/hold.h"
 #include "core/index.h"
 #include "text/json.h"
 
@@ -183,8 +184,34 @@ static bool apply_object(struct index *ix, struct db *w, struct vol_put *put, st
 
 // ---- the transaction ----
 
+// Another node was faster: what lies in the volume means nothing.
+static bool come_late(struct db *w, struct vol_put *put, const struct err *why, struct err *e) {
+    put->failed = true;
+    put->err = *why;
+    return rows_dead(w, put->entry.loc, STR_LIT(""), "refused", e);
+}
+
+static bool apply_tombstone(struct index *ix, struct db *w, struct vol_put *put, struct err *e) {
+    const struct word *word = ((const struct index_put *)put->user)->word;
+    struct err why = {0};
+    if (hold_allows(w, word->study, &why)) return kill_tombstone(ix, w, &put->entry, word->json, e);
+    if (why.kind == ERR_FORBIDDEN) return come_late(w, put, &why, e);
+    if (e) *e = why;
+    return false;
+}
+
+static bool apply_record(struct index *ix, struct db *w, struct vol_put *put, struct err *e) {
+    const struct word *word = ((const struct index_put *)put->user)->word;
+    struct err why = {0};
+    bool stale;
+    if (!hold_record(ix, w, &put->entry, word->json, &stale, e)) return false;
+    if (!stale) return true;
+    err_set(&why, ERR_BUSY, "hold", "the legal hold of study %.*s is being changed by another: try again", STR_FMT(word->study));
+    return sql_run(w, "DELETE FROM records WHERE volume = ?1 AND \"offset\" = ?2", SQL_VALUES(SQL_I(put->entry.loc.volume), SQL_I(put->entry.loc.offset)), e) &&
+           come_late(w, put, &why, e);
+}
+
 static bool apply(struct index *ix, struct db *w, struct vol_put *put, struct err *e) {
-    struct index_put *p = put->user;
     const struct vol_entry *en = &put->entry;
     if (put->outcome == VOL_KNOWN) return true;
     switch (en->kind) {
@@ -194,9 +221,9 @@ static bool apply(struct index *ix, struct db *w, struct vol_put *put, struct er
     case VOL_QUARANTINE:
         return rows_quarantine(ix, w, en, en->note, e);
     case VOL_TOMBSTONE:
-        return kill_tombstone(ix, w, en, p->tombstone, e);
+        return apply_tombstone(ix, w, put, e);
     case VOL_RECORD:
-        return rows_record(w, en, e);
+        return apply_record(ix, w, put, e);
     }
     return err_set(e, ERR_INTERNAL, "index", "entry of kind %d", en->kind);
 }

@@ -2,12 +2,13 @@
 #include "base/clock.h"
 #include "base/limits.h"
 #include "core/graves.h"
+#include "core/hold.h"
 #include "core/index.h"
 #include "core/service.h"
-#include "sys/digest.h"
+#include "core/word.h"
 #include "text/json.h"
 
-enum { TOMBSTONE_BYTES_MAX = 512 << 20, STEM_BYTES = 20 };
+enum { TOMBSTONE_BYTES_MAX = 512 << 20 };
 
 struct burial {
     struct json_writer j;
@@ -59,27 +60,11 @@ static bool dig(struct archive *ar, struct burial *g, const struct str uids[3], 
     json_put_str(&g->j, "sop", uids[2]);
     json_put_str(&g->j, "reason", reason);
     json_put_int(&g->j, "deleted_ms", clock_wall_ms());
-    bool ok = db_begin(d, e) && write_places(g, d, uids, e);
+    bool ok = db_begin(d, e) && hold_allows(d, uids[0], e) && write_places(g, d, uids, e);
     json_end_object(&g->j);
     db_return(ar->db, d);
     if (!ok || !buf_ok(&g->json, e)) return false;
     return g->count > 0 || err_set(e, ERR_NOT_FOUND, "delete", "nothing is stored under these identifiers");
-}
-
-static bool bury(struct archive *ar, const struct burial *g, const struct actor *who, struct err *e) {
-    char source[256], stem[2 * STEM_BYTES];
-    struct arena arena;
-    arena_init(&arena, 1 << 20);
-    struct index_put p = {.arena = &arena, .tombstone = buf_str(&g->json)};
-    struct vol_put put = {.entry = {.kind = VOL_TOMBSTONE, .received_ms = clock_wall_ms()}, .body = g->json.p, .body_n = g->json.n, .user = &p};
-    bool ok = digest_of(g->json.p, g->json.n, put.entry.digest, e);
-    hex_encode(put.entry.digest, STEM_BYTES, stem);
-    put.entry.sop = (struct str){stem, sizeof stem};
-    actor_text(who, source);
-    put.entry.source = str_of(source);
-    ok = ok && vol_append(ar->volumes, &put, e);
-    arena_deinit(&arena);
-    return ok;
 }
 
 bool archive_delete(struct archive *ar, const struct actor *who, struct str study_uid, struct str series_uid, struct str sop_uid, struct str reason,
@@ -91,7 +76,7 @@ bool archive_delete(struct archive *ar, const struct actor *who, struct str stud
     // Before anything is written: a tombstone that its own commit refuses would still count when the index is rebuilt.
     if (reason.n > STORE_NOTE_BYTES_MAX) return err_set(e, ERR_TOO_LARGE, "delete", "a reason of more than %d bytes", STORE_NOTE_BYTES_MAX);
     buf_init(&g.json, TOMBSTONE_BYTES_MAX);
-    bool ok = dig(ar, &g, uids, reason, e) && bury(ar, &g, who, e);
+    bool ok = dig(ar, &g, uids, reason, e) && word_append(ar, who, &(struct word){VOL_TOMBSTONE, buf_str(&g.json), study_uid, 0}, e);
     if (ok) *count = g.count;
     buf_deinit(&g.json);
     return ok;

@@ -1,6 +1,8 @@
 // What a put of the volume writer is: new, known, or other bytes under a UID that is taken.
 #include "core/index.h"
 
+#include "core/hold.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -230,12 +232,13 @@ static bool classify(void *ctx, struct vol_put *put, struct vol_put *const *earl
     // Only before the first of a group: what a group has not committed is not the index's to see.
     if (n == 0 && !close_gap(ix, e)) return false;
     put->outcome = VOL_STORED;
-    if (put->entry.kind > VOL_QUARANTINE) return true;
     // On the writer's connection: its cache holds what it has just written, while a reader's is void after each commit. Where processes share the
     // index, that connection is not kept from whoever has something to write.
     struct db *d = ix->ar->shared ? db_reader(ix->ar->db, e) : db_writer(ix->ar->db, e);
     if (!d) return false;
-    bool ok = put->entry.kind == VOL_QUARANTINE ? classify_quarantine(d, put, earlier, n, e) : classify_object(ix, d, put, earlier, n, e);
+    bool ok = put->entry.kind > VOL_QUARANTINE    ? hold_classify(d, put, earlier, n, e)
+              : put->entry.kind == VOL_QUARANTINE ? classify_quarantine(d, put, earlier, n, e)
+                                                  : classify_object(ix, d, put, earlier, n, e);
     db_return(ix->ar->db, d);
     return ok;
 }

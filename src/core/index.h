@@ -8,6 +8,7 @@
 #include "core/parts.h"
 #include "core/searchable.h"
 #include "core/state.h"
+#include "core/word.h"
 
 enum { INDEX_REASON_MAX = 256 };
 
@@ -25,9 +26,9 @@ struct index_put {
     struct buf header;       // compressed, against base when there is one
     struct part_facts parts; // sums are there once the digest is
     struct base *base;
-    struct str tombstone; // its JSON
-    bool damaged;         // replay: the bytes do not match their digest
-    bool has_twin;        // found equal to the kept object of this digest
+    const struct word *word; // of a tombstone or a record
+    bool damaged;            // replay: the bytes do not match their digest
+    bool has_twin;           // found equal to the kept object of this digest
     uint8_t twin[VOL_DIGEST_BYTES];
     bool has_other; // found unlike the kept object of this digest
     uint8_t other[VOL_DIGEST_BYTES];

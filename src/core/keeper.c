@@ -5,13 +5,14 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "core/hold.h"
 #include "core/index.h"
 #include "core/jobs.h"
 #include "core/state.h"
 
 #define KEEP_JOB "keep"
 
-enum { WORKERS = 3, MINUTE = 60 * 1000 };
+enum { WORKERS = 3, MINUTE = 60 * 1000, DAY = 24 * 60 * MINUTE };
 
 struct keeper {
     struct archive *ar;
@@ -56,6 +57,16 @@ static bool apply_tiers(struct keeper *k, struct err *e) {
     return tiers_apply(k->ar, &k->options, &moved, e);
 }
 
+static bool abort_uploads(struct keeper *k, struct err *e) {
+    unsigned aborted;
+    return orphans_abort(k->ar, &aborted, e);
+}
+
+static bool settle_holds(struct keeper *k, struct err *e) {
+    struct hold_flags flags;
+    return hold_settle(k->ar, &flags, e);
+}
+
 static int64_t merge_period(const struct merge_options *o) {
     return o->quiet_ms / 6;
 }
@@ -68,6 +79,10 @@ static int64_t reap_period(const struct merge_options *o) {
 static int64_t orphan_period(const struct merge_options *o) {
     return o->orphan_ms;
 }
+static int64_t upload_period(const struct merge_options *o) {
+    (void)o;
+    return DAY;
+}
 
 // remote: there is nothing of it to do in a directory.
 static const struct chore {
@@ -77,16 +92,23 @@ static const struct chore {
     int64_t (*period)(const struct merge_options *o);
 } CHORES[] = {
     {"merge", true, plan_merges, merge_period},     {"compact", false, plan_compaction, compact_period}, {"reap", false, reap, reap_period},
-    {"orphans", true, find_orphans, orphan_period}, {"tiers", true, apply_tiers, compact_period},
+    {"orphans", true, find_orphans, orphan_period}, {"tiers", true, apply_tiers, compact_period},        {"uploads", true, abort_uploads, upload_period},
+    {"holds", true, settle_holds, merge_period},
 };
 enum { CHORE_COUNT = sizeof CHORES / sizeof *CHORES };
 
-static bool put_chore(struct keeper *k, const struct chore *c, int64_t delay_ms, struct err *e) {
-    struct db *d = db_side(k->ar->db, e);
+static bool put_chore(struct archive *ar, const struct chore *c, int64_t delay_ms, struct err *e) {
+    struct db *d = db_side(ar->db, e);
     bool ok = d && db_begin(d, e) && job_put(d, KEEP_JOB, str_of(c->name), delay_ms, e) && db_commit(d, e);
     if (d && !ok) db_rollback(d);
-    db_return(k->ar->db, d);
+    db_return(ar->db, d);
     return ok;
+}
+
+bool keeper_soon(struct archive *ar, const char *name, struct err *e) {
+    for (int i = 0; i < CHORE_COUNT; i++)
+        if (strcmp(CHORES[i].name, name) == 0 && (!CHORES[i].remote || ar->remote)) return put_chore(ar, &CHORES[i], 0, e);
+    return true;
 }
 
 // A chore never dies: when it fails it is tried again at its next time.
@@ -98,7 +120,7 @@ static bool run_chore(void *ctx, const struct job *j, struct err *e) {
         if (strcmp(c->name, j->subject) != 0) continue;
         int64_t period = c->period(&k->options);
         if (!c->run(k, &why)) log_err(&why, "keeping volumes (%s)", c->name);
-        return put_chore(k, c, period > 0 ? period : 1, e);
+        return put_chore(k->ar, c, period > 0 ? period : 1, e);
     }
     return true; // of another version
 }
@@ -150,7 +172,7 @@ static int64_t first_delay(const struct keeper *k, const struct chore *c) {
 
 static bool put_chores(struct keeper *k, struct err *e) {
     for (int i = 0; i < CHORE_COUNT; i++)
-        if ((!CHORES[i].remote || is_remote(k->ar)) && !put_chore(k, &CHORES[i], first_delay(k, &CHORES[i]), e)) return false;
+        if ((!CHORES[i].remote || is_remote(k->ar)) && !put_chore(k->ar, &CHORES[i], first_delay(k, &CHORES[i]), e)) return false;
     return true;
 }
 

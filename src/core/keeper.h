@@ -8,6 +8,8 @@ struct keeper;
 // Any number of nodes of one archive may have one each. options are copied.
 bool keeper_start(struct archive *ar, const struct merge_options *o, struct keeper **out, struct err *e);
 void keeper_stop(struct keeper *k); // a batch under way stops between two entries, and is begun again by whoever takes it. NULL is fine
+// A piece of the work that comes again by itself ("holds", ...) is done now, by whichever node; nothing of what a directory has no need of.
+bool keeper_soon(struct archive *ar, const char *name, struct err *e);
 
 // What this process did since its start.
 struct keeper_figures {

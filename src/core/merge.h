@@ -63,5 +63,7 @@ bool tiers_restore(struct archive *ar, struct str study_uid, unsigned days, unsi
 
 // Compares the bucket with the index: volumes that no row knows are indexed (*found: how many), rows without their volume are told by an event.
 bool orphans_find(struct archive *ar, const struct merge_options *o, unsigned *found, struct err *e);
+// Aborts puts in parts to the bucket that were begun more than a day ago and never finished: what nobody sees costs room.
+bool orphans_abort(struct archive *ar, unsigned *aborted, struct err *e);
 
 #endif

@@ -1,6 +1,7 @@
 // Rows in the target for the entries of a volume that was copied, as the source's index has them.
 #include <stdlib.h>
 
+#include "core/hold.h"
 #include "core/migrate_part.h"
 
 enum { BATCH = 512, READ_BYTES = 64 * 1024, ENTRY_BYTES_MAX = 512 << 20 };
@@ -95,10 +96,11 @@ static bool add_quarantined(struct rows *r, const struct vol_entry *en, const st
 }
 
 static bool add_record(struct rows *r, const struct vol_entry *en, struct err *e) {
-    if (en->kind != VOL_TOMBSTONE) return rows_record(r->w, en, e);
+    bool stale;
     char *p = arena_alloc(&r->arena, en->loc.length, e);
     if (!p || (en->loc.length && !vol_read_at(r->m->headers, en->loc, 0, p, en->loc.length, e))) return false;
-    return kill_tombstone(r->ix, r->w, en, (struct str){p, en->loc.length}, e);
+    const struct str json = {p, en->loc.length};
+    return en->kind == VOL_TOMBSTONE ? kill_tombstone(r->ix, r->w, en, json, e) : hold_record(r->ix, r->w, en, json, &stale, e);
 }
 
 static bool add_dead(struct rows *r, const struct vol_entry *en, const struct role_row *row, struct err *e) {

@@ -10,9 +10,10 @@
 #include "text/json.h"
 
 enum {
-    ROUND = 1000,             // volumes compared at a time
-    NAMED_MAX = 20,           // missing ones that are told by their numbers
-    NUMBER_BELIEVED = 1 << 30 // a key beyond is somebody's own: numbers are not counted on from it, or they would be used up
+    ROUND = 1000,                 // volumes compared at a time
+    NAMED_MAX = 20,               // missing ones that are told by their numbers
+    UPLOAD_MS = 24 * 3600 * 1000, // longer than any put in parts takes
+    NUMBER_BELIEVED = 1 << 30     // a key beyond is somebody's own: numbers are not counted on from it, or they would be used up
 };
 
 struct found {
@@ -257,4 +258,13 @@ bool orphans_find(struct archive *ar, const struct merge_options *o, unsigned *f
     free(c);
     if (!ok && e) *e = own;
     return ok;
+}
+
+bool orphans_abort(struct archive *ar, unsigned *aborted, struct err *e) {
+    struct err why = {0};
+    bool ok = vol_abort_stale(ar->volumes, clock_wall_ms() - UPLOAD_MS, aborted, &why);
+    if (*aborted) log_line(LOG_INFO, "merge", "%u uploads that were never finished were aborted", *aborted);
+    if (ok || why.kind == ERR_UNSUPPORTED) return true; // a service without a list of them keeps none that we could see
+    if (e) *e = why;
+    return false;
 }

@@ -23,13 +23,14 @@ struct reaping {
     unsigned removed;
 };
 
+// Those under the bucket's legal hold wait until they are released (core/hold.c).
 static bool list_round(struct reaping *r, struct err *e) {
     struct db *d = db_reader(r->ar->db, e);
     struct db_stmt *s =
         d ? db_prepare(
                 d,
                 "SELECT volume, place FROM volumes WHERE removed_ms IS NOT NULL AND removed_ms <= {now} - CASE WHEN place = 1 THEN CAST(?2 AS BIGINT) ELSE "
-                "CAST(?1 AS BIGINT) END AND volume > ?3 ORDER BY volume LIMIT ?4",
+                "CAST(?1 AS BIGINT) END AND volume > ?3 AND held = 0 ORDER BY volume LIMIT ?4",
                 e)
           : NULL;
     enum db_step step = DB_FAIL;

@@ -5,6 +5,7 @@
 #include "base/limits.h"
 #include "base/log.h"
 #include "core/graves.h"
+#include "core/hold.h"
 #include "core/index.h"
 #include "sys/digest.h"
 
@@ -149,12 +150,22 @@ static bool read_json(struct replay *r, const struct vol_entry *en, struct str *
     return p && (en->loc.length == 0 || vol_read_at(r->ix->ar->volumes, en->loc, 0, p, en->loc.length, e));
 }
 
-// What a tombstone says is done only when these are its own words.
+// What is said there counts only when these are its own words.
+static bool read_words(struct replay *r, const struct vol_entry *en, struct str *json, const char *else_, struct err *e) {
+    uint8_t digest[VOL_DIGEST_BYTES];
+    if (!read_json(r, en, json, e) || !digest_of(json->p, json->n, digest, e)) return false;
+    return memcmp(digest, en->digest, sizeof digest) == 0 || err_set(e, ERR_CORRUPT, "index", "%s", else_);
+}
+
+static bool add_record(struct replay *r, const struct vol_entry *en, struct err *e) {
+    struct str json;
+    bool stale;
+    return read_words(r, en, &json, "damaged: what this record says does not count", e) && hold_record(r->ix, r->w, en, json, &stale, e);
+}
+
 static bool add_tombstone(struct replay *r, const struct vol_entry *en, struct err *e) {
     struct str json;
-    uint8_t digest[VOL_DIGEST_BYTES];
-    if (!read_json(r, en, &json, e) || !digest_of(json.p, json.n, digest, e)) return false;
-    if (memcmp(digest, en->digest, sizeof digest) != 0) return err_set(e, ERR_CORRUPT, "index", "damaged: what this tombstone names is not deleted");
+    if (!read_words(r, en, &json, "damaged: what this tombstone names is not deleted", e)) return false;
     return r->collect ? kill_collect(r->w, json, e) : kill_tombstone(r->ix, r->w, en, json, e);
 }
 
@@ -179,7 +190,7 @@ static bool add_entry(struct replay *r, const struct vol_entry *en, bool damaged
     case VOL_TOMBSTONE:
         return add_tombstone(r, en, e);
     case VOL_RECORD:
-        return rows_record(r->w, en, e);
+        return add_record(r, en, e);
     }
     return true;
 }

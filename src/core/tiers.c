@@ -63,9 +63,10 @@ static bool suits(struct tiering *t, uint32_t volume, const char *modality, bool
 
 // ---- moving ----
 
+// It was copied onto itself, and no flag goes with a copy: a legal hold is set anew.
 static bool note_class(struct archive *ar, uint32_t volume, const char *class, struct err *e) {
     struct db *d = db_side(ar->db, e);
-    bool ok = d && sql_run(d, "UPDATE volumes SET storage_class = ?2 WHERE volume = ?1", SQL_VALUES(SQL_I(volume), SQL_T(str_of(class))), e);
+    bool ok = d && sql_run(d, "UPDATE volumes SET storage_class = ?2, held = 0 WHERE volume = ?1", SQL_VALUES(SQL_I(volume), SQL_T(str_of(class))), e);
     db_return(ar->db, d);
     return ok;
 }

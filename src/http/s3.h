@@ -85,6 +85,7 @@ bool s3_list(struct s3 *c, const char *prefix, const char *after, s3_visit *visi
 bool s3_set_class(struct s3 *c, const char *key, const char *storage_class, struct err *e);
 // Asks for an archived object back for some days.
 bool s3_restore(struct s3 *c, const char *key, unsigned days, struct err *e);
+// Nobody removes the object while it is on. ERR_UNSUPPORTED: the bucket has no object lock.
 bool s3_legal_hold(struct s3 *c, const char *key, bool on, struct err *e);
 // Uploads begun before a time and never finished: aborted.
 bool s3_abort_stale(struct s3 *c, const char *prefix, int64_t before_ms, unsigned *aborted, struct err *e);

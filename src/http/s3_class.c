@@ -58,7 +58,11 @@ bool s3_needs_lock(struct s3 *c, struct err *e) {
 bool s3_legal_hold(struct s3 *c, const char *key, bool on, struct err *e) {
     struct buf text;
     struct s3_answer a;
-    if (!s3_key_fits(key, e) || !s3_needs_lock(c, e)) return false;
+    if (!s3_key_fits(key, e)) return false;
+    if (!s3_needs_lock(c, e)) {
+        if (e && atomic_load(&c->locks) == 2) e->kind = ERR_UNSUPPORTED;
+        return false;
+    }
     buf_init(&text, 4096);
     buf_addf(&text, "<LegalHold xmlns=\"" NAMESPACE "\"><Status>%s</Status></LegalHold>", on ? "ON" : "OFF");
     s3_answer_init(&a);

@@ -51,6 +51,14 @@ static bool client_restore(void *ctx, const char *key, unsigned days, struct err
     return s3_restore(ctx, key, days, e);
 }
 
+static bool client_legal_hold(void *ctx, const char *key, bool on, struct err *e) {
+    return s3_legal_hold(ctx, key, on, e);
+}
+
+static bool client_abort_stale(void *ctx, const char *prefix, int64_t before_ms, unsigned *aborted, struct err *e) {
+    return s3_abort_stale(ctx, prefix, before_ms, aborted, e);
+}
+
 static void client_stats(void *ctx, struct s3_stats *out) {
     s3_stats_get(ctx, out);
 }
@@ -67,6 +75,8 @@ static const struct bucket_ops CLIENT = {
     .list = client_list,
     .set_class = client_set_class,
     .restore = client_restore,
+    .legal_hold = client_legal_hold,
+    .abort_stale = client_abort_stale,
     .stats = client_stats,
     .cancel = client_cancel,
 };
@@ -272,6 +282,22 @@ bool bucket_restore(struct bucket *b, uint32_t volume, unsigned days, struct err
     if (!may_ask(b, false, e)) return false;
     bool ok = b->ops.restore(b->ops.ctx, key, days, &why) || why.kind == ERR_CONFLICT;
     return ended(b, ok, false, &why, e) || err_wrap(e, "restore volume %u", volume);
+}
+
+bool bucket_legal_hold(struct bucket *b, uint32_t volume, bool on, struct err *e) {
+    char key[S3_KEY_MAX];
+    struct err why = {0};
+    key_of(b, volume, key);
+    if (!may_ask(b, false, e)) return false;
+    return ended(b, b->ops.legal_hold(b->ops.ctx, key, on, &why), false, &why, e) || err_wrap(e, "legal hold of volume %u", volume);
+}
+
+bool bucket_abort_stale(struct bucket *b, int64_t before_ms, unsigned *aborted, struct err *e) {
+    char prefix[S3_KEY_MAX];
+    struct err why = {0};
+    snprintf(prefix, sizeof prefix, "%svolumes/", b->prefix);
+    if (!may_ask(b, false, e)) return false;
+    return ended(b, b->ops.abort_stale(b->ops.ctx, prefix, before_ms, aborted, &why), false, &why, e) || err_wrap(e, "uploads that were never finished");
 }
 
 struct walk {

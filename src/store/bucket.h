@@ -16,6 +16,8 @@ struct bucket_ops {
     bool (*list)(void *ctx, const char *prefix, s3_visit *visit, void *visit_ctx, struct err *e);
     bool (*set_class)(void *ctx, const char *key, const char *storage_class, struct err *e);
     bool (*restore)(void *ctx, const char *key, unsigned days, struct err *e);
+    bool (*legal_hold)(void *ctx, const char *key, bool on, struct err *e);
+    bool (*abort_stale)(void *ctx, const char *prefix, int64_t before_ms, unsigned *aborted, struct err *e);
     void (*stats)(void *ctx, struct s3_stats *out);
     void (*cancel)(void *ctx);
     void *ctx;
@@ -58,6 +60,9 @@ bool bucket_each(struct bucket *b, vol_each_visit *visit, void *ctx, struct err 
 bool bucket_set_class(struct bucket *b, uint32_t volume, const char *storage_class, struct err *e);
 // That it is being restored already is no failure.
 bool bucket_restore(struct bucket *b, uint32_t volume, unsigned days, struct err *e);
+// ERR_UNSUPPORTED: the bucket has no object lock.
+bool bucket_legal_hold(struct bucket *b, uint32_t volume, bool on, struct err *e);
+bool bucket_abort_stale(struct bucket *b, int64_t before_ms, unsigned *aborted, struct err *e);
 void bucket_stats(struct bucket *b, struct vol_stats *out);
 
 #endif

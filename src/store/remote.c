@@ -396,6 +396,14 @@ static bool restore(struct vol_set *vs, uint32_t volume, unsigned days, struct e
     return in_bucket(vs, volume, e) && bucket_restore(&vs->remote->bucket, volume, days, e);
 }
 
+static bool legal_hold(struct vol_set *vs, uint32_t volume, bool on, struct err *e) {
+    return in_bucket(vs, volume, e) && bucket_legal_hold(&vs->remote->bucket, volume, on, e);
+}
+
+static bool abort_stale(struct vol_set *vs, int64_t before_ms, unsigned *aborted, struct err *e) {
+    return bucket_abort_stale(&vs->remote->bucket, before_ms, aborted, e);
+}
+
 static void stats(struct vol_set *vs, struct vol_stats *out) {
     bucket_stats(&vs->remote->bucket, out);
     cache_stats(vs, out);
@@ -424,5 +432,7 @@ const struct set_driver remote_driver = {
     .remove = remove_volume,
     .set_class = set_class,
     .restore = restore,
+    .legal_hold = legal_hold,
+    .abort_stale = abort_stale,
     .stats = stats,
 };

@@ -90,6 +90,8 @@ struct set_driver {
     bool (*remove)(struct vol_set *vs, uint32_t volume, struct err *e);
     bool (*set_class)(struct vol_set *vs, uint32_t volume, const char *storage_class, struct err *e);
     bool (*restore)(struct vol_set *vs, uint32_t volume, unsigned days, struct err *e);
+    bool (*legal_hold)(struct vol_set *vs, uint32_t volume, bool on, struct err *e);
+    bool (*abort_stale)(struct vol_set *vs, int64_t before_ms, unsigned *aborted, struct err *e);
     void (*stats)(struct vol_set *vs, struct vol_stats *out); // what the driver knows besides
 };
 extern const struct set_driver directory_driver, remote_driver;

@@ -214,6 +214,16 @@ bool vol_restore(struct vol_set *vs, uint32_t volume, unsigned days, struct err 
     return vs->driver->restore(vs, volume, days, e);
 }
 
+bool vol_legal_hold(struct vol_set *vs, uint32_t volume, bool on, struct err *e) {
+    if (!vs->driver->legal_hold) return err_set(e, ERR_UNSUPPORTED, "store", "volumes of a directory cannot be locked");
+    return set_writable(vs, e) && vs->driver->legal_hold(vs, volume, on, e);
+}
+
+bool vol_abort_stale(struct vol_set *vs, int64_t before_ms, unsigned *aborted, struct err *e) {
+    *aborted = 0;
+    return !vs->driver->abort_stale || (set_writable(vs, e) && vs->driver->abort_stale(vs, before_ms, aborted, e));
+}
+
 void vol_stats_get(struct vol_set *vs, struct vol_stats *out) {
     uint64_t total;
     pthread_mutex_lock(&vs->lock);

@@ -239,6 +239,10 @@ void vol_build_drop(struct vol_build *b); // after finish too; NULL is fine
 // Remote sets: another storage class, and an archived volume asked back. Directory: ERR_UNSUPPORTED.
 bool vol_set_class(struct vol_set *vs, uint32_t volume, const char *storage_class, struct err *e);
 bool vol_restore(struct vol_set *vs, uint32_t volume, unsigned days, struct err *e);
+// The bucket's legal hold of a volume: while it is on nobody removes the object. ERR_UNSUPPORTED: the bucket has no object lock, or a directory.
+bool vol_legal_hold(struct vol_set *vs, uint32_t volume, bool on, struct err *e);
+// Puts in parts that were begun before this time (wall clock) and never finished: what the bucket keeps of them goes. A directory has none.
+bool vol_abort_stale(struct vol_set *vs, int64_t before_ms, unsigned *aborted, struct err *e);
 
 struct vol_stats {
     uint64_t volumes, bytes_used, bytes_free_disk, flushes, objects, sealed;

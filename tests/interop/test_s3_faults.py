@@ -777,7 +777,7 @@ def archives_and_locks(fake, place):
         with Drive(fake.endpoint, lock="GOVERNANCE", lock_days=1) as d:
             fake.begin(answer)
             check("a bucket without locks is told of", "no object lock" in d.bad("usage", "put", "a", place.small))
-            d.bad("usage", "hold", "a", "on")
+            d.bad("unsupported", "hold", "a", "on")
             check("and nothing is put", fake.methods() == "GET", fake.methods())
     with Drive(fake.endpoint) as d:
         fake.begin(say(202), refuse(409, "RestoreAlreadyInProgress"), refuse(403, "AccessDenied"))

@@ -93,7 +93,7 @@ def what_swift_lacks_is_said(place, direct):
         d.good("put", key, place / "small")
         d.bad("unsupported", "class", key, "GLACIER")
         d.bad("unsupported", "restore", key, 3)
-        check("no lock", "no object lock" in d.bad("usage", "hold", key, "on"))
+        check("no lock", "no object lock" in d.bad("unsupported", "hold", key, "on"))
         check("and the object is as it was", direct.get(key) == (place / "small").read_bytes())
     with Drive(bucket="gantry-none") as d:
         check("no bucket", "create it" in d.bad("usage", "put", "a", place / "small"))

@@ -232,6 +232,33 @@ def deleted_space_comes_back(top):
         run("reindex", *archive(top / "lean"))
 
 
+def a_study_under_legal_hold_stays(top, objects):
+    held = top / "held"
+    counts(*archive(held), objects)
+    with Server(held) as server:
+        studies = [s["0020000D"]["Value"][0] for s in server.get_json("/dicom-web/studies")]
+        one = studies[0]
+        as_json = {"Content-Type": "application/json"}
+        status, _, answer = server.http("POST", "/api/holds", json.dumps({"study": one, "reason": "诉讼 7"}).encode(), as_json)
+        assert status == 204, f"{status} {answer[:300]}"
+        status, _, answer = server.http("DELETE", f"/dicom-web/studies/{one}?reason=x")
+        assert status == 403 and "诉讼 7" in answer.decode(), f"{status} {answer[:300]}"
+        (entry,) = server.get_json("/api/holds")
+        assert entry["study"] == one and entry["reason"] == "诉讼 7" and entry["since_ms"] > 1.6e12, entry
+    if not on_cluster():
+        run("reindex", *archive(held))
+    assert run("hold", *archive(held), "list").split("\t")[0] == one
+    run("hold", *archive(held), "--study", one, "--reason", "again", "on", expect=65)
+    assert "released" in run("hold", *archive(held), "--study", one, "--reason", "settled", "off")
+    assert "under legal hold" in run("hold", *archive(held), "--study", one, "--reason", "appeal", "on")
+    with Server(held) as server:
+        status, _, answer = server.http("DELETE", f"/api/holds/{one}?reason=settled")
+        assert status == 204, f"{status} {answer[:300]}"
+        assert server.get_json("/api/holds") == []
+        status, _, answer = server.http("DELETE", f"/dicom-web/studies/{one}?reason=x")
+        assert status == 204, f"{status} {answer[:300]}"
+
+
 def bombs_and_traversal_do_no_harm(top):
     folder = DATA / "dicom" / "hostile" / "http"
     if not folder.exists():
@@ -273,6 +300,7 @@ def main():
         deleted_space_comes_back(top)
         archives_give_the_same_as_folders(top, objects)
         a_running_server_takes_the_same(top, objects)
+        a_study_under_legal_hold_stays(top, objects)
         a_broken_archive_is_a_failure(top, objects)
         a_medium_is_taken_by_its_directory(top, objects)
         bombs_and_traversal_do_no_harm(top)

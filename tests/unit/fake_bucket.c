@@ -97,12 +97,13 @@ static bool remove_key(void *ctx, const char *key, struct err *e) {
     if (!answers(b, e)) return false;
     pthread_mutex_lock(&b->lock);
     struct fake_object *o = find(b, key);
-    if (o) {
+    bool held = o && o->held;
+    if (o && !held) {
         free(o->p);
         o->p = NULL;
     }
     pthread_mutex_unlock(&b->lock);
-    return true;
+    return !held || err_set(e, ERR_CONFLICT, "fake", "%s is held", key);
 }
 
 static bool list(void *ctx, const char *prefix, s3_visit *visit, void *visit_ctx, struct err *e) {
@@ -135,6 +136,26 @@ static bool restore(void *ctx, const char *key, unsigned days, struct err *e) {
     return ++o->restores == 1 || err_set(e, ERR_CONFLICT, "fake", "under way already");
 }
 
+static bool legal_hold(void *ctx, const char *key, bool on, struct err *e) {
+    struct fake_bucket *b = ctx;
+    struct fake_object *o = find(b, key);
+    if (!answers(b, e)) return false;
+    if (b->no_locks) return err_set(e, ERR_UNSUPPORTED, "fake", "no object lock");
+    if (!o) return missing(e, key);
+    o->held = on;
+    return true;
+}
+
+static bool abort_stale(void *ctx, const char *prefix, int64_t before_ms, unsigned *aborted, struct err *e) {
+    struct fake_bucket *b = ctx;
+    (void)prefix;
+    if (!answers(b, e)) return false;
+    b->stale_before_ms = before_ms;
+    *aborted = b->uploads;
+    b->uploads = 0;
+    return true;
+}
+
 static void stats(void *ctx, struct s3_stats *out) {
     struct fake_bucket *b = ctx;
     *out = (struct s3_stats){.puts = b->puts, .gets = b->gets, .heads = b->heads, .deletes = b->removes, .lists = b->lists};
@@ -146,7 +167,7 @@ static void cancel(void *ctx) {
 
 void fake_bucket_init(struct fake_bucket *b) {
     *b = (struct fake_bucket){.lock = PTHREAD_MUTEX_INITIALIZER};
-    b->ops = (struct bucket_ops){put, get, head, remove_key, list, set_class, restore, stats, cancel, b};
+    b->ops = (struct bucket_ops){put, get, head, remove_key, list, set_class, restore, legal_hold, abort_stale, stats, cancel, b};
 }
 
 void fake_bucket_deinit(struct fake_bucket *b) {

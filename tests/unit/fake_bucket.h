@@ -14,7 +14,7 @@ struct fake_object {
     char key[64];
     char *p;
     uint64_t n;
-    bool archived;
+    bool archived, held;
     unsigned restores;
 };
 
@@ -28,10 +28,13 @@ struct fake_bucket {
     _Atomic unsigned silent_ms;
     _Atomic bool cancelled; // calls end at once
     _Atomic unsigned put_ms, get_ms;
-    _Atomic unsigned refuse_puts;  // the next so many: refusal
-    _Atomic int refusal;           // enum err_kind
-    _Atomic unsigned lose_answers; // the next so many puts are done and not answered
-    _Atomic unsigned flip_gets;    // the next so many bodies have a bit that is another
+    _Atomic unsigned refuse_puts;    // the next so many: refusal
+    _Atomic int refusal;             // enum err_kind
+    _Atomic unsigned lose_answers;   // the next so many puts are done and not answered
+    _Atomic unsigned flip_gets;      // the next so many bodies have a bit that is another
+    _Atomic bool no_locks;           // it has no object lock
+    _Atomic unsigned uploads;        // never finished
+    _Atomic int64_t stale_before_ms; // of the last abort_stale
     // What came.
     _Atomic unsigned puts, gets, heads, removes, lists, putting, most_putting;
     _Atomic uint64_t bytes_got;

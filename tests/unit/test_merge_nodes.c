@@ -12,6 +12,7 @@
 
 #include "base/clock.h"
 #include "core/batches.h"
+#include "core/hold.h"
 #include "core/index.h"
 #include "core/keeper.h"
 #include "core/migrate.h"
@@ -49,6 +50,7 @@ static void open_node(struct cluster *c, int i) {
     struct archive_options o = fixture_options(f);
     o.remote = &c->remote;
     o.node = name;
+    c->bucket.cancelled = false; // by who had it before
     if (!archive_open(&o, &f->ar, &e)) fail_msg("%s", e.message);
 }
 
@@ -204,10 +206,11 @@ static void expect(struct cluster *c, size_t one, size_t two, size_t three) {
 static void rebuild(struct cluster *c) {
     struct err e = {0};
     uint64_t count;
-    sql(c, "DELETE FROM instances; DELETE FROM conflicts; DELETE FROM quarantine; DELETE FROM records; DELETE FROM dead; DELETE FROM graves; "
-           "DELETE FROM series; DELETE FROM studies; DELETE FROM patients; DELETE FROM instance_parts; DELETE FROM header_bases; DELETE FROM study_keys; "
-           "DELETE FROM study_months; DELETE FROM moves; DELETE FROM jobs; UPDATE figures SET value = 0; DELETE FROM volumes WHERE place = 1; "
-           "UPDATE volumes SET indexed_end = 0, finished = 0, batch = 0, removed_ms = NULL");
+    sql(c,
+        "DELETE FROM instances; DELETE FROM conflicts; DELETE FROM quarantine; DELETE FROM records; DELETE FROM dead; DELETE FROM graves; "
+        "DELETE FROM series; DELETE FROM studies; DELETE FROM patients; DELETE FROM instance_parts; DELETE FROM header_bases; DELETE FROM study_keys; "
+        "DELETE FROM study_months; DELETE FROM moves; DELETE FROM jobs; DELETE FROM holds; UPDATE figures SET value = 0; DELETE FROM volumes WHERE place = 1; "
+        "UPDATE volumes SET indexed_end = 0, finished = 0, batch = 0, removed_ms = NULL");
     for (int i = 0; i < NODES; i++) {
         fixture_close(c->at[i]);
         open_node(c, i);
@@ -658,6 +661,112 @@ static void old_volumes_go_to_colder_classes_and_are_asked_back(void **state) {
     expect(c, 12, 12, 12);
 }
 
+// ---- legal hold ----
+
+static unsigned held_objects(struct cluster *c) {
+    unsigned n = 0;
+    for (unsigned i = 0; i < c->bucket.n; i++) n += c->bucket.objects[i].p && c->bucket.objects[i].held;
+    return n;
+}
+
+static void hold(struct cluster *c, int node, const char *study, bool on) {
+    struct err e = {0};
+    if (!hold_set(c->at[node]->ar, &TESTER, str_of(study), on, STR_LIT("case 7"), &e)) fail_msg("%s", e.message);
+}
+
+static struct hold_flags settle_flags(struct cluster *c, int node) {
+    struct err e = {0};
+    struct hold_flags flags;
+    if (!hold_settle(c->at[node]->ar, &flags, &e)) fail_msg("%s", e.message);
+    return flags;
+}
+
+static void expect_held(struct cluster *c, int node, const char *study) {
+    struct err e = {0};
+    uint64_t count;
+    assert_false(archive_delete(c->at[node]->ar, &TESTER, str_of(study), STR_LIT(""), STR_LIT(""), STR_LIT("x"), &count, &e));
+    assert_int_equal(e.kind, ERR_FORBIDDEN);
+}
+
+static void compact_all(struct cluster *c, int node) {
+    struct err e = {0};
+    struct merge_report report;
+    unsigned batches;
+    bool done = true;
+    if (!compact_plan(c->at[node]->ar, 10, &batches, &e)) fail_msg("%s", e.message);
+    while (done)
+        if (!batch_run_one(c->at[node]->ar, &SOON, COMPACT_JOB, &done, &report, &e)) fail_msg("%s", e.message);
+}
+
+static void volumes_of_a_held_study_are_flagged_wherever_its_objects_go(void **state) {
+    struct cluster *c = *state;
+    fill(c);
+    hold(c, A, "1.2.2", true);
+    expect_held(c, B, "1.2.2");
+    merge(c, A);
+    assert_int_equal(held_objects(c), 0);
+    assert_int_equal(settle_flags(c, B).set, 1);
+    assert_int_equal(held_objects(c), 1);
+    assert_int_equal(settle_flags(c, A).set, 0); // once
+    // built anew: the old one stays until the new one is flagged
+    delete_study(c, A, "1.2.1");
+    delete_study(c, B, "1.2.3");
+    compact_all(c, B);
+    uint64_t before = c->bucket.removes;
+    reap(c, A);
+    assert_int_equal(c->bucket.removes, before);
+    struct hold_flags flags = settle_flags(c, A);
+    assert_int_equal(flags.set, 1);
+    assert_int_equal(flags.taken, 1);
+    assert_int_equal(held_objects(c), 1);
+    reap(c, A);
+    assert_int_equal(c->bucket.removes, before + 1);
+    expect(c, 0, 12, 0);
+    // the bucket alone knows of it
+    rebuild(c);
+    expect_held(c, B, "1.2.2");
+    hold(c, B, "1.2.2", false);
+    assert_int_equal(settle_flags(c, A).set, 0);
+    delete_study(c, A, "1.2.2");
+    expect(c, 0, 0, 0);
+}
+
+static void flags_go_when_the_study_is_released(void **state) {
+    struct cluster *c = *state;
+    fill(c);
+    merge(c, A);
+    hold(c, A, "1.2.1", true);
+    hold(c, B, "1.2.2", true); // in the same volume
+    assert_int_equal(settle_flags(c, A).set, 1);
+    hold(c, B, "1.2.1", false);
+    assert_int_equal(settle_flags(c, A).taken, 0);
+    assert_int_equal(held_objects(c), 1);
+    hold(c, A, "1.2.2", false);
+    assert_int_equal(settle_flags(c, B).taken, 1);
+    assert_int_equal(held_objects(c), 0);
+}
+
+static void where_the_bucket_locks_nothing_our_hold_counts(void **state) {
+    struct cluster *c = *state;
+    fill(c);
+    merge(c, A);
+    c->bucket.no_locks = true;
+    hold(c, A, "1.2.1", true);
+    assert_true(settle_flags(c, A).lockless);
+    expect_held(c, B, "1.2.1");
+}
+
+static void uploads_that_were_never_finished_are_aborted_after_a_day(void **state) {
+    struct cluster *c = *state;
+    struct err e = {0};
+    unsigned aborted;
+    c->bucket.uploads = 3;
+    if (!orphans_abort(c->at[A]->ar, &aborted, &e)) fail_msg("%s", e.message);
+    assert_int_equal(aborted, 3);
+    int64_t age = clock_wall_ms() - c->bucket.stale_before_ms;
+    assert_true(age >= DAY_MS && age < DAY_MS + 60 * 1000);
+}
+
 int main(void) {
 #define TEST(t) cmocka_unit_test_setup_teardown(t, setup, teardown)
     const struct CMUnitTest tests[] = {
@@ -679,6 +788,10 @@ int main(void) {
         TEST(a_list_that_lacks_a_volume_is_not_believed),
         TEST(an_archive_moves_whole_when_the_list_lacks_a_volume),
         TEST(old_volumes_go_to_colder_classes_and_are_asked_back),
+        TEST(volumes_of_a_held_study_are_flagged_wherever_its_objects_go),
+        TEST(flags_go_when_the_study_is_released),
+        TEST(where_the_bucket_locks_nothing_our_hold_counts),
+        TEST(uploads_that_were_never_finished_are_aborted_after_a_day),
     };
     if (postgres_url()) return cmocka_run_group_tests(tests, NULL, NULL);
     printf("SKIP GANTRY_TEST_POSTGRES names no server\n");

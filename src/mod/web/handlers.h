@@ -19,6 +19,10 @@ bool web_conflicts(struct http_request *rq, struct http_response *rs, struct err
 bool web_quarantine(struct http_request *rq, struct http_response *rs, struct err *e);
 bool web_cluster(struct http_request *rq, struct http_response *rs, struct err *e);
 bool web_figures(struct http_request *rq, struct http_response *rs, struct err *e);
+// holds.c
+bool web_holds(struct http_request *rq, struct http_response *rs, struct err *e);
+bool web_hold(struct http_request *rq, struct http_response *rs, struct err *e);
+bool web_release(struct http_request *rq, struct http_response *rs, struct err *e);
 // worklist.c
 bool web_worklist(struct http_request *rq, struct http_response *rs, struct err *e);
 // page.c
