@@ -197,7 +197,11 @@ static bool add_entry(struct replay *r, const struct vol_entry *en, bool damaged
 
 // Failures that say nothing of the entry: another time it may go well.
 static bool is_of_the_moment(enum err_kind kind) {
-    return kind == ERR_FULL || kind == ERR_NOMEM || kind == ERR_IO || kind == ERR_BUSY;
+    static const enum err_kind kinds[] = {ERR_FULL,    ERR_NOMEM,     ERR_IO,   ERR_BUSY,      ERR_NET,
+                                          ERR_TIMEOUT, ERR_CANCELLED, ERR_PEER, ERR_FORBIDDEN, ERR_UNAUTHORIZED};
+    for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
+        if (kind == kinds[i]) return true;
+    return false;
 }
 
 // One entry that cannot be indexed must not keep all others out: it is listed as quarantined where it lies.

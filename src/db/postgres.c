@@ -5,6 +5,7 @@
 // synchronisation, and the transaction is lost: `trouble` keeps why until it has been rolled back.
 #include <libpq-fe.h>
 #include <poll.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -75,7 +76,7 @@ struct conn {
 
 struct prepared {
     const struct known *known;
-    char name[16];
+    char name[24];
     bool sent;
     uint64_t batch; // in which it was
     struct pg_bound *bound;
@@ -407,19 +408,30 @@ static const char PLANS[] =
     "SET jit = off; SET enable_seqscan = off; SET enable_bitmapscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off; SET join_collapse_limit = 1; "
     "SET plan_cache_mode = force_generic_plan; SET max_parallel_workers_per_gather = 0; ";
 
+// Whoever answers for the server tells another number than the server does.
+static void warn_of_pooler(const PGconn *pg, const PGresult *pid) {
+    static atomic_flag told = ATOMIC_FLAG_INIT;
+    if (PQntuples(pid) != 1 || atoi(PQgetvalue(pid, 0, 0)) == PQbackendPID(pg) || atomic_flag_test_and_set(&told)) return;
+    log_line(LOG_WARN, "db", "PostgreSQL is reached through a pooler: it must keep one session for each connection (PgBouncer: pool_mode = session)");
+}
+
+// Of the server's own settings only those stay that are nobody's harm: a writer that took its snapshot with the lock, before the one who had it committed,
+// would not see what that one wrote.
 static bool configure(const struct server *s, PGconn *pg, enum db_role role, struct err *e) {
-    char sql[1400];
+    char sql[1600];
     char *schema = PQescapeIdentifier(pg, s->schema, strlen(s->schema));
     if (!schema) return err_nomem(e, "db");
-    snprintf(
-        sql, sizeof sql,
-        "SET search_path TO %s; SET statement_timeout = %u; SET lock_timeout = %u; SET idle_in_transaction_session_timeout = %d; SET timezone = 'UTC'; %s%s%s"
-        "SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') IN ('off', 'local')",
-        schema, s->statement_ms, s->statement_ms, IDLE_MS, PLANS, PQserverVersion(pg) >= 140000 ? "SET client_connection_check_interval = 10000; " : "",
-        role == DB_FOR_READING ? "SET default_transaction_read_only = on; SET default_transaction_isolation = 'repeatable read'; " : "");
+    snprintf(sql, sizeof sql,
+             "SET search_path TO %s; SET statement_timeout = %u; SET lock_timeout = %u; SET idle_in_transaction_session_timeout = %d; SET timezone = 'UTC'; "
+             "SET standard_conforming_strings = on; SET default_transaction_isolation = %s; %s%s%s"
+             "SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') IN ('off', 'local'); SELECT pg_backend_pid()",
+             schema, s->statement_ms, s->statement_ms, IDLE_MS, role == DB_FOR_READING ? "'repeatable read'" : "'read committed'", PLANS,
+             PQserverVersion(pg) >= 140000 ? "SET client_connection_check_interval = 10000; " : "",
+             role == DB_FOR_READING ? "SET default_transaction_read_only = on; " : "");
     PQfreemem(schema);
     PGresult *r = PQexec(pg, sql);
     bool ok = PQresultStatus(r) == PGRES_TUPLES_OK;
+    if (ok) warn_of_pooler(pg, r);
     if (!ok) err_set(e, PQstatus(pg) == CONNECTION_OK ? ERR_UNSUPPORTED : ERR_NET, "db", "set up the connection to PostgreSQL: %.300s", PQerrorMessage(pg));
     PQclear(r);
     return ok;
@@ -684,9 +696,10 @@ static const struct known *add_known(struct server *s, const char *sql, const PG
     return k;
 }
 
+// A name that no other connection has: should a pooler mix sessions up, a statement is not found rather than taken for another's.
 static bool queue_prepare(struct db *d, struct prepared *p, const char *sql, const struct known *k, struct err *e) {
     struct conn *c = conn_of(d);
-    snprintf(p->name, sizeof p->name, "s%u", c->names++);
+    snprintf(p->name, sizeof p->name, "s%x_%u", (unsigned)PQbackendPID(c->pg), c->names++);
     if (!queued(d, PQsendPrepare(c->pg, p->name, sql, k ? (int)k->parameters : 0, k ? k->types : NULL), strlen(sql), sql, e)) return false;
     p->sent = true;
     p->batch = c->batch + c->syncs;

@@ -223,6 +223,19 @@ static void of_two_processes_one_writes_at_a_time_and_sees_what_the_other_wrote(
     db_pool_close(s.pool);
 }
 
+static void settings_of_the_server_change_neither_what_a_writer_sees_nor_what_it_writes(void **state) {
+    (void)state;
+    setenv("PGOPTIONS", "-c default_transaction_isolation=serializable -c standard_conforming_strings=off -c synchronous_commit=off", 1);
+    struct db_pool *strict = open_pool("strict");
+    of_two_processes_one_writes_at_a_time_and_sees_what_the_other_wrote(state); // "b" is such a one
+    struct db *w = db_writer(strict, &e);
+    assert_int_equal(one(w, "SELECT CASE WHEN current_setting('synchronous_commit') = 'on' THEN 1 ELSE 0 END"), 1);
+    assert_int_equal(one(w, "SELECT length('\\\\')"), 2);
+    db_return(strict, w);
+    db_pool_close(strict);
+    unsetenv("PGOPTIONS");
+}
+
 static void archives_in_two_schemas_do_not_wait_for_each_other(void **state) {
     (void)state;
     struct db_options first = options;
@@ -326,6 +339,7 @@ int main(void) {
         TEST(a_failure_that_was_not_waited_for_is_told_by_what_waits),
         TEST(a_savepoint_takes_back_what_failed_behind_it),
         TEST(of_two_processes_one_writes_at_a_time_and_sees_what_the_other_wrote),
+        TEST(settings_of_the_server_change_neither_what_a_writer_sees_nor_what_it_writes),
         TEST(archives_in_two_schemas_do_not_wait_for_each_other),
         TEST(a_node_that_stalls_in_a_transaction_loses_it),
         TEST(news_come_with_the_commit_and_after_what_may_have_been_missed),

@@ -1,4 +1,6 @@
 // /events: the event log as server-sent events (WHATWG HTML 9.2), from where the asker left off.
+#include <unistd.h>
+
 #include "base/clock.h"
 #include "base/limits.h"
 #include "core/events.h"
@@ -55,11 +57,12 @@ static bool next_text(struct stream *s) {
     s->text_at = 0;
     while (s->text.n == 0) {
         if (http_stopping(s->rq)) return false;
-        if (events_wait(s->archive, s->seq, WAIT_MS)) {
-            if (!add_events(s)) return false;
-        } else if (clock_mono_ms() > until) {
-            buf_addz(&s->text, ":\n\n");
-        }
+        bool news = events_wait(s->archive, s->seq, WAIT_MS);
+        if (news && !add_events(s)) return false;
+        if (s->text.n) break;
+        if (clock_mono_ms() > until) buf_addz(&s->text, ":\n\n");
+        // The log is shorter than it was: a server that lagged behind took over from the one that told of more.
+        if (news) usleep(WAIT_MS * 1000);
     }
     return true;
 }
