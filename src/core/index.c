@@ -61,6 +61,21 @@ struct kept {
     bool same_digest, same_ts;
 };
 
+// A copy that lies there whole and cannot be read just now says nothing of what it is; one that is archived may stay so for ever.
+static bool is_of_the_moment(const struct err *why) {
+    static const enum err_kind kinds[] = {ERR_BUSY, ERR_NET, ERR_TIMEOUT, ERR_CANCELLED, ERR_NOMEM};
+    for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
+        if (why->kind == kinds[i]) return !strstr(why->message, "archived");
+    return false;
+}
+
+static bool read_kept(struct index *ix, const struct kept *k, uint64_t at, char *to, uint64_t n, bool *there, struct err *e) {
+    struct err why = {0};
+    *there = vol_read_at(ix->ar->volumes, k->loc, k->dataset_offset + at, to, n, &why);
+    if (*there || !is_of_the_moment(&why)) return true;
+    return err_set(e, ERR_BUSY, "index", "compare with the copy that is kept: %.300s", why.message);
+}
+
 // In the sender's arena: the sender compares large objects itself, before the writer does.
 static bool same_bytes(struct index *ix, const struct index_put *p, const struct kept *k, bool *same, struct err *e) {
     struct arena_mark m = arena_mark(p->arena);
@@ -70,9 +85,9 @@ static bool same_bytes(struct index *ix, const struct index_put *p, const struct
     *same = ok;
     for (uint64_t at = 0, n; ok && *same && at < length; at += n) {
         n = length - at < COMPARE_BYTES ? length - at : COMPARE_BYTES;
-        ok = p->source->read_at(p->source->ctx, p->facts.dataset_offset + at, a, n, e);
-        // What cannot be read back is no reason to refuse another copy.
-        *same = ok && vol_read_at(ix->ar->volumes, k->loc, k->dataset_offset + at, b, n, NULL) && memcmp(a, b, n) == 0;
+        // What is damaged is no reason to refuse another copy.
+        ok = p->source->read_at(p->source->ctx, p->facts.dataset_offset + at, a, n, e) && read_kept(ix, k, at, b, n, same, e);
+        *same = ok && *same && memcmp(a, b, n) == 0;
     }
     arena_rewind(p->arena, m);
     return ok;

@@ -466,7 +466,12 @@ bool node_is_ready(struct node *n, struct err *why) {
     return true;
 }
 
-bool node_ready_json(struct node *n, struct buf *to) {
+// What PostgreSQL or its library says names hosts, users and statements.
+static const char *said_of(const struct err *why, bool to_insiders) {
+    return to_insiders || strcmp(why->module, "nodes") == 0 ? why->message : "the index does not answer: the log says why";
+}
+
+bool node_ready_json(struct node *n, bool to_insiders, struct buf *to) {
     struct json_writer w;
     bool ready = true;
     json_init(&w, to, false);
@@ -480,7 +485,7 @@ bool node_ready_json(struct node *n, struct buf *to) {
         struct err why = {0};
         if (CHECKS[i](n, &why)) continue;
         ready = false;
-        json_strz(&w, why.message);
+        json_strz(&w, said_of(&why, to_insiders));
     }
     json_end_array(&w);
     json_put_bool(&w, "ready", ready);

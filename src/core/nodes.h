@@ -47,8 +47,8 @@ void node_leave(struct node *n); // stopped; its leases and jobs are given back.
 // Whether a balancer may send requests here, and if not, why not: the database answers within a second, the bucket was not away too long, the schema fits,
 // not draining, not read-only.
 bool node_is_ready(struct node *n, struct err *why);
-// The same as a JSON object with all reasons.
-bool node_ready_json(struct node *n, struct buf *to);
+// The same as a JSON object with all reasons; to_insiders: in the words of what failed.
+bool node_ready_json(struct node *n, bool to_insiders, struct buf *to);
 
 // The state of all nodes, queues, leases and volumes as one JSON object in a: what `gantry cluster status` and /api/cluster show.
 bool cluster_status_json(struct archive *ar, struct arena *a, struct str *out, struct err *e);

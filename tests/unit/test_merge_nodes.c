@@ -472,6 +472,32 @@ static void a_put_that_was_only_slow_is_not_indexed_twice(void **state) {
     assert_int_equal(r.outcome, INGEST_KNOWN);
 }
 
+// Whether it is the same cannot be told while what is kept cannot be read: it is no conflict.
+static void what_comes_by_another_way_while_the_bucket_is_away_is_asked_for_again(void **state) {
+    struct cluster *c = *state;
+    struct err e = {0};
+    struct ingest_result r;
+    char uids[3][64];
+    fixture_close(c->at[A]);
+    c->bucket.cancelled = false;
+    c->remote.small_bytes = 0;
+    open_node(c, A);
+    store(c, A, 1, 1, 2);
+    struct sample s = sample_of(1, 1, uids);
+    make_object(c->at[B], &s);
+    c->at[B]->object.p[0] ^= 1; // of its preamble
+    c->bucket.silent = true;
+    assert_false(ingest_object(c->at[B], &r, &e));
+    assert_true(err_class_of(e.kind)->retry);
+    c->bucket.silent = false;
+    for (int64_t until = clock_mono_ms() + 5000; clock_mono_ms() < until; usleep(20 * 1000)) {
+        e = (struct err){0};
+        if (ingest_object(c->at[B], &r, &e)) break;
+    }
+    assert_int_equal(r.outcome, INGEST_KNOWN);
+    assert_int_equal(count_rows(c->at[B], "SELECT count(*) FROM conflicts"), 0);
+}
+
 static struct fake_object *only_object(struct cluster *c) {
     for (unsigned i = 0; i < c->bucket.n; i++)
         if (c->bucket.objects[i].p) return &c->bucket.objects[i];
@@ -780,6 +806,7 @@ int main(void) {
         TEST(a_volume_of_the_bucket_that_nobody_knows_is_indexed),
         TEST(a_put_that_was_only_slow_is_not_indexed_twice),
         TEST(a_volume_that_is_not_indexed_to_its_end_is_not_merged_away),
+        TEST(what_comes_by_another_way_while_the_bucket_is_away_is_asked_for_again),
         TEST(a_volume_that_is_not_in_the_bucket_is_told_once),
         TEST(a_volume_that_goes_while_the_bucket_is_looked_through_keeps_nothing_back),
         TEST(an_index_of_an_earlier_time_finds_what_was_merged_since),

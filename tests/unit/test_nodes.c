@@ -334,7 +334,7 @@ static void a_node_is_ready_until_it_drains(void **state) {
     assert_false(node_is_ready(n, &why));
     struct buf b;
     buf_init(&b, 4096);
-    assert_false(node_ready_json(n, &b));
+    assert_false(node_ready_json(n, true, &b));
     const struct json *told = json_read(&c->arena, buf_str(&b), 0, &c->err);
     assert_true(told && json_get(told, "reasons")->count == 1 && str_eqz(json_text(json_get(told, "state")), "draining"));
     buf_deinit(&b);
