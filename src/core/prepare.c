@@ -80,7 +80,7 @@ static void prepare_quiet(struct preparer *p) {
 // One step, or until it is to stop.
 static void rest(struct preparer *p) {
     struct timespec until;
-    clock_gettime(CLOCK_REALTIME, &until);
+    clock_gettime(CLOCK_MONOTONIC, &until);
     until.tv_nsec += STEP_MS * 1000000L;
     if (until.tv_nsec >= 1000000000) until.tv_sec++, until.tv_nsec -= 1000000000;
     pthread_mutex_lock(&p->lock);
@@ -108,7 +108,11 @@ bool prepare_start(struct archive *ar, int quiet_ms, struct preparer **out, stru
     p->seq = events_last(ar);
     arena_init(&p->arena, ARENA_BYTES_MAX);
     pthread_mutex_init(&p->lock, NULL);
-    pthread_cond_init(&p->stop, NULL);
+    pthread_condattr_t attr;
+    pthread_condattr_init(&attr);
+    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+    pthread_cond_init(&p->stop, &attr);
+    pthread_condattr_destroy(&attr);
     bool several = db_pool_engine(archive_db(ar)) == DB_POSTGRES;
     if (several ? follower_start(ar, p->quiet_ms, &p->shared, e) : thread_start(&p->thread, "prepare", run, p, e)) {
         *out = p;

@@ -129,7 +129,9 @@ static void rest(struct follower *f) {
 static bool be_follower(struct follower *f, struct err *e) {
     bool taken;
     lease_drop(f->ar, &f->lease);
-    return lease_take(f->ar, KIND, &f->lease, &taken, e) && (!taken || read_cursor(f, e));
+    bool ok = lease_take(f->ar, KIND, &f->lease, &taken, e) && (!taken || read_cursor(f, e));
+    if (!ok) lease_drop(f->ar, &f->lease); // who does not know where the last one was does not follow
+    return ok;
 }
 
 static void *run(void *arg) {
