@@ -227,24 +227,29 @@ static int by_number(const void *a, const void *b) {
     return (x > y) - (x < y);
 }
 
-// Rows in volumes that are not there at all.
-static bool check_lost_volumes(struct fsck *f, const uint32_t *volumes, size_t n, struct err *e) {
-    struct ranges lost = {0};
+static bool list_referred(struct fsck *f, struct ranges *out, struct err *e) {
     struct db_stmt *s = db_prepare(f->d, "SELECT DISTINCT volume FROM instances", e);
-    if (!s) return false;
-    enum db_step step = DB_END;
-    bool ok = true;
-    while (ok && (step = db_next(s, e)) == DB_ROW) {
-        uint32_t number = (uint32_t)db_int(s, 0);
-        if (!n || !bsearch(&number, volumes, n, sizeof number, by_number)) ok = add_range(&lost, number, 0, e);
-    }
+    enum db_step step = DB_FAIL;
+    bool ok = s;
+    while (ok && (step = db_next(s, e)) == DB_ROW) ok = add_range(out, (uint64_t)db_int(s, 0), 0, e);
     db_done(s);
-    for (size_t i = 0; ok && i < lost.n; i++) {
-        f->volume = (uint32_t)lost.p[i].at;
-        ok = check_rows(f, ROWS[0], false, e);
+    return ok && step == DB_END;
+}
+
+// Rows in volumes that are not there at all. Volumes are listed after what refers to them: other nodes may have made some since the beginning.
+static bool check_lost_volumes(struct fsck *f, struct err *e) {
+    struct ranges referred = {0};
+    uint32_t *volumes = NULL;
+    size_t n = 0;
+    bool ok = list_referred(f, &referred, e) && vol_list(f->ar->volumes, &volumes, &n, e);
+    for (size_t i = 0; ok && i < referred.n; i++) {
+        f->volume = (uint32_t)referred.p[i].at;
+        bool there = n && bsearch(&f->volume, volumes, n, sizeof *volumes, by_number);
+        ok = there || check_rows(f, ROWS[0], false, e);
     }
-    free(lost.p);
-    return ok && step != DB_FAIL;
+    free(volumes);
+    free(referred.p);
+    return ok;
 }
 
 static bool check_chain(struct fsck *f, struct err *e) {
@@ -284,7 +289,7 @@ bool archive_fsck(struct archive *ar, bool repair, void (*on_finding)(void *ctx,
         ok = check_volume(&f, &own) || err_wrap(&own, "volume %u", volumes[i]);
         if (on_progress) on_progress(ctx, i + 1, n);
     }
-    ok = ok && check_lost_volumes(&f, volumes, n, &own) && check_chain(&f, &own);
+    ok = ok && check_lost_volumes(&f, &own) && check_chain(&f, &own);
     db_return(ar->db, f.d);
     if (ok && repair && out->orphans) ok = index_orphans(&f, &own);
     free(volumes);

@@ -97,11 +97,14 @@ static bool same_origin(struct migrate *m, struct err *e) {
     return ok && (same || err_set(e, ERR_CONFLICT, "migrate", "the target has events that the source has not: it is no beginning of this migration"));
 }
 
-// A directory's server has its lock; nodes only say that they are there.
-static bool is_alone(struct archive *ar, struct err *e) {
+// A directory's server has its lock; nodes only say that they are there. First none can join any more.
+static bool be_alone(struct migrate *m, struct err *e) {
     char name[NODE_NAME_MAX];
     unsigned n = 0;
-    if (!cluster_living(ar, &n, name, e)) return false;
+    bool taken;
+    if (!lease_take(m->from, LEASE_ALONE, &m->alone, &taken, e)) return false;
+    if (!taken) return err_set(e, ERR_BUSY, "migrate", "another command works on it alone");
+    if (!cluster_living(m->from, &n, name, e)) return false;
     return n == 0 || err_set(e, ERR_BUSY, "migrate", "%u nodes still serve it, %s is one: stop them first", n, name);
 }
 
@@ -109,7 +112,7 @@ static bool open_source(struct migrate *m, const struct migrate_options *o, stru
     struct archive_options from = *o->from;
     from.must_exist = !from.remote;
     from.beside = from.read_only = !o->last;
-    bool ok = archive_open(&from, &m->from, e) && (!o->last || !from.remote || is_alone(m->from, e));
+    bool ok = archive_open(&from, &m->from, e) && (!o->last || !from.remote || be_alone(m, e));
     return ok || err_wrap(e, "source");
 }
 
@@ -141,6 +144,7 @@ bool migrate_open(const struct migrate_options *o, struct migrate **out, struct 
 void migrate_close(struct migrate *m) {
     if (!m) return;
     archive_close(m->to);
+    if (m->alone.held) lease_drop(m->from, &m->alone);
     archive_close(m->from);
     arena_deinit(&m->arena);
     free(m);

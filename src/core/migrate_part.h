@@ -2,6 +2,7 @@
 #ifndef GANTRY_CORE_MIGRATE_PART_H
 #define GANTRY_CORE_MIGRATE_PART_H
 
+#include "core/nodes.h"
 #include "core/index.h"
 #include "core/migrate.h"
 #include "sys/digest.h"
@@ -29,6 +30,7 @@ struct roles {
 
 struct migrate {
     struct archive *from, *to;
+    struct lease alone;      // of the source, for the last round
     struct vol_set *headers; // the side that reads headers fastest: offsets are the same
     bool last;
     void (*on_progress)(void *ctx, const struct migrate_progress *p);

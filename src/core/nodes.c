@@ -272,12 +272,25 @@ static bool look_round(struct node *n, struct db *d, int64_t *seen, char alone[6
     return ok;
 }
 
+static bool refuse_beside(const char *alone, struct err *e) {
+    return !alone[0] || err_set(e, ERR_BUSY, "nodes", "%s works on this archive alone: start again when it is done", alone);
+}
+
+// The command takes its lease and then looks for nodes; we say that we are there and then look for it again: one of the two sees the other.
+static bool stay_beside_nobody(struct node *n, struct db *d, struct err *e) {
+    char alone[64] = "";
+    int64_t seen;
+    if (!look_round(n, d, &seen, alone, e)) return false;
+    if (!alone[0]) return true;
+    run_named(d, "UPDATE nodes SET state = 'stopped' WHERE name = ?1", n->name, NULL);
+    return refuse_beside(alone, e);
+}
+
 static bool try_join(struct node *n, bool *ours, int64_t *seen, struct err *e) {
     char alone[64] = "";
     struct db *d = db_side(n->ar->db, e);
-    bool ok = d && look_round(n, d, seen, alone, e);
-    if (ok && alone[0]) ok = err_set(e, ERR_BUSY, "nodes", "%s works on this archive alone: start again when it is done", alone);
-    ok = ok && write_join(n, d, ours, e) && (!*ours || give_back(n, d, e));
+    bool ok = d && look_round(n, d, seen, alone, e) && refuse_beside(alone, e);
+    ok = ok && write_join(n, d, ours, e) && (!*ours || (stay_beside_nobody(n, d, e) && give_back(n, d, e)));
     db_return(n->ar->db, d);
     return ok;
 }
