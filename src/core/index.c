@@ -73,7 +73,7 @@ static bool read_kept(struct index *ix, const struct kept *k, uint64_t at, char 
     struct err why = {0};
     *there = vol_read_at(ix->ar->volumes, k->loc, k->dataset_offset + at, to, n, &why);
     if (*there || !is_of_the_moment(&why)) return true;
-    return err_set(e, ERR_BUSY, "index", "compare with the copy that is kept: %.300s", why.message);
+    return err_set(e, why.kind == ERR_NOMEM ? ERR_NOMEM : ERR_BUSY, "index", "compare with the copy that is kept: %.300s", why.message);
 }
 
 // In the sender's arena: the sender compares large objects itself, before the writer does.
