@@ -138,10 +138,20 @@ static bool may_open(struct archive *ar, const struct archive_options *o, struct
     return !arriving || err_set(e, ERR_BUSY, "archive", "this archive is being moved here and is not whole: finish that with 'gantry migrate --finish'");
 }
 
+// A bucket that is away keeps nobody from starting.
+static bool catch_up_numbers(struct archive *ar, const struct archive_options *o, struct err *e) {
+    struct err why = {0};
+    if (!ar->remote || ar->read_only || o->arriving || volumes_catch_up(ar, &why)) return true;
+    if (why.kind != ERR_NET && why.kind != ERR_TIMEOUT && why.kind != ERR_BUSY) return *e = why, false;
+    log_err(&why, "whether the bucket has volumes that the index does not count cannot be told");
+    return true;
+}
+
 static bool open_all(struct archive *ar, const struct archive_options *o, const char *index_name, bool fresh, struct err *e) {
     if (!o->beside && (!take_lock(ar, e) || (!ar->shared && !reindex_settle(ar->dir, e)))) return false;
     if (!open_index(ar, o, index_name, fresh, e) || !may_open(ar, o, e) || (fresh && !reindex_old_ends(ar, e)) || !open_volumes(ar, o, e)) return false;
-    return fresh || ((o->arriving || catch_up(ar, e)) && load_tail(ar, e) && (!ar->shared || ar->read_only || events_listen(ar, e)));
+    return fresh ||
+           ((o->arriving || catch_up(ar, e)) && catch_up_numbers(ar, o, e) && load_tail(ar, e) && (!ar->shared || ar->read_only || events_listen(ar, e)));
 }
 
 // A command has a name of its own: nobody takes it for a node.

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "base/limits.h"
+#include "core/fsck_part.h"
 #include "core/index.h"
 #include "core/service.h"
 #include "sys/digest.h"
@@ -29,9 +30,10 @@ struct fsck {
     void *ctx;
     struct fsck_report *report;
     uint32_t volume;
-    struct ranges seen;    // entries of this volume, by offset
-    struct ranges gaps;    // bytes that are no entry
-    struct ranges strange; // volumes, by their numbers, with entries that the index does not know
+    struct ranges seen;     // entries of this volume, by offset
+    struct ranges gaps;     // bytes that are no entry
+    struct ranges orphaned; // numbers of the volumes with entries that no row knows
+    unsigned strangers;     // volumes of the bucket that no row knows
     char *chunk;
 };
 
@@ -72,26 +74,31 @@ static bool event_of(struct fsck *f, struct db *w, const char *type, struct str 
     return event_append(f->ar, w, &ev, e);
 }
 
-static bool mark_damaged(struct fsck *f, struct vol_loc loc, struct str sop, struct err *e) {
-    struct db *w = f->repair ? db_writer(f->ar->db, e) : NULL;
-    if (!f->repair) return true;
-    bool ok =
-        w && db_begin(w, e) &&
-        sql_run(w, "UPDATE instances SET state = 1 WHERE volume = ?1 AND \"offset\" = ?2 AND state = 0", SQL_VALUES(SQL_I(loc.volume), SQL_I(loc.offset)), e);
-    if (ok && db_changes(w) > 0) ok = event_of(f, w, "instance.damaged", sop, e);
-    ok = ok && db_commit(w, e);
+static bool end_repair(struct fsck *f, struct db *w, bool ok) {
+    if (ok) index_settle(f->ar->index);
+    if (!ok && w) db_rollback(w);
+    if (!ok) index_forget(f->ar->index);
     events_settle(f->ar, ok);
     db_return(f->ar->db, w);
     return ok;
 }
 
+static bool mark_damaged(struct fsck *f, struct vol_loc loc, struct str sop, struct err *e) {
+    struct db *w = f->repair ? db_writer(f->ar->db, e) : NULL;
+    if (!f->repair) return true;
+    bool ok =
+        w && index_begin(f->ar->index, w, e) &&
+        sql_run(w, "UPDATE instances SET state = 1 WHERE volume = ?1 AND \"offset\" = ?2 AND state = 0", SQL_VALUES(SQL_I(loc.volume), SQL_I(loc.offset)), e);
+    if (ok && db_changes(w) > 0) ok = event_of(f, w, "instance.damaged", sop, e);
+    ok = ok && db_commit(w, e);
+    return end_repair(f, w, ok);
+}
+
 static bool drop_missing(struct fsck *f, struct vol_loc loc, struct str sop, struct err *e) {
     struct db *w = f->repair ? db_writer(f->ar->db, e) : NULL;
     if (!f->repair) return true;
-    bool ok = w && db_begin(w, e) && kill_missing(f->ar->index, w, loc, sop, e) && event_of(f, w, "instance.lost", sop, e) && db_commit(w, e);
-    events_settle(f->ar, ok);
-    db_return(f->ar->db, w);
-    return ok;
+    bool ok = w && index_begin(f->ar->index, w, e) && kill_missing(f->ar->index, w, loc, sop, e) && event_of(f, w, "instance.lost", sop, e) && db_commit(w, e);
+    return end_repair(f, w, ok);
 }
 
 // ---- one entry ----
@@ -125,8 +132,8 @@ static bool visit(void *ctx, const struct vol_entry *en, bool damaged, struct er
     }
     if (owner == OWNER_NONE) {
         tell(f, "orphan", &f->report->orphans, en->sop, en->loc, "the index does not know it");
-        bool noted = f->strange.n && f->strange.p[f->strange.n - 1].at == f->volume;
-        return noted || add_range(&f->strange, f->volume, 0, e);
+        bool first = f->orphaned.n == 0 || f->orphaned.p[f->orphaned.n - 1].at != f->volume;
+        return !first || add_range(&f->orphaned, f->volume, 0, e);
     }
     if ((uint64_t)length != en->loc.length) {
         tell(f, "damaged", &f->report->damaged, en->sop, en->loc, "its length in the volume is not that in the index");
@@ -213,13 +220,31 @@ static bool check_gaps(struct fsck *f, struct err *e) {
     return true;
 }
 
+// Whether the index still counts on a volume: nodes build others of it and remove it meanwhile.
+static bool is_wanted(struct fsck *f, bool *wanted, struct err *e) {
+    int64_t one;
+    *wanted = true;
+    return !f->ar->remote || sql_one(f->d, "SELECT 1 FROM volumes WHERE volume = ?1 AND removed_ms IS NULL", SQL_VALUES(SQL_I(f->volume)), &one, 1, wanted, e);
+}
+
+static bool check_all_rows(struct fsck *f, bool in_list, struct err *e) {
+    for (int i = 0; i < ROW_KINDS; i++)
+        if (!check_rows(f, ROWS[i], in_list, e)) return false;
+    return true;
+}
+
 static bool check_volume(struct fsck *f, struct err *e) {
     uint64_t end;
+    bool wanted;
+    struct err why = {0};
     f->seen.n = f->gaps.n = 0;
-    if (!vol_scan(f->ar->volumes, f->volume, 0, true, visit, f, &end, e)) return false;
-    for (int i = 0; i < ROW_KINDS; i++)
-        if (!check_rows(f, ROWS[i], true, e)) return false;
-    return check_gaps(f, e);
+    if (!is_wanted(f, &wanted, e)) return false;
+    if (!wanted) return true;
+    if (!vol_scan(f->ar->volumes, f->volume, 0, true, visit, f, &end, &why)) {
+        if (why.kind != ERR_NOT_FOUND) return *e = why, false;
+        return is_wanted(f, &wanted, e) && (!wanted || check_all_rows(f, false, e));
+    }
+    return check_all_rows(f, true, e) && check_gaps(f, e);
 }
 
 static int by_number(const void *a, const void *b) {
@@ -262,17 +287,18 @@ static bool check_chain(struct fsck *f, struct err *e) {
     return true;
 }
 
-// Orphans become rows by the way in which entries that the index has not seen do: their volumes are looked at from the start again. In a cluster others
-// write meanwhile, and no other volume keeps them waiting.
+static void on_stranger(void *ctx, const struct vol_info *v) {
+    struct fsck *f = ctx;
+    f->strangers++;
+    tell(f, "orphan", &f->report->orphans, STR_LIT(""), (struct vol_loc){v->volume, 0, v->size}, "a volume of the bucket that the index does not know");
+}
+
+// Orphans become rows by the way in which entries that the index has not seen do: their volumes are looked at from the start again.
 static bool index_orphans(struct fsck *f, struct err *e) {
     uint64_t count;
-    bool ok = true;
-    for (size_t i = 0; ok && i < f->strange.n; i++) ok = index_replay_volume(f->ar, (uint32_t)f->strange.p[i].at, &count, e);
-    if (!ok || !f->ar->remote) return ok;
-    struct db *w = db_writer(f->ar->db, e);
-    ok = w && db_exec(w, "UPDATE volumes SET place = 1 WHERE place = 0", e); // those that had no row
-    db_return(f->ar->db, w);
-    return ok;
+    for (size_t i = 0; i < f->orphaned.n; i++)
+        if (!index_replay_volume(f->ar, (uint32_t)f->orphaned.p[i].at, &count, e)) return false;
+    return f->strangers == 0 || fsck_adopt(f->ar, e);
 }
 
 bool archive_fsck(struct archive *ar, bool repair, void (*on_finding)(void *ctx, const struct fsck_finding *f),
@@ -283,20 +309,20 @@ bool archive_fsck(struct archive *ar, bool repair, void (*on_finding)(void *ctx,
     uint32_t *volumes = NULL;
     size_t n = 0;
     f.d = db_reader(ar->db, &own);
-    bool ok = f.d && (f.chunk || err_nomem(&own, "fsck")) && vol_list(ar->volumes, &volumes, &n, &own);
+    bool ok = f.d && (f.chunk || err_nomem(&own, "fsck")) && fsck_volumes(ar, &volumes, &n, &own);
     for (size_t i = 0; ok && i < n; i++) {
         f.volume = volumes[i];
         ok = check_volume(&f, &own) || err_wrap(&own, "volume %u", volumes[i]);
         if (on_progress) on_progress(ctx, i + 1, n);
     }
-    ok = ok && check_lost_volumes(&f, &own) && check_chain(&f, &own);
+    ok = ok && check_lost_volumes(&f, &own) && fsck_strangers(ar, volumes, n, on_stranger, &f, &own) && check_chain(&f, &own);
     db_return(ar->db, f.d);
     if (ok && repair && out->orphans) ok = index_orphans(&f, &own);
     free(volumes);
     free(f.chunk);
     free(f.seen.p);
     free(f.gaps.p);
-    free(f.strange.p);
+    free(f.orphaned.p);
     if (!ok && e) *e = own;
     return ok;
 }

@@ -144,6 +144,8 @@ void commit_look(void *ctx, struct vol_put *const *puts, size_t n);
 bool commit_group(void *ctx, struct vol_put *const *puts, size_t n, const struct vol_written *written, struct err *e);
 // Volumes as the index has them, for remote sets (volumes.c).
 bool volumes_note(struct db *w, const struct vol_written *written, struct err *e);
+// The numbers of volumes go on after those that lie in the bucket, whatever the index counts: one that was restored to an earlier time counts to less.
+bool volumes_catch_up(struct archive *ar, struct err *e);
 bool volumes_reserve(void *ctx, unsigned n, uint32_t *first, struct err *e);
 bool volumes_fetch(void *ctx, uint32_t volume, uint64_t at, void *p, size_t n, struct err *e);
 bool volumes_kept(void *ctx, uint64_t *bytes, struct err *e);

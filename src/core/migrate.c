@@ -224,7 +224,7 @@ static bool take_volume(struct migrate *m, uint32_t volume, struct migrate_round
     if (done) return true;
     arena_reset(&m->arena);
     if (!roles_read(m->from, &m->arena, volume, &source, e) || !vol_state_get(m->from->volumes, volume, &st, e)) return false;
-    if (source.removed || (st.growing && m->last && !source.known)) return true; // nothing in it is anybody's
+    if (source.removed || (!source.known && (m->from->remote || (m->last && st.growing)))) return true; // nothing in it is anybody's
     bool early = !m->last && (st.growing || !source.known);
     if (!early && (!bring(m, volume, &st, &source, round, e) || !migrate_rows(m, volume, &source, false, &all, e))) return false;
     round->waiting += !all;

@@ -62,12 +62,13 @@ static bool settle_volume(struct migrate *m, uint32_t volume, struct account acc
     bool all;
     arena_reset(&m->arena);
     if (!roles_read(m->from, &m->arena, volume, &source, e) || !roles_read(m->to, &m->arena, volume, &target, e)) return false;
-    if (!source.removed && !same_roles(&source, &target)) {
+    bool counts_there = !source.removed && (source.known || !m->from->remote);
+    if (counts_there && !same_roles(&source, &target)) {
         if (!migrate_rows(m, volume, &source, true, &all, e)) return false;
         forget_lost(m, volume, &source);
         if (!roles_read(m->to, &m->arena, volume, &target, e)) return false;
     }
-    if (source.removed) return true;
+    if (!counts_there) return true;
     add_rows(&accounts[0], volume, &source);
     add_rows(&accounts[1], volume, &target);
     return true;

@@ -132,7 +132,7 @@ static bool end_batch(struct rows *r, struct err *e) {
     bool ok = places_flush(r->ix, r->w, e) && figures_flush(r->ix, r->w, e) && index_set_position(r->w, r->volume, r->seen, e) && db_commit(r->w, e);
     r->begun = false;
     r->batch = 0;
-    if (ok) return true;
+    if (ok) return index_settle(r->ix), true;
     db_rollback(r->w);
     index_forget(r->ix);
     return false;
@@ -162,7 +162,7 @@ static bool visit_row(struct rows *r, const struct vol_entry *en, const struct r
     const struct role_row *there = roles_find(&r->target, en->loc.offset);
     enum role now = there ? there->role : ROLE_NONE;
     if (r->whole && now == row->role) return true;
-    if (!r->begun && !db_begin(r->w, e)) return false;
+    if (!r->begun && !index_begin(r->ix, r->w, e)) return false;
     r->begun = true;
     arena_reset(&r->ix->scratch);
     if (role_lives(now) && !evict(r, en->loc, en->sop, e)) return false;

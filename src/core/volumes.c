@@ -1,5 +1,6 @@
 // Volumes as the index has them: where each one lies, how far it is indexed, and the bytes of small ones until they are built into larger ones.
 #include "base/clock.h"
+#include "base/log.h"
 #include "core/index.h"
 
 bool index_set_position(struct db *w, uint32_t volume, uint64_t end, struct err *e) {
@@ -132,4 +133,32 @@ bool volumes_each(void *ctx, bool (*visit)(void *visit_ctx, const struct vol_inf
         if (n) after = page[n - 1].volume;
     }
     return true;
+}
+
+static bool note_number(void *ctx, const struct vol_info *v, struct err *e) {
+    uint32_t *highest = ctx;
+    (void)e;
+    if (v->volume > *highest) *highest = v->volume;
+    return true;
+}
+
+static bool raise_counter(struct archive *ar, uint32_t to, struct err *e) {
+    struct db *d = db_side(ar->db, e);
+    bool ok = d && sql_run(d, "UPDATE counters SET value = ?1 WHERE name = 'volume' AND value < ?1", SQL_VALUES(SQL_I(to)), e);
+    db_return(ar->db, d);
+    return ok;
+}
+
+bool volumes_catch_up(struct archive *ar, struct err *e) {
+    int64_t last = 0;
+    bool found;
+    struct db *d = db_reader(ar->db, e);
+    bool ok = d && sql_one(d, "SELECT value FROM counters WHERE name = 'volume'", NULL, 0, &last, 1, &found, e);
+    db_return(ar->db, d);
+    uint32_t highest = (uint32_t)last;
+    if (!ok || !vol_beyond(ar->volumes, highest, note_number, &highest, e)) return false;
+    if (highest == (uint32_t)last) return true;
+    log_line(LOG_WARN, "index", "the bucket has volumes up to %u, the index counts to %u: it was set back, or another index works on this bucket", highest,
+             (unsigned)last);
+    return raise_counter(ar, highest, e);
 }

@@ -39,8 +39,8 @@ static bool client_remove(void *ctx, const char *key, struct err *e) {
     return s3_delete(ctx, key, e);
 }
 
-static bool client_list(void *ctx, const char *prefix, s3_visit *visit, void *visit_ctx, struct err *e) {
-    return s3_list(ctx, prefix, NULL, visit, visit_ctx, e);
+static bool client_list(void *ctx, const char *prefix, const char *after, s3_visit *visit, void *visit_ctx, struct err *e) {
+    return s3_list(ctx, prefix, after, visit, visit_ctx, e);
 }
 
 static bool client_set_class(void *ctx, const char *key, const char *storage_class, struct err *e) {
@@ -317,13 +317,14 @@ static bool walk_one(void *ctx, const char *key, const struct s3_object *o, stru
     return !w->stopped;
 }
 
-bool bucket_each(struct bucket *b, vol_each_visit *visit, void *ctx, struct err *e) {
-    char prefix[S3_KEY_MAX];
+bool bucket_each(struct bucket *b, uint32_t after, vol_each_visit *visit, void *ctx, struct err *e) {
+    char prefix[S3_KEY_MAX], key[S3_KEY_MAX];
     struct err why = {0};
     snprintf(prefix, sizeof prefix, "%svolumes/", b->prefix);
     struct walk w = {.prefix = str_of(prefix), .visit = visit, .ctx = ctx};
+    key_of(b, after, key);
     if (!may_ask(b, false, e)) return false;
-    bool ok = b->ops.list(b->ops.ctx, prefix, walk_one, &w, &why);
+    bool ok = b->ops.list(b->ops.ctx, prefix, after ? key : NULL, walk_one, &w, &why);
     if (!w.stopped) return ended(b, ok, false, &why, e) || err_wrap(e, "list the volumes of the bucket");
     if (e) *e = why;
     return false;

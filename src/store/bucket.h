@@ -13,7 +13,7 @@ struct bucket_ops {
     bool (*get)(void *ctx, const char *key, uint64_t at, void *p, size_t n, struct err *e);
     bool (*head)(void *ctx, const char *key, struct s3_object *out, struct err *e);
     bool (*remove)(void *ctx, const char *key, struct err *e);
-    bool (*list)(void *ctx, const char *prefix, s3_visit *visit, void *visit_ctx, struct err *e);
+    bool (*list)(void *ctx, const char *prefix, const char *after, s3_visit *visit, void *visit_ctx, struct err *e);
     bool (*set_class)(void *ctx, const char *key, const char *storage_class, struct err *e);
     bool (*restore)(void *ctx, const char *key, unsigned days, struct err *e);
     bool (*legal_hold)(void *ctx, const char *key, bool on, struct err *e);
@@ -56,7 +56,7 @@ bool bucket_put(struct bucket *b, uint32_t volume, const struct s3_body *body, s
 bool bucket_get(struct bucket *b, uint32_t volume, uint64_t at, void *p, size_t n, bool *archived, struct err *e);
 bool bucket_head(struct bucket *b, uint32_t volume, struct s3_object *out, struct err *e);
 bool bucket_remove(struct bucket *b, uint32_t volume, struct err *e);
-bool bucket_each(struct bucket *b, vol_each_visit *visit, void *ctx, struct err *e);
+bool bucket_each(struct bucket *b, uint32_t after, vol_each_visit *visit, void *ctx, struct err *e);
 bool bucket_set_class(struct bucket *b, uint32_t volume, const char *storage_class, struct err *e);
 // That it is being restored already is no failure.
 bool bucket_restore(struct bucket *b, uint32_t volume, unsigned days, struct err *e);

@@ -271,7 +271,8 @@ static bool list(struct vol_set *vs, struct numbers *out, struct err *e) {
     return sys_list_dir(vs->dir->volumes, list_one, out, e);
 }
 
-static bool each(struct vol_set *vs, vol_each_visit *visit, void *ctx, struct err *e) {
+static bool each(struct vol_set *vs, uint32_t after, vol_each_visit *visit, void *ctx, struct err *e) {
+    (void)after; // no number is given out twice here
     struct numbers l = {0};
     bool ok = list(vs, &l, e);
     numbers_sort(&l);

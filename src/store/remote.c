@@ -355,10 +355,10 @@ static bool visit_kept(void *ctx, const struct vol_info *v, struct err *e) {
     return v->place != VOL_IN_INDEX || w->visit(w->ctx, v, e);
 }
 
-static bool each(struct vol_set *vs, vol_each_visit *visit, void *ctx, struct err *e) {
+static bool each(struct vol_set *vs, uint32_t after, vol_each_visit *visit, void *ctx, struct err *e) {
     struct kept_walk w = {visit, ctx};
-    if (vs->index.each && !vs->index.each(vs->index.ctx, visit_kept, &w, e)) return false;
-    return bucket_each(&vs->remote->bucket, visit, ctx, e);
+    if (after == 0 && vs->index.each && !vs->index.each(vs->index.ctx, visit_kept, &w, e)) return false;
+    return bucket_each(&vs->remote->bucket, after, visit, ctx, e);
 }
 
 static bool list_one(void *ctx, const struct vol_info *v, struct err *e) {
@@ -366,7 +366,7 @@ static bool list_one(void *ctx, const struct vol_info *v, struct err *e) {
 }
 
 static bool list(struct vol_set *vs, struct numbers *out, struct err *e) {
-    return each(vs, list_one, out, e);
+    return each(vs, 0, list_one, out, e);
 }
 
 // Of what is kept in the index, the index forgets the bytes with the row.

@@ -86,7 +86,7 @@ struct set_driver {
     void (*reader_close)(struct volume_reader *r);
 
     bool (*list)(struct vol_set *vs, struct numbers *out, struct err *e); // in any order
-    bool (*each)(struct vol_set *vs, vol_each_visit *visit, void *ctx, struct err *e);
+    bool (*each)(struct vol_set *vs, uint32_t after, vol_each_visit *visit, void *ctx, struct err *e);
     bool (*remove)(struct vol_set *vs, uint32_t volume, struct err *e);
     bool (*set_class)(struct vol_set *vs, uint32_t volume, const char *storage_class, struct err *e);
     bool (*restore)(struct vol_set *vs, uint32_t volume, unsigned days, struct err *e);

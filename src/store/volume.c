@@ -159,7 +159,11 @@ bool vol_list(struct vol_set *vs, uint32_t **out, size_t *n, struct err *e) {
 }
 
 bool vol_each(struct vol_set *vs, vol_each_visit *visit, void *ctx, struct err *e) {
-    return vs->driver->each(vs, visit, ctx, e);
+    return vs->driver->each(vs, 0, visit, ctx, e);
+}
+
+bool vol_beyond(struct vol_set *vs, uint32_t after, vol_each_visit *visit, void *ctx, struct err *e) {
+    return !vs->remote || vs->driver->each(vs, after, visit, ctx, e);
 }
 
 // ---- reading ----

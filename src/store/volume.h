@@ -217,6 +217,8 @@ bool vol_list(struct vol_set *vs, uint32_t **out, size_t *n, struct err *e);
 // false to stop (*e is then its own).
 typedef bool vol_each_visit(void *ctx, const struct vol_info *v, struct err *e);
 bool vol_each(struct vol_set *vs, vol_each_visit *visit, void *ctx, struct err *e);
+// Of a remote set: visits the volumes of the bucket with numbers beyond this one, at the cost of one request when there are none.
+bool vol_beyond(struct vol_set *vs, uint32_t after, vol_each_visit *visit, void *ctx, struct err *e);
 // Removes the file; what was alive in it was copied by the caller through vol_append. ERR_BUSY for the volume that is being written.
 bool vol_remove(struct vol_set *vs, uint32_t volume, struct err *e);
 

@@ -106,13 +106,14 @@ static bool remove_key(void *ctx, const char *key, struct err *e) {
     return !held || err_set(e, ERR_CONFLICT, "fake", "%s is held", key);
 }
 
-static bool list(void *ctx, const char *prefix, s3_visit *visit, void *visit_ctx, struct err *e) {
+static bool list(void *ctx, const char *prefix, const char *after, s3_visit *visit, void *visit_ctx, struct err *e) {
     struct fake_bucket *b = ctx;
     b->lists++;
     if (!answers(b, e)) return false;
     for (unsigned i = 0; i < b->n; i++) {
         struct s3_object o = {.size = b->objects[i].n, .modified_ms = 1700000000000};
         if (!b->objects[i].p || strncmp(b->objects[i].key, prefix, strlen(prefix)) != 0) continue;
+        if (after && strcmp(b->objects[i].key, after) <= 0) continue;
         if (!visit(visit_ctx, b->objects[i].key, &o, e)) return false;
     }
     return true;
