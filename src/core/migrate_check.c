@@ -109,12 +109,26 @@ static bool drop_volume(struct migrate *m, uint32_t volume, struct err *e) {
     return ok;
 }
 
+// Gone, or waiting to go: nothing in it is referred to any more.
+static bool is_gone(struct migrate *m, const uint32_t *volumes, size_t n, uint32_t volume, bool *gone, struct err *e) {
+    int64_t one;
+    *gone = !has_volume(volumes, n, volume);
+    if (*gone) return true;
+    struct db *d = db_reader(m->from->db, e);
+    bool ok = d && sql_one(d, "SELECT 1 FROM volumes WHERE volume = ?1 AND removed_ms IS NOT NULL", SQL_VALUES(SQL_I(volume)), &one, 1, gone, e);
+    db_return(m->from->db, d);
+    return ok;
+}
+
 static bool drop_gone(struct migrate *m, const uint32_t *volumes, size_t n, struct err *e) {
     uint32_t *mine;
     size_t count;
     if (!vol_list(m->to->volumes, &mine, &count, e)) return false;
     bool ok = true;
-    for (size_t i = 0; ok && i < count; i++) ok = has_volume(volumes, n, mine[i]) || drop_volume(m, mine[i], e);
+    for (size_t i = 0; ok && i < count; i++) {
+        bool gone;
+        ok = is_gone(m, volumes, n, mine[i], &gone, e) && (!gone || drop_volume(m, mine[i], e));
+    }
     free(mine);
     return ok;
 }

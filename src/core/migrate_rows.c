@@ -92,7 +92,8 @@ static bool add_quarantined(struct rows *r, const struct vol_entry *en, const st
                  e))
         return false;
     struct vol_loc from = {(uint32_t)other[0], (uint64_t)other[1], (uint64_t)other[2]};
-    return (!found || evict(r, from, STR_LIT(""), e)) && rows_quarantine(r->ix, r->w, &as, row->text, e);
+    bool room = !found || (evict(r, from, STR_LIT(""), e) && rows_dead(r->w, from, STR_LIT(""), "moved", e));
+    return room && rows_quarantine(r->ix, r->w, &as, row->text, e);
 }
 
 static bool add_record(struct rows *r, const struct vol_entry *en, struct err *e) {

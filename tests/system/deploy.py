@@ -105,6 +105,36 @@ def path_of(server):
     return "/dicom-web/studies/{}/series/{}/instances/{}".format(*(found[tag]["Value"][0] for tag in ("0020000D", "0020000E", "00080018")))
 
 
+# ---- containers ----
+
+# What the build with sanitizers wants besides, and what every Debian has.
+OF_THE_BUILD = {"libc6", "libgcc-s1", "libasan8", "libubsan1", "libtsan2"}
+
+
+def package_of(library):
+    path = next(line.split()[-1] for line in gantry.run("ldconfig", "-p").stdout.splitlines() if line.split()[:1] == [library])
+    real = os.path.realpath(path)
+    for name in (real, real.removeprefix("/usr")):
+        found = gantry.run("dpkg", "-S", name, check=False)
+        if found.returncode == 0:
+            return found.stdout.split(":")[0]
+    raise AssertionError(f"{library} is of no package")
+
+
+def check_image():
+    """Every library of the binary is in the packages that the image gets; the nodes' configuration of the trial is understood."""
+    listed = set((gantry.ROOT / "packaging" / "run.packages").read_text().split())
+    needed = re.findall(r"NEEDED.*\[(.*)\]", gantry.run("readelf", "-d", gantry.GANTRY).stdout)
+    missing = {package_of(library) for library in needed if not library.startswith("ld-linux")} - listed - OF_THE_BUILD
+    assert not missing, f"packaging/run.packages lacks {missing}"
+    with tempfile.TemporaryDirectory() as folder:
+        config = Path(folder) / "node.yaml"
+        text = (gantry.ROOT / "deploy" / "node.yaml").read_text()
+        config.write_text(text.replace("/var/lib/gantry", folder).replace("@postgres/", "@127.0.0.1:1/"))
+        tried = gantry.run(gantry.GANTRY, "cluster", "status", "--config", config, check=False, env={**os.environ, "DATABASE_PASSWORD": "p", "S3_SECRET_KEY": "s"})
+        assert "127.0.0.1" in tried.stderr and tried.returncode != 64, tried.stderr  # it is read, and then there is no database
+
+
 # ---- proxies ----
 
 TOKEN = "0123456789abcdef" * 4
@@ -217,6 +247,7 @@ def main():
             check_filter(here / "unit", picture)
         else:
             print("systemd is not installed: left out")
+        check_image()
         for kind in (deployed.Nginx, deployed.Haproxy):
             check_proxy(kind, here / kind.__name__, picture, large)
     print("ok")
