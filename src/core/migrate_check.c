@@ -245,6 +245,12 @@ static bool settle_volumes(struct migrate *m, struct account accounts[2], struct
     return ok;
 }
 
+static bool same_account(const struct migrate_account *a, const struct migrate_account *b) {
+    return a->patients == b->patients && a->studies == b->studies && a->series == b->series && a->objects == b->objects && a->bytes == b->bytes &&
+           a->conflicts == b->conflicts && a->quarantined == b->quarantined && a->records == b->records && a->volumes == b->volumes && a->events == b->events &&
+           strcmp(a->entries, b->entries) == 0 && strcmp(a->chain, b->chain) == 0;
+}
+
 bool migrate_settle(struct migrate *m, struct migrate_report *out, struct err *e) {
     struct account accounts[2] = {{.to = &out->from}, {.to = &out->to}};
     bool ok = digest_init(&accounts[0].digest, e) && digest_init(&accounts[1].digest, e) && settle_volumes(m, accounts, e) && copy_rest(m, e) &&
@@ -253,7 +259,6 @@ bool migrate_settle(struct migrate *m, struct migrate_report *out, struct err *e
     out->damaged = m->damaged;
     out->unknown = m->unknown;
     out->lost = m->lost;
-    const struct migrate_account *a = &out->from, *b = &out->to;
-    out->equal = ok && memcmp(a, b, sizeof *a) == 0;
+    out->equal = ok && same_account(&out->from, &out->to);
     return ok;
 }
