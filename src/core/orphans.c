@@ -13,7 +13,6 @@ enum {
     ROUND = 1000,                 // volumes compared at a time
     NAMED_MAX = 20,               // missing ones that are told by their numbers
     UPLOAD_MS = 24 * 3600 * 1000, // longer than any put in parts takes
-    NUMBER_BELIEVED = 1 << 30     // a key beyond is somebody's own: numbers are not counted on from it, or they would be used up
 };
 
 struct found {
@@ -105,7 +104,7 @@ static bool visit(void *ctx, const struct vol_info *v, struct err *e) {
     struct comparing *c = ctx;
     bool known;
     if (v->place != VOL_IN_BUCKET) return true;
-    if (v->volume > c->highest && v->volume < NUMBER_BELIEVED) c->highest = v->volume;
+    if (v->volume > c->highest && v->volume < VOLUME_NUMBER_BELIEVED) c->highest = v->volume;
     if (v->volume <= c->last) {
         c->unordered = true;
         return is_known(c, v->volume, &known, e) && (known || v->created_ms >= c->before_ms || add(&c->orphans, v, e));

@@ -31,7 +31,7 @@ static struct db_pool *open_pool(const char *node) {
 static int make(void **state) {
     (void)state;
     options = engine_make(DB_POSTGRES);
-    pool = open_pool("a");
+    pool = open_pool("of-test-postgres");
     e = (struct err){0};
     return 0;
 }
@@ -72,8 +72,8 @@ static bool insert(struct db *d, const char *name) {
 static void end_connections(void) {
     struct db_pool *other = open_pool("killer");
     struct db *w = db_writer(other, &e);
-    one(w, "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE application_name LIKE 'gantry a%'");
-    while (one(w, "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'gantry a'") > 0) usleep(1000);
+    one(w, "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE application_name LIKE 'gantry of-test-postgres%'");
+    while (one(w, "SELECT count(*) FROM pg_stat_activity WHERE application_name LIKE 'gantry of-test-postgres%'") > 0) usleep(1000);
     db_return(other, w);
     db_pool_close(other);
 }
