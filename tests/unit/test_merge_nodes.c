@@ -534,7 +534,7 @@ static struct skipping {
     s3_visit *visit;
     void *ctx;
     unsigned left; // that are told
-    bool (*list)(void *ctx, const char *prefix, s3_visit *visit, void *visit_ctx, struct err *e);
+    bool (*list)(void *ctx, const char *prefix, const char *after, s3_visit *visit, void *visit_ctx, struct err *e);
 } skipping;
 
 static bool tell_some(void *ctx, const char *key, const struct s3_object *o, struct err *e) {
@@ -542,9 +542,9 @@ static bool tell_some(void *ctx, const char *key, const struct s3_object *o, str
     return skipping.left == 0 || (skipping.left--, skipping.visit(skipping.ctx, key, o, e));
 }
 
-static bool list_one(void *ctx, const char *prefix, s3_visit *visit, void *visit_ctx, struct err *e) {
+static bool list_one(void *ctx, const char *prefix, const char *after, s3_visit *visit, void *visit_ctx, struct err *e) {
     skipping.visit = visit, skipping.ctx = visit_ctx, skipping.left = 1;
-    return skipping.list(ctx, prefix, tell_some, NULL, e);
+    return skipping.list(ctx, prefix, after, tell_some, NULL, e);
 }
 
 static void an_archive_moves_whole_when_the_list_lacks_a_volume(void **state) {
@@ -635,8 +635,8 @@ static void fsck_indexes_what_it_finds(void **state) {
     expect(c, 14, 12, 12);
 }
 
-static bool list_nothing(void *ctx, const char *prefix, s3_visit *visit, void *visit_ctx, struct err *e) {
-    (void)ctx, (void)prefix, (void)visit, (void)visit_ctx, (void)e;
+static bool list_nothing(void *ctx, const char *prefix, const char *after, s3_visit *visit, void *visit_ctx, struct err *e) {
+    (void)ctx, (void)prefix, (void)after, (void)visit, (void)visit_ctx, (void)e;
     return true;
 }
 
