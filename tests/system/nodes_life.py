@@ -120,7 +120,7 @@ def a_series_is_prepared_once(cluster, one, two):
         (one, two)[i % 2].store([objects.save(ds, path).read_bytes()])
     prepared = "SELECT count(*) FROM {s}.series_metadata"
     wait_for(lambda: cluster.home.sql(prepared).strip() == "1")
-    wait_for(lambda: not cluster.status()["jobs"])
+    wait_for(lambda: not [job for job in cluster.status()["jobs"] if job["kind"] == "prepare"])
     followers = [lease["node"] for lease in cluster.status()["leases"] if lease["name"] == "prepare"]
     assert len(followers) == 1, followers
 
