@@ -163,11 +163,13 @@ class Sender(threading.Thread):
             seed += 1
             study = self.folder / "sent"
             subprocess.run([self.gantry, "synth", "--kind", "mr", "--seed", str(seed), "--out", str(study)], check=True, capture_output=True)
-            while not self.stop.is_set() and not self.send(study):
+            stored = False
+            while not stored and not self.stop.is_set():
+                stored = self.send(study)
                 with self.counts.lock:
-                    self.counts.cut += 1
+                    self.counts.cut += not stored
             with self.counts.lock:
-                self.counts.stored += len(list(study.rglob("*.dcm")))
+                self.counts.stored += len(list(study.rglob("*.dcm"))) if stored else 0
             shutil.rmtree(study, ignore_errors=True)
 
 
