@@ -37,7 +37,7 @@ static void put_be(char *to, uint64_t v, unsigned n) {
     for (unsigned i = n; i > 0; i--, v >>= 8) to[i - 1] = (char)(v & 0xff);
 }
 
-static bool in_text(char scratch[PG_SCRATCH_BYTES], int n, struct pg_sent *out) {
+static bool in_text(const char scratch[PG_SCRATCH_BYTES], int n, struct pg_sent *out) {
     *out = (struct pg_sent){scratch, n, false};
     return true;
 }

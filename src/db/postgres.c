@@ -411,7 +411,7 @@ static const char PLANS[] =
 // Whoever answers for the server tells another number than the server does.
 static void warn_of_pooler(const PGconn *pg, const PGresult *pid) {
     static atomic_flag told = ATOMIC_FLAG_INIT;
-    if (PQntuples(pid) != 1 || atoi(PQgetvalue(pid, 0, 0)) == PQbackendPID(pg) || atomic_flag_test_and_set(&told)) return;
+    if (PQntuples(pid) != 1 || strtol(PQgetvalue(pid, 0, 0), NULL, 10) == PQbackendPID(pg) || atomic_flag_test_and_set(&told)) return;
     log_line(LOG_WARN, "db", "PostgreSQL is reached through a pooler: it must keep one session for each connection (PgBouncer: pool_mode = session)");
 }
 

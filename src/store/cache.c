@@ -510,7 +510,10 @@ void cache_close(struct vol_set *vs) {
     pthread_mutex_lock(&c->lock);
     bury(vs, c);
     for (unsigned i = 0; i < CACHE_BUCKETS; i++)
-        while (c->files[i]) destroy(vs, c, c->files[i]);
+        for (struct cache_file *f = c->files[i], *next; f; f = next) {
+            next = f->next;
+            destroy(vs, c, f);
+        }
     pthread_mutex_unlock(&c->lock);
     pthread_cond_destroy(&c->fetched);
     pthread_mutex_destroy(&c->lock);
