@@ -183,10 +183,13 @@ static unsigned line_of_key(const char *path, struct str key, unsigned from) {
 
 static void tell_unknown_key(const char *path, struct lines *lines) {
     static const char what[] = "Unexpected key: ";
+    static const char where[] = ", in mapping (line: ";
+    const char *start = strstr(lines->text, what), *end = start ? strstr(start, where) : NULL;
     char key[64];
-    unsigned from;
-    if (sscanf(lines->text, "Unexpected key: %63[^,], in mapping (line: %u", key, &from) != 2) return;
-    unsigned line = line_of_key(path, str_of(key), from);
+    if (!end) return;
+    start += sizeof what - 1;
+    snprintf(key, sizeof key, "%.*s", (int)(end - start), start);
+    unsigned line = line_of_key(path, str_of(key), (unsigned)strtoul(end + sizeof where - 1, NULL, 10));
     if (line) snprintf(lines->text, sizeof lines->text, "%s%s (line: %u)", what, key, line);
 }
 

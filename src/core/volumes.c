@@ -64,7 +64,7 @@ bool volumes_fetch(void *ctx, uint32_t volume, uint64_t at, void *p, size_t n, s
     struct db *d = db_reader(ar->db, e);
     bool ok = d && (n <= VOL_PIECE_BYTES || db_begin(d, e)); // of one volume as it is at one time
     char *to = p;
-    for (size_t got; ok && n; at += got, to += got, n -= got) ok = fetch_piece(d, volume, at, to, n, &got, e);
+    for (size_t got = 0; ok && n; at += got, to += got, n -= got) ok = fetch_piece(d, volume, at, to, n, &got, e);
     db_return(ar->db, d);
     return ok;
 }
