@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-LAYER = {"base": 0, "text": 1, "sys": 1, "net": 1, "dicom": 2, "pixel": 2, "codec": 2, "dimse": 3, "http": 3, "hl7": 3, "fhir": 3,
+LAYER = {"base": 0, "text": 1, "math": 1, "sys": 1, "net": 1, "dicom": 2, "pixel": 2, "codec": 2, "dimse": 3, "http": 3, "hl7": 3, "fhir": 3,
          "store": 4, "db": 4, "core": 5, "mod": 6, "app": 7}
 # Within one layer: which other folder may be included. pixel and codec stand on dicom; text (charsets, XML) and net use sys.
 SIDEWAYS = {("pixel", "dicom"), ("codec", "dicom"), ("codec", "pixel"), ("text", "sys"), ("net", "sys"), ("net", "text"), ("store", "db")}

@@ -37,6 +37,8 @@ struct cli_command {
     unsigned positional_min, positional_max; // max UINT32_MAX: any number
     // Exit code. Failures that carry an error return cli_fail(&e).
     int (*run)(struct cli_args *args);
+    // Ends with NULL: the first word after the name is one of these, and has its own options and help; the members above from options on are then unused.
+    const struct cli_command *const *subcommands;
 };
 
 bool cli_flag(const struct cli_args *args, const char *name);

@@ -1,0 +1,32 @@
+// The subcommands of `gantry evidence`, one file each (evidence_<name>.c), and what they share.
+#ifndef GANTRY_APP_EVIDENCE_H
+#define GANTRY_APP_EVIDENCE_H
+
+#include <stdbool.h>
+
+#include "app/cli.h"
+#include "mod/evidence/report.h"
+#include "text/csv.h"
+
+extern const struct cli_command EVIDENCE_ROC, EVIDENCE_DIAGNOSTIC, EVIDENCE_MRMC, EVIDENCE_FROC, EVIDENCE_AGREE, EVIDENCE_SEG, EVIDENCE_DETECT, EVIDENCE_CALIB,
+    EVIDENCE_DRIFT, EVIDENCE_QUEUE, EVIDENCE_POWER, EVIDENCE_SIMULATE, EVIDENCE_VERIFY;
+
+// Options that every analysis takes; they stand first in its own list.
+// clang-format off
+#define EVIDENCE_OPTIONS \
+    {"level", "0.95", "confidence level of the intervals"}, \
+    {"json", NULL, "JSON instead of a table"}, \
+    {"methods", NULL, "add the methods paragraph"}, \
+    {"lang", "en|zh-CN", "language of the words (default: that of the locale)"}
+// clang-format on
+
+// The confidence level, in (0.5, 1).
+bool evidence_level(const struct cli_args *args, double *level, struct err *e);
+// A number; "name: ..." is the message when it is none or outside [min, max]. Absent: fallback.
+bool evidence_number(const struct cli_args *args, const char *name, double fallback, double min, double max, double *out, struct err *e);
+// The table of the file ("-": standard input; by its first byte CSV, or JSON: an array of objects or an object of arrays).
+bool evidence_read(struct cli_args *args, const char *file, struct csv *out, struct err *e);
+// Prints as the options say; the exit code. Warnings go with the report, not to standard error.
+int evidence_print(const struct cli_args *args, const struct ev_report *r);
+
+#endif
