@@ -25,8 +25,8 @@ static bool read_shifted(void *ctx, uint64_t offset, void *p, size_t n, struct e
     return s->file->read_at(s->file->ctx, offset + s->by, p, n, e);
 }
 
-bool index_prepare(struct archive *ar, struct arena *a, const struct dcm_object *o, uint64_t shift, const struct dcm_source *source, uint64_t length,
-                   struct index_put *out, struct err *e) {
+bool index_read_facts(struct arena *a, const struct dcm_object *o, uint64_t shift, const struct dcm_source *source, uint64_t length, struct index_put *out,
+                      struct err *e) {
     struct shifted shifted = {source, shift};
     struct dcm_source stream = {read_shifted, &shifted};
     struct facts *f = &out->facts;
@@ -34,14 +34,23 @@ bool index_prepare(struct archive *ar, struct arena *a, const struct dcm_object 
     out->source = source;
     out->length = length;
     buf_init(&out->header, DCM_HEADER_BYTES_MAX * 2UL);
-    if (!facts_read(a, o, &stream, length - shift, f, e)) return false;
-    out->base = bases_get(&ar->index->bases, f->place);
-    if (!out->base && !index_describe(out, e)) return false;
-    if (!header_pack(a, f, &stream, &out->header_kind, &out->header_plain, e)) return false;
+    if (!facts_read(a, o, &stream, length - shift, f, e) || !header_pack(a, f, &stream, &out->header_kind, &out->header_plain, e)) return false;
     f->dataset_offset += shift;
     f->header_end += shift;
     if (f->pixel_offset) f->pixel_offset += shift;
-    return zstd_compress(out->header_plain, out->base ? out->base->bytes : (struct str){NULL, 0}, &out->header, e);
+    return true;
+}
+
+bool index_pack(struct archive *ar, struct index_put *p, struct err *e) {
+    bases_release(p->base);
+    p->base = bases_get(&ar->index->bases, p->facts.place);
+    buf_clear(&p->header);
+    return (p->base || index_describe(p, e)) && zstd_compress(p->header_plain, p->base ? p->base->bytes : (struct str){NULL, 0}, &p->header, e);
+}
+
+bool index_prepare(struct archive *ar, struct arena *a, const struct dcm_object *o, uint64_t shift, const struct dcm_source *source, uint64_t length,
+                   struct index_put *out, struct err *e) {
+    return index_read_facts(a, o, shift, source, length, out, e) && index_pack(ar, out, e);
 }
 
 void index_put_deinit(struct index_put *p) {

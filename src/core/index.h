@@ -55,6 +55,10 @@ struct index_put {
 // Reads the facts and makes the rows' content ready. shift: bytes of the file before the stream that o was read from; source reads the file.
 bool index_prepare(struct archive *ar, struct arena *a, const struct dcm_object *o, uint64_t shift, const struct dcm_source *source, uint64_t length,
                    struct index_put *out, struct err *e);
+// The same in two steps: what is read, and the header compressed against what its series has. The second may be done again.
+bool index_read_facts(struct arena *a, const struct dcm_object *o, uint64_t shift, const struct dcm_source *source, uint64_t length, struct index_put *out,
+                      struct err *e);
+bool index_pack(struct archive *ar, struct index_put *p, struct err *e);
 void index_put_deinit(struct index_put *p);
 
 bool index_open(struct archive *ar, struct err *e);
@@ -63,9 +67,12 @@ struct vol_index index_callbacks(struct archive *ar);
 // Where the index has seen a volume to (vol_options.known_end).
 uint64_t index_known_end(void *ctx, uint32_t volume);
 
+// Whether nothing is known of what lies at a place. Any thread.
+bool index_is_place_free(struct archive *ar, struct vol_loc loc, bool *is_new, struct err *e);
 // Indexes what volumes hold beyond the index's positions; *count entries were new. Before ingest begins, or on the writer's thread.
 bool index_replay(struct archive *ar, void (*on_progress)(void *ctx, uint64_t done, uint64_t total), void *ctx, uint64_t *count, struct err *e);
-// The same of one whole volume of those that the index lists and that grows no more, however far it was seen; it is marked as seen to its end. Any thread.
+// The same of one whole volume of those that the index lists and that grows no more, however far it was seen; it is marked as seen to its end. Any thread;
+// nothing is read from the volumes while others wait to write.
 bool index_replay_volume(struct archive *ar, uint32_t volume, uint64_t *count, struct err *e);
 // The header of an object in a volume. chunk: room to read through.
 bool index_read_object(struct arena *a, struct vol_set *vs, struct vol_loc loc, char *chunk, size_t chunk_n, struct dcm_object *out, struct err *e);

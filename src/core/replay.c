@@ -1,37 +1,20 @@
-// Replay: entries of the volumes that the index has not seen become rows by the same code as at their commit.
-#include <stdio.h>
+// Replay: entries of the volumes that the index has not seen are read, batch by batch, and become rows by the same code as at their commit.
 #include <stdlib.h>
 
 #include "base/limits.h"
-#include "base/log.h"
-#include "core/graves.h"
-#include "core/hold.h"
-#include "core/index.h"
+#include "core/replay_part.h"
 #include "sys/digest.h"
 
-enum { BATCH = 512, READ_BYTES = 64 * 1024, ARENA_BYTES_MAX = 512 << 20, ASKED = 1024 };
-
-struct replay {
-    struct index *ix;
-    struct db *w;
-    struct arena arena;
-    char *chunk;                        // READ_BYTES
-    uint32_t gone[ASKED], there[ASKED]; // volumes of rows that were asked for, by their numbers
-    unsigned batch;
-    bool in_transaction;
-    bool collect; // only tombstones, as dead places
-    uint64_t count;
-    void (*on_progress)(void *ctx, uint64_t done, uint64_t total);
-    void *ctx;
-};
-
-struct entry_source {
-    struct vol_set *vs;
-    struct vol_loc loc;
+enum {
+    BATCH = 512,
+    BATCH_APART = 64, // of one transaction that others wait for
+    BATCH_BYTES = 32 << 20,
+    READ_BYTES = 64 * 1024,
+    ARENA_BYTES_MAX = 1 << 30
 };
 
 static bool read_entry(void *ctx, uint64_t offset, void *p, size_t n, struct err *e) {
-    const struct entry_source *s = ctx;
+    const struct replay_source *s = ctx;
     return vol_read_at(s->vs, s->loc, offset, p, n, e);
 }
 
@@ -51,27 +34,26 @@ bool index_read_object(struct arena *a, struct vol_set *vs, struct vol_loc loc, 
     return step == DCM_DONE;
 }
 
-static bool is_there(struct db *w, struct vol_loc loc, bool *there, struct err *e) {
-    int64_t one;
-    return sql_one(
-        w,
-        "SELECT 1 WHERE EXISTS (SELECT 1 FROM instances WHERE volume = ?1 AND \"offset\" = ?2) OR EXISTS (SELECT 1 FROM dead WHERE volume = ?1 AND "
-        "\"offset\" = ?2) OR EXISTS (SELECT 1 FROM conflicts WHERE volume = ?1 AND \"offset\" = ?2) OR EXISTS (SELECT 1 FROM quarantine WHERE volume = ?1 "
-        "AND \"offset\" = ?2) OR EXISTS (SELECT 1 FROM records WHERE volume = ?1 AND \"offset\" = ?2)",
-        SQL_VALUES(SQL_I(loc.volume), SQL_I(loc.offset)), &one, 1, there, e);
+bool replay_is_of_the_moment(enum err_kind kind) {
+    static const enum err_kind kinds[] = {ERR_FULL,    ERR_NOMEM,     ERR_IO,   ERR_BUSY,      ERR_NET,
+                                          ERR_TIMEOUT, ERR_CANCELLED, ERR_PEER, ERR_FORBIDDEN, ERR_UNAUTHORIZED};
+    for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
+        if (kind == kinds[i]) return true;
+    return false;
 }
+
+// ---- volumes that are no more ----
 
 static bool stop_at_first(void *ctx, const struct vol_entry *en, bool damaged, struct err *e) {
     (void)ctx, (void)en, (void)damaged, (void)e;
     return false;
 }
 
-// Whether a volume that rows refer to is no more: it was built anew and removed, and the index is older than that (the power went, or it is a copy of
-// an earlier time). What was in it is found again in the volume that was built.
-// It is asked for its bytes: what the index says of it is of that time.
-static bool is_gone(struct replay *r, uint32_t volume, bool *gone, struct err *e) {
+// It was built anew and removed, and the index is older than that (the power went, or it is a copy of an earlier time). What was in it is found again in
+// the volume that was built. It is asked for its bytes: what the index says of it is of that time.
+bool replay_is_gone(struct replay *r, uint32_t volume, bool *gone, struct err *e) {
     struct err why = {0};
-    unsigned slot = volume % ASKED;
+    unsigned slot = volume % REPLAY_ASKED;
     *gone = volume == r->gone[slot];
     if (*gone || volume == r->there[slot]) return true;
     bool there = vol_scan(r->ix->ar->volumes, volume, 0, false, stop_at_first, NULL, NULL, &why) || why.kind == ERR_NONE || why.kind == ERR_CORRUPT;
@@ -81,246 +63,208 @@ static bool is_gone(struct replay *r, uint32_t volume, bool *gone, struct err *e
     return *gone = true;
 }
 
-static bool kept_is_gone(struct replay *r, const char *sql, const struct sql_value *values, int n, int64_t *volume, bool *gone, struct err *e) {
-    bool found;
-    *gone = false;
-    if (!sql_one(r->w, sql, values, n, volume, 1, &found, e)) return false;
-    return !found || is_gone(r, (uint32_t)*volume, gone, e);
-}
+// ---- reading ----
 
-static bool take_place(struct replay *r, const char *sql, const struct vol_entry *en, int64_t volume, struct err *e) {
-    return sql_run(r->w, sql,
-                   SQL_VALUES(SQL_I(en->loc.volume), SQL_I(en->loc.offset), SQL_I(en->loc.length), SQL_B(en->digest, VOL_DIGEST_BYTES), SQL_I(volume)), e);
-}
-
-// The same as what is kept, which is gone: this one is kept.
-static bool replace_gone(struct replay *r, const struct vol_entry *en, enum index_kept *kept, bool *replaced, struct err *e) {
-    int64_t volume;
-    bool gone;
-    if (*kept == INDEX_SAME) {
-        if (!kept_is_gone(r, "SELECT volume FROM instances WHERE sop_instance_uid = ?1", SQL_VALUES(SQL_T(en->sop)), &volume, &gone, e)) return false;
-        if (gone) *kept = INDEX_SAME_DAMAGED;
-        return !gone || sql_run(r->w, "UPDATE instances SET state = 1 WHERE sop_instance_uid = ?1", SQL_VALUES(SQL_T(en->sop)), e);
-    }
-    if (*kept != INDEX_SAME_CONFLICT) return true;
-    if (!kept_is_gone(r, "SELECT volume FROM conflicts WHERE sop_instance_uid = ?1 AND digest = ?2 AND kind = 'bytes'",
-                      SQL_VALUES(SQL_T(en->sop), SQL_B(en->digest, VOL_DIGEST_BYTES)), &volume, &gone, e))
-        return false;
-    *replaced = gone;
-    return !gone || take_place(r, "UPDATE conflicts SET volume = ?1, \"offset\" = ?2, length = ?3 WHERE digest = ?4 AND volume = ?5", en, volume, e);
-}
-
-static bool add_quarantine(struct replay *r, const struct vol_entry *en, struct err *e) {
-    int64_t volume;
-    bool gone;
-    if (!kept_is_gone(r, "SELECT volume FROM quarantine WHERE digest = ?1", SQL_VALUES(SQL_B(en->digest, VOL_DIGEST_BYTES)), &volume, &gone, e)) return false;
-    if (gone) return take_place(r, "UPDATE quarantine SET volume = ?1, \"offset\" = ?2, length = ?3 WHERE digest = ?4 AND volume = ?5", en, volume, e);
-    return rows_quarantine(r->ix, r->w, en, en->note, e);
-}
-
-static bool add_object(struct replay *r, const struct vol_entry *en, struct index_put *p, struct err *e) {
-    enum index_kept kept;
-    bool replaced = false;
-    if (!index_compare(r->ix, r->w, en, p, &kept, e) || !replace_gone(r, en, &kept, &replaced, e)) return false;
-    if (replaced) return true;
-    p->heals = kept == INDEX_SAME_DAMAGED;
-    bool duplicate = kept == INDEX_SAME || kept == INDEX_SAME_CONFLICT || (kept == INDEX_SAME_DAMAGED && p->damaged);
-    if (duplicate) return rows_dead(r->w, en->loc, p->facts.sop_uid, "duplicate", e);
-    if (en->kind == VOL_CONFLICT || kept == INDEX_OTHER) return rows_conflict(r->ix, r->w, en, p, e);
-    return rows_object(r->ix, r->w, en, p, e);
-}
-
-static bool add_dicom(struct replay *r, const struct vol_entry *en, bool damaged, struct err *e) {
-    struct entry_source from = {r->ix->ar->volumes, en->loc};
-    struct dcm_source source = {read_entry, &from};
+static bool read_dicom(struct replay *r, struct replay_entry *n, struct err *e) {
     struct dcm_object o = {0};
-    struct index_put p = {.damaged = damaged};
-    bool dead = false;
-    if (!grave_of(r->w, en, &dead, e)) return false;
-    if (dead) return rows_dead(r->w, en->loc, en->sop, "deleted", e);
-    bool ok = index_read_object(&r->arena, r->ix->ar->volumes, en->loc, r->chunk, READ_BYTES, &o, e) &&
-              index_prepare(r->ix->ar, &r->arena, &o, 0, &source, en->loc.length, &p, e) && add_object(r, en, &p, e);
-    index_put_deinit(&p);
-    return ok;
-}
-
-static bool read_json(struct replay *r, const struct vol_entry *en, struct str *out, struct err *e) {
-    char *p = arena_alloc(&r->arena, en->loc.length, e);
-    *out = (struct str){p, en->loc.length};
-    return p && (en->loc.length == 0 || vol_read_at(r->ix->ar->volumes, en->loc, 0, p, en->loc.length, e));
+    n->from = (struct replay_source){r->ix->ar->volumes, n->en.loc};
+    n->source = (struct dcm_source){read_entry, &n->from};
+    n->put.damaged = n->damaged;
+    return index_read_object(&r->arena, r->ix->ar->volumes, n->en.loc, r->chunk, READ_BYTES, &o, e) &&
+           index_read_facts(&r->arena, &o, 0, &n->source, n->en.loc.length, &n->put, e);
 }
 
 // What is said there counts only when these are its own words.
-static bool read_words(struct replay *r, const struct vol_entry *en, struct str *json, const char *else_, struct err *e) {
+static bool read_words(struct replay *r, const struct vol_entry *en, struct str *json, struct err *e) {
     uint8_t digest[VOL_DIGEST_BYTES];
-    if (!read_json(r, en, json, e) || !digest_of(json->p, json->n, digest, e)) return false;
-    return memcmp(digest, en->digest, sizeof digest) == 0 || err_set(e, ERR_CORRUPT, "index", "%s", else_);
+    char *p = arena_alloc(&r->arena, en->loc.length, e);
+    *json = (struct str){p, en->loc.length};
+    if (!p || (en->loc.length && !vol_read_at(r->ix->ar->volumes, en->loc, 0, p, en->loc.length, e)) || !digest_of(p, json->n, digest, e)) return false;
+    return memcmp(digest, en->digest, sizeof digest) == 0 ||
+           err_set(e, ERR_CORRUPT, "index",
+                   en->kind == VOL_TOMBSTONE ? "damaged: what this tombstone names is not deleted" : "damaged: what this record says does not count");
 }
 
-static bool add_record(struct replay *r, const struct vol_entry *en, struct err *e) {
-    struct str json;
-    bool stale;
-    return read_words(r, en, &json, "damaged: what this record says does not count", e) && hold_record(r->ix, r->w, en, json, &stale, e);
-}
-
-static bool add_tombstone(struct replay *r, const struct vol_entry *en, struct err *e) {
-    struct str json;
-    if (!read_words(r, en, &json, "damaged: what this tombstone names is not deleted", e)) return false;
-    return r->collect ? kill_collect(r->w, json, e) : kill_tombstone(r->ix, r->w, en, json, e);
-}
-
-// Bytes that are no entry, or an entry whose headers are broken: listed where they lie, so that somebody looks at them.
-static bool add_gap(struct replay *r, const struct vol_entry *en, struct err *e) {
-    struct vol_entry gap = *en;
-    const uint64_t key[2] = {en->loc.volume, en->loc.offset};
-    if (!digest_of(key, sizeof key, gap.digest, e)) return false;
-    gap.source = STR_LIT("job:replay");
-    return rows_quarantine(r->ix, r->w, &gap, STR_LIT("damaged: bytes in the volume that are no entry"), e);
-}
-
-static bool add_entry(struct replay *r, const struct vol_entry *en, bool damaged, struct err *e) {
-    if (r->collect) return en->kind != VOL_TOMBSTONE || damaged || add_tombstone(r, en, e);
-    if (damaged && en->sop.n == 0) return add_gap(r, en, e);
-    switch (en->kind) {
+static bool read_one(struct replay *r, struct replay_entry *n) {
+    if (n->damaged && n->en.sop.n == 0) return true; // a gap
+    switch (n->en.kind) {
     case VOL_OBJECT:
     case VOL_CONFLICT:
-        return add_dicom(r, en, damaged, e);
+        return read_dicom(r, n, &n->why);
     case VOL_QUARANTINE:
-        return add_quarantine(r, en, e);
+        return true;
     case VOL_TOMBSTONE:
-        return add_tombstone(r, en, e);
     case VOL_RECORD:
-        return add_record(r, en, e);
+        return read_words(r, &n->en, &n->json, &n->why);
     }
     return true;
 }
 
-// Failures that say nothing of the entry: another time it may go well.
-static bool is_of_the_moment(enum err_kind kind) {
-    static const enum err_kind kinds[] = {ERR_FULL,    ERR_NOMEM,     ERR_IO,   ERR_BUSY,      ERR_NET,
-                                          ERR_TIMEOUT, ERR_CANCELLED, ERR_PEER, ERR_FORBIDDEN, ERR_UNAUTHORIZED};
-    for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
-        if (kind == kinds[i]) return true;
-    return false;
+static bool copy_texts(struct arena *a, struct vol_entry *en, struct err *e) {
+    struct str *texts[] = {&en->study, &en->series, &en->sop, &en->ts, &en->source, &en->note};
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
+        if (texts[i]->p && !arena_dup(a, *texts[i], texts[i], e)) return false;
+    return true;
 }
 
-// One entry that cannot be indexed must not keep all others out: it is listed as quarantined where it lies.
-static bool set_aside(struct replay *r, const struct vol_entry *en, bool damaged, const struct err *why, struct err *e) {
-    char reason[INDEX_REASON_MAX];
-    if (!db_exec(r->w, "ROLLBACK TO entry", e)) return false;
-    index_forget(r->ix);
-    events_settle(r->ix->ar, false);
-    snprintf(reason, sizeof reason, "%s%.180s", damaged ? "damaged: the bytes do not match their digest; " : "", why->message);
-    log_line(LOG_WARN, "index", "volume %u at %llu: %s", en->loc.volume, (unsigned long long)en->loc.offset, reason);
-    return rows_quarantine(r->ix, r->w, en, str_of(reason), e);
+static struct replay_entry *add_entry(struct replay *r, const struct vol_entry *en, bool damaged, struct err *e) {
+    struct replay_entry *n = arena_zero(&r->arena, 1, sizeof *n, e);
+    if (!n) return NULL;
+    *n = (struct replay_entry){.en = *en, .damaged = damaged, .is_new = true};
+    if (!copy_texts(&r->arena, &n->en, e)) return NULL;
+    *r->last = n;
+    r->last = &n->next;
+    r->batch++;
+    return n;
 }
 
-static bool end_batch(struct replay *r, uint32_t volume, uint64_t end, struct err *e) {
-    if (!r->in_transaction) return true;
-    bool ok = (r->collect || index_set_position(r->w, volume, end, e)) && db_commit(r->w, e);
-    if (ok) r->in_transaction = false;
-    if (ok) index_settle(r->ix);
+static void begin_batch(struct replay *r) {
+    for (struct replay_entry *n = r->first; n; n = n->next) index_put_deinit(&n->put);
+    r->first = NULL;
+    r->last = &r->first;
     r->batch = 0;
-    events_settle(r->ix->ar, ok);
-    return ok;
+    arena_reset(&r->arena);
 }
 
-static bool visit_new(struct replay *r, const struct vol_entry *en, bool damaged, struct err *e) {
-    struct err why = {0};
-    if (!db_exec(r->w, "SAVEPOINT entry", e)) return false;
-    if (!add_entry(r, en, damaged, &why)) {
-        if (is_of_the_moment(why.kind) && e) *e = why;
-        if (is_of_the_moment(why.kind) || !set_aside(r, en, damaged, &why, e)) return false;
-    }
-    return places_flush(r->ix, r->w, e) && figures_flush(r->ix, r->w, e) && db_exec(r->w, "RELEASE entry", e);
+static bool end_batch(struct replay *r, uint64_t end, struct err *e) {
+    bool ok = r->batch == 0 || replay_write(r, end, e);
+    begin_batch(r);
+    return ok;
 }
 
 static bool visit(void *ctx, const struct vol_entry *en, bool damaged, struct err *e) {
     struct replay *r = ctx;
-    bool there = false;
-    if (r->collect && en->kind != VOL_TOMBSTONE) return true;
-    arena_reset(&r->arena);
-    arena_reset(&r->ix->scratch);
-    if (!r->in_transaction && !index_begin(r->ix, r->w, e)) return false;
-    r->in_transaction = true;
-    if (!r->collect && !is_there(r->w, en->loc, &there, e)) return false;
-    if (!there && !visit_new(r, en, damaged, e)) return false;
-    r->count += !there;
-    return ++r->batch < BATCH || end_batch(r, en->loc.volume, en->end, e);
+    uint64_t end = en->end;
+    struct replay_entry *n = add_entry(r, en, damaged, e);
+    if (!n || (r->apart && !index_is_place_free(r->ix->ar, en->loc, &n->is_new, e))) return false;
+    if (n->is_new && !read_one(r, n) && replay_is_of_the_moment(n->why.kind)) return *e = n->why, false;
+    return (r->batch < r->batch_max && r->arena.used < BATCH_BYTES) || end_batch(r, end, e);
+}
+
+// ---- volumes ----
+
+static bool write_now(struct replay *r, const char *sql, uint32_t volume, struct err *e) {
+    struct db *w = db_writer(r->ix->ar->db, e);
+    bool ok = w && sql_run(w, sql, SQL_VALUES(SQL_I(volume)), e);
+    db_return(r->ix->ar->db, w);
+    return ok;
 }
 
 static bool note_finished(struct replay *r, uint32_t volume, struct err *e) {
     struct vol_state st;
-    return vol_state_get(r->ix->ar->volumes, volume, &st, e) &&
-           (st.growing || sql_run(r->w, "UPDATE volumes SET finished = 1 WHERE volume = ?1", SQL_VALUES(SQL_I(volume)), e));
+    return vol_state_get(r->ix->ar->volumes, volume, &st, e) && (st.growing || write_now(r, "UPDATE volumes SET finished = 1 WHERE volume = ?1", volume, e));
+}
+
+static bool seen_to(struct replay *r, uint32_t volume, int64_t row[2], struct err *e) {
+    bool found;
+    struct db *d = db_reader(r->ix->ar->db, e);
+    bool ok = d && sql_one(d, "SELECT indexed_end, finished FROM volumes WHERE volume = ?1", SQL_VALUES(SQL_I(volume)), row, 2, &found, e);
+    db_return(r->ix->ar->db, d);
+    return ok;
 }
 
 static bool replay_volume(struct replay *r, uint32_t volume, struct err *e) {
     int64_t row[2] = {0};
-    bool found;
     uint64_t end;
-    if (!r->collect && !sql_one(r->w, "SELECT indexed_end, finished FROM volumes WHERE volume = ?1", SQL_VALUES(SQL_I(volume)), row, 2, &found, e))
-        return false;
+    if (!seen_to(r, volume, row, e)) return false;
     if (row[1]) return true;
-    bool ok = vol_scan(r->ix->ar->volumes, volume, (uint64_t)row[0], !r->collect, visit, r, &end, e) && end_batch(r, volume, end, e);
-    if (!ok && r->in_transaction) {
-        db_rollback(r->w);
-        index_forget(r->ix);
-        events_settle(r->ix->ar, false);
-    }
-    return ok && (r->collect || note_finished(r, volume, e));
+    r->volume = volume;
+    bool ok = vol_scan(r->ix->ar->volumes, volume, (uint64_t)row[0], true, visit, r, &end, e) && end_batch(r, end, e);
+    begin_batch(r);
+    return ok && note_finished(r, volume, e);
 }
 
-static bool run(struct archive *ar, bool collect, void (*on_progress)(void *ctx, uint64_t done, uint64_t total), void *ctx, uint64_t *count, struct err *e) {
-    struct replay r = {.ix = ar->index, .collect = collect, .on_progress = on_progress, .ctx = ctx};
-    uint32_t *volumes = NULL;
-    size_t n = 0;
-    arena_init(&r.arena, ARENA_BYTES_MAX);
-    r.chunk = malloc(READ_BYTES);
-    r.w = db_writer(ar->db, e);
-    bool ok = r.chunk ? r.w && vol_list(ar->volumes, &volumes, &n, e) : err_nomem(e, "index");
-    for (size_t i = 0; ok && i < n; i++) {
-        ok = replay_volume(&r, volumes[i], e) || err_wrap(e, "index volume %u", volumes[i]);
-        if (on_progress) on_progress(ctx, i + 1, n);
-    }
-    db_return(ar->db, r.w);
-    arena_deinit(&r.arena);
-    free(r.chunk);
-    free(volumes);
-    *count = r.count;
-    return ok;
+static struct replay *start(struct archive *ar, bool apart, struct err *e) {
+    struct replay *r = calloc(1, sizeof *r);
+    if (!r) return err_nomem(e, "index"), NULL;
+    *r = (struct replay){.ix = ar->index, .last = &r->first, .apart = apart, .batch_max = apart ? BATCH_APART : BATCH, .chunk = malloc(READ_BYTES)};
+    arena_init(&r->arena, ARENA_BYTES_MAX);
+    if (r->chunk) return r;
+    err_nomem(e, "index");
+    arena_deinit(&r->arena);
+    free(r);
+    return NULL;
+}
+
+static void end(struct replay *r) {
+    begin_batch(r);
+    arena_deinit(&r->arena);
+    free(r->chunk);
+    free(r);
 }
 
 bool index_replay(struct archive *ar, void (*on_progress)(void *ctx, uint64_t done, uint64_t total), void *ctx, uint64_t *count, struct err *e) {
-    return run(ar, false, on_progress, ctx, count, e);
-}
-
-// Reads the volume once before others are kept waiting for it.
-static bool read_ahead(void *ctx, const struct vol_entry *en, bool damaged, struct err *e) {
-    (void)ctx, (void)en, (void)damaged, (void)e;
-    return true;
-}
-
-static bool replay_one(struct replay *r, uint32_t volume, struct err *e) {
-    return sql_run(r->w, "UPDATE volumes SET indexed_end = 0, finished = 0 WHERE volume = ?1", SQL_VALUES(SQL_I(volume)), e) && replay_volume(r, volume, e);
-}
-
-bool index_replay_volume(struct archive *ar, uint32_t volume, uint64_t *count, struct err *e) {
-    struct replay r = {.ix = ar->index};
-    arena_init(&r.arena, ARENA_BYTES_MAX);
-    r.chunk = malloc(READ_BYTES);
-    vol_refetch(ar->volumes, (struct vol_loc){.volume = volume}); // a cache may have another volume of this number, of a later time than the index
-    bool ok = (r.chunk || err_nomem(e, "index")) && vol_scan(ar->volumes, volume, 0, true, read_ahead, NULL, NULL, e);
-    r.w = ok ? db_writer(ar->db, e) : NULL;
-    ok = r.w && (replay_one(&r, volume, e) || err_wrap(e, "index volume %u", volume));
-    db_return(ar->db, r.w);
-    arena_deinit(&r.arena);
-    free(r.chunk);
-    *count = r.count;
+    uint32_t *volumes = NULL;
+    size_t n = 0;
+    struct replay *r = start(ar, false, e);
+    *count = 0;
+    if (!r) return false;
+    bool ok = vol_list(ar->volumes, &volumes, &n, e);
+    for (size_t i = 0; ok && i < n; i++) {
+        ok = replay_volume(r, volumes[i], e) || err_wrap(e, "index volume %u", volumes[i]);
+        if (on_progress) on_progress(ctx, i + 1, n);
+    }
+    *count = r->count;
+    end(r);
+    free(volumes);
     return ok;
 }
 
+bool index_replay_volume(struct archive *ar, uint32_t volume, uint64_t *count, struct err *e) {
+    struct replay *r = start(ar, true, e);
+    *count = 0;
+    if (!r) return false;
+    vol_refetch(ar->volumes, (struct vol_loc){.volume = volume}); // a cache may have another volume of this number, of a later time than the index
+    bool ok = (write_now(r, "UPDATE volumes SET indexed_end = 0, finished = 0 WHERE volume = ?1", volume, e) && replay_volume(r, volume, e)) ||
+              err_wrap(e, "index volume %u", volume);
+    *count = r->count;
+    end(r);
+    return ok;
+}
+
+// ---- tombstones first ----
+
+static bool collect_words(struct replay *r, struct str json, struct err *e) {
+    struct err why = {0};
+    if (r->batch++ == 0 && !index_begin(r->ix, r->w, e)) return false;
+    if (!db_exec(r->w, "SAVEPOINT entry", e)) return false;
+    if (kill_collect(r->w, json, &why)) return db_exec(r->w, "RELEASE entry", e);
+    if (!replay_is_of_the_moment(why.kind)) return db_exec(r->w, "ROLLBACK TO entry", e);
+    return *e = why, false;
+}
+
+// What cannot be read is told when its volume is replayed.
+static bool collect_one(void *ctx, const struct vol_entry *en, bool damaged, struct err *e) {
+    struct replay *r = ctx;
+    struct err why = {0};
+    struct str json;
+    if (en->kind != VOL_TOMBSTONE || damaged) return true;
+    arena_reset(&r->arena);
+    if (read_words(r, en, &json, &why)) return collect_words(r, json, e);
+    return !replay_is_of_the_moment(why.kind) || (*e = why, false);
+}
+
+// The archive is nobody else's meanwhile: those of a volume are one transaction.
+static bool collect_volume(struct replay *r, uint32_t volume, struct err *e) {
+    r->batch = 0;
+    r->w = db_writer(r->ix->ar->db, e);
+    bool ok = r->w && vol_scan(r->ix->ar->volumes, volume, 0, false, collect_one, r, NULL, e) && (r->batch == 0 || db_commit(r->w, e));
+    if (r->w && !ok) db_rollback(r->w);
+    events_settle(r->ix->ar, false);
+    index_forget(r->ix);
+    db_return(r->ix->ar->db, r->w);
+    return ok || err_wrap(e, "index volume %u", volume);
+}
+
 bool index_collect_tombstones(struct archive *ar, struct err *e) {
-    uint64_t count;
-    return run(ar, true, NULL, NULL, &count, e);
+    uint32_t *volumes = NULL;
+    size_t n = 0;
+    struct replay *r = start(ar, false, e);
+    if (!r) return false;
+    bool ok = vol_list(ar->volumes, &volumes, &n, e);
+    for (size_t i = 0; ok && i < n; i++) ok = collect_volume(r, volumes[i], e);
+    r->batch = 0;
+    end(r);
+    free(volumes);
+    return ok;
 }

@@ -27,6 +27,7 @@ struct cluster {
     struct fixture *at[NODES];
     struct fake_bucket bucket;
     struct vol_remote remote;
+    unsigned statement_ms; // 0: default
     // Called once by the next put, when the volume is in the bucket and its commit is still to come.
     void (*between)(struct cluster *c, uint32_t volume);
     bool (*put)(void *ctx, const char *key, const struct s3_body *body, bool create, struct err *e);
@@ -50,6 +51,7 @@ static void open_node(struct cluster *c, int i) {
     struct archive_options o = fixture_options(f);
     o.remote = &c->remote;
     o.node = name;
+    o.database_statement_ms = c->statement_ms;
     c->bucket.cancelled = false; // by who had it before
     if (!archive_open(&o, &f->ar, &e)) fail_msg("%s", e.message);
 }
@@ -419,6 +421,57 @@ static void a_volume_of_the_bucket_that_nobody_knows_is_indexed(void **state) {
     assert_true(ingest_object(c->at[A], &r, &e));
     assert_int_equal(r.outcome, INGEST_KNOWN);
     expect(c, 1, 0, 0);
+}
+
+// Each read of the bucket asks whether the other node may write.
+static struct {
+    bool (*get)(void *ctx, const char *key, uint64_t at, void *p, size_t n, struct err *e);
+    unsigned gets, kept_waiting;
+} turns;
+
+static bool get_and_write(void *ctx, const char *key, uint64_t at, void *p, size_t n, struct err *e) {
+    struct db_pool *pool = archive_db(cluster->at[A]->ar);
+    struct db *w = db_writer(pool, NULL);
+    turns.gets++;
+    turns.kept_waiting += !w || !db_begin(w, NULL) || !db_commit(w, NULL);
+    db_return(pool, w);
+    return turns.get(ctx, key, at, p, n, e);
+}
+
+// Objects whose group was put and not committed, and the same ones as they came again by another way.
+static void put_without_commit(struct cluster *c, int from, int to) {
+    char uids[3][64];
+    for (int i = from; i < to; i++) {
+        struct err e = {0};
+        struct ingest_result r;
+        struct sample s = sample_of(1, i, uids);
+        make_object(c->at[A], &s);
+        c->at[A]->object.p[0] ^= 1; // of its preamble
+        c->between = fail_the_commit;
+        assert_false(ingest_object(c->at[A], &r, &e));
+    }
+    sql(c, "DELETE FROM volumes WHERE indexed_end = 0");
+}
+
+static void nobody_waits_for_his_turn_while_a_found_volume_is_read(void **state) {
+    struct cluster *c = *state;
+    for (int i = 0; i < NODES; i++) fixture_close(c->at[i]);
+    c->remote.small_bytes = 0;
+    c->statement_ms = 1500;
+    for (int i = 0; i < NODES; i++) open_node(c, i);
+    put_without_commit(c, 0, 4);
+    store(c, A, 1, 0, 2); // of these what is kept must be read to be compared
+    turns.get = c->bucket.ops.get;
+    turns.gets = turns.kept_waiting = 0;
+    fixture_close(c->at[B]);
+    c->bucket.ops.get = get_and_write;
+    open_node(c, B);
+    assert_int_equal(adopt(c, B), 4);
+    assert_true(turns.gets >= 6);
+    assert_int_equal(turns.kept_waiting, 0);
+    expect(c, 4, 0, 0);
+    assert_int_equal(count_rows(c->at[A], "SELECT count(*) FROM conflicts"), 0);
+    assert_int_equal(count_rows(c->at[A], "SELECT count(*) FROM dead WHERE why = 'duplicate'"), 2);
 }
 
 // Of the next put: its sender dies, and so does the node that has found it, before it was looked into.
@@ -804,6 +857,7 @@ int main(void) {
         TEST(a_build_of_which_nobody_knows_whether_it_counts_is_not_taken_away),
         TEST(a_build_that_never_counted_goes_again),
         TEST(a_volume_of_the_bucket_that_nobody_knows_is_indexed),
+        TEST(nobody_waits_for_his_turn_while_a_found_volume_is_read),
         TEST(a_put_that_was_only_slow_is_not_indexed_twice),
         TEST(a_volume_that_is_not_indexed_to_its_end_is_not_merged_away),
         TEST(what_comes_by_another_way_while_the_bucket_is_away_is_asked_for_again),
