@@ -176,9 +176,9 @@ static bool apply_object(struct index *ix, struct db *w, struct vol_put *put, st
         index_be_known(put, p->kept == INDEX_SAME_CONFLICT);
         return rows_dead(w, en->loc, en->sop, "duplicate", e);
     }
-    if (ix->rechecked) p->heals = p->taken && p->kept == INDEX_SAME_DAMAGED;
+    if (ix->rechecked) p->heals = p->taken && (p->kept == INDEX_SAME_DAMAGED || p->kept == INDEX_LOST_CONFLICT);
     if (ix->rechecked && !p->taken && en->kind == VOL_CONFLICT && !p->among) return refuse(w, put, e);
-    if (p->taken && p->kept == INDEX_OTHER) index_be_conflict(put);
+    if (p->taken && (p->kept == INDEX_OTHER || p->kept == INDEX_LOST_CONFLICT)) index_be_conflict(put);
     return put->outcome == VOL_STORED_CONFLICT ? rows_conflict(ix, w, en, p, e) : rows_object(ix, w, en, p, e);
 }
 

@@ -2,6 +2,7 @@
 #include <stdlib.h>
 
 #include "core/batches.h"
+#include "core/damage.h"
 #include "core/index.h"
 #include "core/service.h"
 
@@ -33,8 +34,8 @@ static bool add(struct candidates *c, struct candidate one, struct err *e) {
 // Small volumes in the index are merged sooner than it would pay to compact them.
 static const char WITH_DEAD[] =
     "SELECT v.volume, CAST(sum(d.length) AS BIGINT), v.batch FROM dead d JOIN volumes v ON v.volume = d.volume "
-    "WHERE v.removed_ms IS NULL AND v.batch <= 0 AND v.place <> 2 AND (v.finished = 1 OR v.place = 0) AND v.storage_class NOT IN (" TIERS_ARCHIVED
-    ") GROUP BY v.volume, v.batch ORDER BY v.volume";
+    "WHERE v.removed_ms IS NULL AND v.batch <= 0 AND v.batch <> " VOLUME_MISSING
+    " AND v.place <> 2 AND (v.finished = 1 OR v.place = 0) AND v.storage_class NOT IN (" TIERS_ARCHIVED ") GROUP BY v.volume, v.batch ORDER BY v.volume";
 
 static bool list(struct candidates *c, struct err *e) {
     struct db *d = db_reader(c->ar->db, e);

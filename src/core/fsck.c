@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "base/limits.h"
+#include "core/damage.h"
 #include "core/fsck_part.h"
 #include "core/index.h"
 #include "core/service.h"
@@ -11,7 +12,7 @@
 
 enum { CHUNK_BYTES = 64 * 1024 };
 
-enum owner { OWNER_NONE, OWNER_INSTANCE, OWNER_CONFLICT, OWNER_QUARANTINE, OWNER_RECORD, OWNER_DEAD };
+enum owner { OWNER_NONE, OWNER_INSTANCE, OWNER_CONFLICT, OWNER_QUARANTINE, OWNER_RECORD, OWNER_DEAD, OWNER_DAMAGED };
 
 struct range {
     uint64_t at, end;
@@ -94,6 +95,18 @@ static bool mark_damaged(struct fsck *f, struct vol_loc loc, struct str sop, str
     return end_repair(f, w, ok);
 }
 
+// Bytes that were taken for damaged and are those that were stored.
+static bool mark_whole(struct fsck *f, struct vol_loc loc, struct str sop, struct err *e) {
+    struct db *w = f->repair ? db_writer(f->ar->db, e) : NULL;
+    if (!f->repair) return true;
+    bool ok =
+        w && index_begin(f->ar->index, w, e) &&
+        sql_run(w, "UPDATE instances SET state = 0 WHERE volume = ?1 AND \"offset\" = ?2 AND state = 1", SQL_VALUES(SQL_I(loc.volume), SQL_I(loc.offset)), e);
+    if (ok && db_changes(w) > 0) ok = event_of(f, w, "instance.restored", sop, e);
+    ok = ok && db_commit(w, e);
+    return end_repair(f, w, ok);
+}
+
 static bool drop_missing(struct fsck *f, struct vol_loc loc, struct str sop, struct err *e) {
     struct db *w = f->repair ? db_writer(f->ar->db, e) : NULL;
     if (!f->repair) return true;
@@ -106,12 +119,13 @@ static bool drop_missing(struct fsck *f, struct vol_loc loc, struct str sop, str
 static bool owner_of(struct fsck *f, struct vol_loc loc, enum owner *owner, int64_t *length, struct err *e) {
     int64_t row[2] = {0};
     bool found;
-    bool ok = sql_one(
-        f->d,
-        "SELECT 1, length FROM instances WHERE volume = ?1 AND \"offset\" = ?2 UNION ALL SELECT 2, length FROM conflicts WHERE volume = ?1 AND \"offset\" "
-        "= ?2 UNION ALL SELECT 3, length FROM quarantine WHERE volume = ?1 AND \"offset\" = ?2 UNION ALL SELECT 4, length FROM records WHERE volume "
-        "= ?1 AND \"offset\" = ?2 UNION ALL SELECT 5, length FROM dead WHERE volume = ?1 AND \"offset\" = ?2",
-        SQL_VALUES(SQL_I(loc.volume), SQL_I(loc.offset)), row, 2, &found, e);
+    bool ok =
+        sql_one(f->d,
+                "SELECT CASE WHEN state = 1 THEN 6 ELSE 1 END, length FROM instances WHERE volume = ?1 AND \"offset\" = ?2 UNION ALL SELECT 2, length FROM "
+                "conflicts WHERE volume = ?1 AND \"offset\" "
+                "= ?2 UNION ALL SELECT 3, length FROM quarantine WHERE volume = ?1 AND \"offset\" = ?2 UNION ALL SELECT 4, length FROM records WHERE volume "
+                "= ?1 AND \"offset\" = ?2 UNION ALL SELECT 5, length FROM dead WHERE volume = ?1 AND \"offset\" = ?2",
+                SQL_VALUES(SQL_I(loc.volume), SQL_I(loc.offset)), row, 2, &found, e);
     *owner = ok && found ? (enum owner)row[0] : OWNER_NONE;
     *length = row[1];
     return ok;
@@ -139,7 +153,7 @@ static bool visit(void *ctx, const struct vol_entry *en, bool damaged, struct er
         tell(f, "damaged", &f->report->damaged, en->sop, en->loc, "its length in the volume is not that in the index");
         return mark_damaged(f, en->loc, en->sop, e);
     }
-    return true;
+    return owner != OWNER_DAMAGED || mark_whole(f, en->loc, en->sop, e);
 }
 
 // ---- rows without a whole entry ----
@@ -227,6 +241,15 @@ static bool is_wanted(struct fsck *f, bool *wanted, struct err *e) {
     return !f->ar->remote || sql_one(f->d, "SELECT 1 FROM volumes WHERE volume = ?1 AND removed_ms IS NULL", SQL_VALUES(SQL_I(f->volume)), &one, 1, wanted, e);
 }
 
+// A volume that was missing is there.
+static bool note_there(struct fsck *f, struct err *e) {
+    int64_t one;
+    bool told;
+    if (!f->repair) return true;
+    return sql_one(f->d, "SELECT 1 FROM volumes WHERE volume = ?1 AND batch = " VOLUME_MISSING, SQL_VALUES(SQL_I(f->volume)), &one, 1, &told, e) &&
+           (!told || damage_found_again(f->ar, &f->volume, 1, e));
+}
+
 static bool check_all_rows(struct fsck *f, bool in_list, struct err *e) {
     for (int i = 0; i < ROW_KINDS; i++)
         if (!check_rows(f, ROWS[i], in_list, e)) return false;
@@ -244,7 +267,7 @@ static bool check_volume(struct fsck *f, struct err *e) {
         if (why.kind != ERR_NOT_FOUND) return *e = why, false;
         return is_wanted(f, &wanted, e) && (!wanted || check_all_rows(f, false, e));
     }
-    return check_all_rows(f, true, e) && check_gaps(f, e);
+    return check_all_rows(f, true, e) && check_gaps(f, e) && note_there(f, e);
 }
 
 static int by_number(const void *a, const void *b) {

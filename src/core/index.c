@@ -1,6 +1,7 @@
 // What a put of the volume writer is: new, known, or other bytes under a UID that is taken.
 #include "core/index.h"
 
+#include "core/damage.h"
 #include "core/hold.h"
 
 #include <stdio.h>
@@ -125,7 +126,10 @@ static void take_kept(struct db_stmt *s, const struct vol_entry *en, const struc
 }
 
 static bool find_served(struct db *d, const struct vol_entry *en, const struct index_put *p, struct kept *k, bool *found, struct err *e) {
-    struct db_stmt *s = db_prepare(d, "SELECT volume, \"offset\", length, dataset_offset, digest, ts_uid, state FROM instances WHERE sop_instance_uid = ?1", e);
+    struct db_stmt *s = db_prepare(d,
+                                   "SELECT volume, \"offset\", length, dataset_offset, digest, ts_uid, CASE WHEN state = 0 AND " IN_MISSING_VOLUME(
+                                       "instances") " THEN 1 ELSE state END FROM instances WHERE sop_instance_uid = ?1",
+                                   e);
     if (!s) return false;
     db_bind_text(s, 1, p->facts.sop_uid);
     enum db_step step = db_next(s, e);
@@ -135,10 +139,10 @@ static bool find_served(struct db *d, const struct vol_entry *en, const struct i
     return step != DB_FAIL;
 }
 
-static bool find_conflict(struct index *ix, struct db *d, const struct vol_entry *en, struct index_put *p, bool *found, struct err *e) {
+static bool find_conflict(struct index *ix, struct db *d, const struct vol_entry *en, struct index_put *p, bool *found, bool *lost, struct err *e) {
     struct db_stmt *s = db_prepare(d,
-                                   "SELECT volume, \"offset\", length, dataset_offset, digest, ts_uid, 0 FROM conflicts WHERE sop_instance_uid = ?1 AND "
-                                   "kind = 'bytes'",
+                                   "SELECT volume, \"offset\", length, dataset_offset, digest, ts_uid, CASE WHEN " IN_MISSING_VOLUME(
+                                       "conflicts") " THEN 1 ELSE 0 END FROM conflicts WHERE sop_instance_uid = ?1 AND kind = 'bytes'",
                                    e);
     if (!s) return false;
     db_bind_text(s, 1, p->facts.sop_uid);
@@ -151,6 +155,7 @@ static bool find_conflict(struct index *ix, struct db *d, const struct vol_entry
         if (!ok) break;
         take_kept(s, en, p, &k);
         ok = is_same(ix, p, &k, found, e);
+        *lost = k.state != 0;
     }
     db_done(s);
     return ok;
@@ -158,14 +163,14 @@ static bool find_conflict(struct index *ix, struct db *d, const struct vol_entry
 
 bool index_compare(struct index *ix, struct db *d, const struct vol_entry *en, struct index_put *p, enum index_kept *out, struct err *e) {
     struct kept k = {0};
-    bool found, same = false;
+    bool found, same = false, lost = false;
     *out = INDEX_NEW;
     if (!find_served(d, en, p, &k, &found, e)) return false;
     if (found && !is_same(ix, p, &k, &same, e)) return false;
     if (found) *out = !same ? INDEX_OTHER : k.state ? INDEX_SAME_DAMAGED : INDEX_SAME;
     if (same) return true;
-    if (!find_conflict(ix, d, en, p, &same, e)) return false;
-    if (same) *out = INDEX_SAME_CONFLICT;
+    if (!find_conflict(ix, d, en, p, &same, &lost, e)) return false;
+    if (same) *out = lost ? INDEX_LOST_CONFLICT : INDEX_SAME_CONFLICT;
     return true;
 }
 
@@ -224,8 +229,8 @@ static bool classify_object(struct index *ix, struct db *d, struct vol_put *put,
     enum index_kept kept = INDEX_NEW;
     if (!vol_await_digest(ix->ar->volumes, put, e) || !index_compare(ix, d, &put->entry, p, &kept, e)) return false;
     if (kept == INDEX_SAME || kept == INDEX_SAME_CONFLICT) return index_be_known(put, kept == INDEX_SAME_CONFLICT), true;
-    p->heals = kept == INDEX_SAME_DAMAGED;
-    if (!taken && kept != INDEX_OTHER) return true;
+    p->heals = kept == INDEX_SAME_DAMAGED || kept == INDEX_LOST_CONFLICT;
+    if (!taken && kept != INDEX_OTHER && kept != INDEX_LOST_CONFLICT) return true;
     put->entry.kind = VOL_CONFLICT;
     index_be_conflict(put);
     return true;
@@ -235,7 +240,8 @@ static bool classify_quarantine(struct db *d, struct vol_put *put, struct vol_pu
     int64_t one;
     bool found = false;
     for (size_t i = 0; i < n; i++) found |= earlier[i]->entry.kind == VOL_QUARANTINE && same_put(earlier[i], put);
-    if (!found && !sql_one(d, "SELECT 1 FROM quarantine WHERE digest = ?1", SQL_VALUES(SQL_B(put->entry.digest, VOL_DIGEST_BYTES)), &one, 1, &found, e))
+    if (!found && !sql_one(d, "SELECT 1 FROM quarantine WHERE digest = ?1 AND NOT " IN_MISSING_VOLUME("quarantine"),
+                           SQL_VALUES(SQL_B(put->entry.digest, VOL_DIGEST_BYTES)), &one, 1, &found, e))
         return false;
     put->outcome = found ? VOL_KNOWN : VOL_STORED_QUARANTINE;
     return true;

@@ -36,7 +36,7 @@ struct index_put {
     uint8_t twin[VOL_DIGEST_BYTES];
     bool has_other; // found unlike the kept object of this digest
     uint8_t other[VOL_DIGEST_BYTES];
-    bool heals; // the row that is there stands for damaged bytes
+    bool heals; // the row that is there stands for bytes that are damaged or missing
     // of a shared archive (commit.c)
     bool hit;                      // its SOP Instance UID is in the index (of the last question)
     bool looked, seen;             // its SOP Instance UID was looked for with those of the group, and found
@@ -133,8 +133,9 @@ bool index_event(struct index *ix, struct db *w, struct event *ev, struct err *e
 enum index_kept {
     INDEX_NEW,           // nothing is kept under its SOP Instance UID
     INDEX_SAME,          // the same object
-    INDEX_SAME_DAMAGED,  // the same, but those bytes are damaged
+    INDEX_SAME_DAMAGED,  // the same, but those bytes are damaged, or their volume is missing
     INDEX_SAME_CONFLICT, // the same as a conflicting copy
+    INDEX_LOST_CONFLICT, // the same as a conflicting copy whose volume is missing
     INDEX_OTHER,         // other bytes
 };
 // What an object is to those that d sees. Any thread that owns p: what was found equal byte for byte is remembered in p and not compared again.

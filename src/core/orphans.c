@@ -1,17 +1,15 @@
 // The bucket against the index: volumes that no row knows are indexed (a put whose commit failed, a build that never counted), and rows whose volume
 // is not there are told.
-#include <stdio.h>
 #include <stdlib.h>
 
 #include "base/clock.h"
 #include "base/log.h"
 #include "core/build.h"
+#include "core/damage.h"
 #include "core/index.h"
-#include "text/json.h"
 
 enum {
     ROUND = 1000,                 // volumes compared at a time
-    NAMED_MAX = 20,               // missing ones that are told by their numbers
     UPLOAD_MS = 24 * 3600 * 1000, // longer than any put in parts takes
 };
 
@@ -29,6 +27,7 @@ struct comparing {
     uint32_t highest;
     bool unordered;
     struct found orphans, missing;
+    struct found again, still; // of those that were told to be missing: there again, and still missing
 };
 
 static bool add(struct found *f, const struct vol_info *v, struct err *e) {
@@ -56,16 +55,18 @@ static bool meet(struct comparing *c, size_t *i, const struct vol_info *row, boo
         if (c->round[*i].created_ms < c->before_ms && !add(&c->orphans, &c->round[*i], e)) return false;
     bool there = *i < c->n && c->round[*i].volume == row->volume;
     *i += there;
-    bool missing = !there && !c->unordered && row->place == VOL_IN_BUCKET && !row->removed && !told && row->created_ms < c->before_ms;
-    return !missing || add(&c->missing, row, e);
+    if (row->place != VOL_IN_BUCKET || row->removed || (there && !told)) return true;
+    if (there) return add(&c->again, row, e);
+    if (told) return add(&c->still, row, e);
+    return c->unordered || row->created_ms >= c->before_ms || add(&c->missing, row, e);
 }
 
 static bool compare_rows(struct comparing *c, struct db *d, uint32_t to, size_t *i, struct err *e) {
-    struct db_stmt *s =
-        db_prepare(d,
-                   "SELECT volume, place, CASE WHEN removed_ms IS NULL THEN 0 ELSE 1 END, created_ms, batch FROM volumes WHERE volume > ?1 AND volume <= ?2 "
-                   "ORDER BY volume",
-                   e);
+    struct db_stmt *s = db_prepare(d,
+                                   "SELECT volume, place, CASE WHEN removed_ms IS NULL THEN 0 ELSE 1 END, created_ms, CASE WHEN batch = " VOLUME_MISSING
+                                   " THEN 1 ELSE 0 END FROM volumes WHERE volume > ?1 AND volume <= ?2 "
+                                   "ORDER BY volume",
+                                   e);
     enum db_step step = DB_FAIL;
     bool ok = s;
     if (s) {
@@ -75,7 +76,7 @@ static bool compare_rows(struct comparing *c, struct db *d, uint32_t to, size_t 
     while (ok && (step = db_next(s, e)) == DB_ROW) {
         const struct vol_info row = {
             .volume = (uint32_t)db_int(s, 0), .place = (enum vol_place)db_int(s, 1), .removed = db_int(s, 2), .created_ms = db_int(s, 3)};
-        ok = meet(c, i, &row, db_int(s, 4) == -3, e);
+        ok = meet(c, i, &row, db_int(s, 4) != 0, e);
     }
     db_done(s);
     return ok && step == DB_END;
@@ -172,54 +173,23 @@ static bool finish_unfinished(struct archive *ar, struct err *e) {
     return ok;
 }
 
-static void describe(const struct found *f, char out[512]) {
-    int n = snprintf(out, 512, "%zu volume%s that the index knows %s not in the bucket:", f->n, f->n == 1 ? "" : "s", f->n == 1 ? "is" : "are");
-    for (size_t i = 0; i < f->n && i < NAMED_MAX; i++) n += snprintf(out + n, 512 - (size_t)n, " %u", f->p[i].volume);
-    if (f->n > NAMED_MAX) snprintf(out + n, 512 - (size_t)n, " ...");
-}
-
-static bool tell(struct archive *ar, struct db *w, const struct found *f, struct err *e) {
-    char message[512];
-    struct buf detail;
-    struct json_writer j;
-    describe(f, message);
-    log_line(LOG_ERROR, "merge", "%s", message);
-    buf_init(&detail, 4096);
-    json_init(&j, &detail, false);
-    json_begin_object(&j);
-    json_put_strz(&j, "message", message);
-    json_end_object(&j);
-    struct event ev = {.type = STR_LIT("store.alarm"), .actor = STR_LIT("job:store"), .detail = buf_str(&detail)};
-    bool ok = buf_ok(&detail, e) && event_append(ar, w, &ev, e);
-    buf_deinit(&detail);
-    for (size_t i = 0; ok && i < f->n; i++) ok = sql_run(w, "UPDATE volumes SET batch = -3 WHERE volume = ?1", SQL_VALUES(SQL_I(f->p[i].volume)), e);
+// A list may lack what was put while it was made: the bucket is asked for each.
+static bool tell_missing(struct archive *ar, const struct found *f, struct err *e) {
+    size_t n = 0;
+    uint32_t *volumes = f->n ? malloc(f->n * sizeof *volumes) : NULL;
+    if (f->n && !volumes) return err_nomem(e, "merge");
+    for (size_t i = 0; i < f->n; i++)
+        if (!damage_is_there(ar, f->p[i].volume)) volumes[n++] = f->p[i].volume;
+    bool ok = n == 0 || damage_tell_missing(ar, volumes, n, e);
+    free(volumes);
     return ok;
 }
 
-static bool stop_at_first(void *ctx, const struct vol_entry *en, bool damaged, struct err *e) {
-    (void)ctx, (void)en, (void)damaged, (void)e;
-    return false;
-}
-
-// A list may lack what was put while it was made: the bucket is asked for each.
-static void forget_present(struct archive *ar, struct found *f) {
-    size_t kept = 0;
-    for (size_t i = 0; i < f->n; i++) {
-        struct err why = {0};
-        bool there = vol_scan(ar->volumes, f->p[i].volume, 0, false, stop_at_first, NULL, NULL, &why) || why.kind != ERR_NOT_FOUND;
-        if (!there) f->p[kept++] = f->p[i];
-    }
-    f->n = kept;
-}
-
-static bool tell_missing(struct archive *ar, struct found *f, struct err *e) {
-    forget_present(ar, f);
-    if (f->n == 0) return true;
-    struct db *w = db_writer(ar->db, e);
-    bool ok = w && db_begin(w, e) && tell(ar, w, f, e) && db_commit(w, e);
-    if (w && !ok) db_rollback(w);
-    if (w) events_settle(ar, ok);
-    db_return(ar->db, w);
+// Those that were missing and lie there again count again; of the others the rows go when nothing hopes for them any more.
+static bool settle_missing(struct archive *ar, const struct found *again, const struct found *still, struct err *e) {
+    bool ok = true;
+    for (size_t i = 0; ok && i < again->n; i++) ok = damage_found_again(ar, &again->p[i].volume, 1, e);
+    for (size_t i = 0; ok && i < still->n; i++) ok = build_remove_empty(ar, still->p[i].volume, e);
     return ok;
 }
 
@@ -233,7 +203,7 @@ static bool count_on(struct comparing *c, struct err *e) {
 
 static bool run(struct comparing *c, unsigned *found, struct err *e) {
     if (!vol_each(c->ar->volumes, visit, c, e) || !compare(c, UINT32_MAX - 1, e) || !count_on(c, e)) return false;
-    bool ok = tell_missing(c->ar, &c->missing, e) && finish_unfinished(c->ar, e);
+    bool ok = tell_missing(c->ar, &c->missing, e) && settle_missing(c->ar, &c->again, &c->still, e) && finish_unfinished(c->ar, e);
     for (size_t i = 0; ok && i < c->orphans.n; i++) {
         bool ours = false;
         ok = adopt(c->ar, &c->orphans.p[i], &ours, e) || err_wrap(e, "volume %u, which is in the bucket only", c->orphans.p[i].volume);
@@ -254,6 +224,8 @@ bool orphans_find(struct archive *ar, const struct merge_options *o, unsigned *f
     bool ok = run(c, found, &own);
     free(c->orphans.p);
     free(c->missing.p);
+    free(c->again.p);
+    free(c->still.p);
     free(c);
     if (!ok && e) *e = own;
     return ok;

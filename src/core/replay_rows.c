@@ -99,11 +99,11 @@ static bool add_object(struct replay *r, struct replay_entry *n, struct err *e) 
     n->later = p->must_read;
     if (!ok || n->later || !replace_gone(r, n, &kept, &replaced, e)) return ok && n->later;
     if (n->later || replaced) return true;
-    p->heals = kept == INDEX_SAME_DAMAGED;
-    bool duplicate = kept == INDEX_SAME || kept == INDEX_SAME_CONFLICT || (kept == INDEX_SAME_DAMAGED && p->damaged);
+    p->heals = kept == INDEX_SAME_DAMAGED || kept == INDEX_LOST_CONFLICT;
+    bool duplicate = kept == INDEX_SAME || kept == INDEX_SAME_CONFLICT || (p->heals && p->damaged);
     if (duplicate) return rows_dead(r->w, en->loc, p->facts.sop_uid, "duplicate", e);
     if (!index_pack(r->ix->ar, p, e)) return false;
-    if (en->kind == VOL_CONFLICT || kept == INDEX_OTHER) return rows_conflict(r->ix, r->w, en, p, e);
+    if (en->kind == VOL_CONFLICT || kept == INDEX_OTHER || kept == INDEX_LOST_CONFLICT) return rows_conflict(r->ix, r->w, en, p, e);
     return rows_object(r->ix, r->w, en, p, e);
 }
 

@@ -2,6 +2,7 @@
 #include <stdio.h>
 
 #include "base/limits.h"
+#include "core/damage.h"
 #include "core/index.h"
 #include "core/searchable.h"
 #include "sys/zstd.h"
@@ -124,12 +125,13 @@ static bool put_parts(struct index *ix, struct db *w, int64_t instance, const st
     return parts_put(w, instance, en->digest, &p->parts, &ix->packed, e);
 }
 
-// A good copy of an object whose first copy is damaged takes its row's place; the damaged bytes are dead.
+// A good copy of an object whose first copy is damaged or missing takes its row's place; the damaged bytes are dead.
 static bool heal(struct index *ix, struct db *w, const struct vol_entry *en, const struct index_put *p, bool *healed, struct err *e) {
     int64_t row[5];
     *healed = false;
-    if (!sql_one(w, "SELECT id, volume, \"offset\", length, series FROM instances WHERE sop_instance_uid = ?1 AND state = 1",
-                 SQL_VALUES(SQL_T(p->facts.sop_uid)), row, 5, healed, e))
+    if (!sql_one(
+            w, "SELECT id, volume, \"offset\", length, series FROM instances WHERE sop_instance_uid = ?1 AND (state = 1 OR " IN_MISSING_VOLUME("instances") ")",
+            SQL_VALUES(SQL_T(p->facts.sop_uid)), row, 5, healed, e))
         return false;
     if (!*healed) return true;
     struct vol_loc old = {(uint32_t)row[1], (uint64_t)row[2], (uint64_t)row[3]};
@@ -173,12 +175,31 @@ static bool is_there(struct db *w, const char *sql, struct vol_loc loc, bool *th
     return sql_one(w, sql, SQL_VALUES(SQL_I(loc.volume), SQL_I(loc.offset)), &one, 1, there, e);
 }
 
+// The same for a conflicting copy whose volume is missing.
+static bool heal_conflict(struct index *ix, struct db *w, const struct vol_entry *en, const struct index_put *p, bool *healed, struct err *e) {
+    int64_t row[4];
+    if (!sql_one(w,
+                 "SELECT id, volume, \"offset\", length FROM conflicts WHERE sop_instance_uid = ?1 AND digest = ?2 AND kind = 'bytes' AND " IN_MISSING_VOLUME(
+                     "conflicts"),
+                 SQL_VALUES(SQL_T(p->facts.sop_uid), SQL_B(en->digest, VOL_DIGEST_BYTES)), row, 4, healed, e))
+        return false;
+    if (!*healed) return true;
+    struct vol_loc old = {(uint32_t)row[1], (uint64_t)row[2], (uint64_t)row[3]};
+    return sql_run(w, "UPDATE conflicts SET volume = ?2, \"offset\" = ?3, length = ?4, dataset_offset = ?5, received_ms = ?6 WHERE id = ?1",
+                   SQL_VALUES(SQL_I(row[0]), SQL_I(en->loc.volume), SQL_I(en->loc.offset), SQL_I(en->loc.length), SQL_I(p->facts.dataset_offset),
+                              SQL_I(en->received_ms)),
+                   e) &&
+           rows_dead(w, old, p->facts.sop_uid, "replaced", e) && object_event(ix, w, en, p, "instance.restored", e);
+}
+
 bool rows_conflict(struct index *ix, struct db *w, const struct vol_entry *en, const struct index_put *p, struct err *e) {
-    bool there;
+    bool there, healed = false;
     const struct facts *f = &p->facts;
     static const char reason[] = "other bytes under a SOP Instance UID that is taken";
     if (!is_there(w, "SELECT 1 FROM conflicts WHERE volume = ?1 AND \"offset\" = ?2", en->loc, &there, e)) return false;
     if (there) return true;
+    if (p->heals && !heal_conflict(ix, w, en, p, &healed, e)) return false;
+    if (healed) return true;
     if (!sql_run(w,
                  "INSERT INTO conflicts (kind, study_uid, series_uid, sop_instance_uid, sop_class_uid, ts_uid, patient_id, issuer, volume, \"offset\", length, "
                  "dataset_offset, digest, source, received_ms, reason) VALUES ('bytes', ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)",
@@ -191,13 +212,23 @@ bool rows_conflict(struct index *ix, struct db *w, const struct vol_entry *en, c
     return object_event(ix, w, en, p, "instance.conflict", e);
 }
 
+static bool move_quarantine(struct db *w, const struct vol_entry *en, struct err *e) {
+    return sql_run(w, "UPDATE quarantine SET volume = ?2, \"offset\" = ?3, length = ?4, received_ms = ?5 WHERE digest = ?1",
+                   SQL_VALUES(SQL_B(en->digest, VOL_DIGEST_BYTES), SQL_I(en->loc.volume), SQL_I(en->loc.offset), SQL_I(en->loc.length), SQL_I(en->received_ms)),
+                   e);
+}
+
 bool rows_quarantine(struct index *ix, struct db *w, const struct vol_entry *en, struct str reason, struct err *e) {
+    enum { HERE = 1, LOST };
     bool there;
-    int64_t one;
-    if (!sql_one(w, "SELECT CASE WHEN volume = ?2 AND \"offset\" = ?3 THEN 1 ELSE 0 END FROM quarantine WHERE digest = ?1",
-                 SQL_VALUES(SQL_B(en->digest, VOL_DIGEST_BYTES), SQL_I(en->loc.volume), SQL_I(en->loc.offset)), &one, 1, &there, e))
+    int64_t where;
+    if (!sql_one(w,
+                 "SELECT CASE WHEN volume = ?2 AND \"offset\" = ?3 THEN 1 WHEN " IN_MISSING_VOLUME(
+                     "quarantine") " THEN 2 ELSE 0 END FROM quarantine WHERE digest = ?1",
+                 SQL_VALUES(SQL_B(en->digest, VOL_DIGEST_BYTES), SQL_I(en->loc.volume), SQL_I(en->loc.offset)), &where, 1, &there, e))
         return false;
-    if (there) return one || rows_dead(w, en->loc, STR_LIT(""), "duplicate", e);
+    if (there && where == LOST) return move_quarantine(w, en, e);
+    if (there) return where == HERE || rows_dead(w, en->loc, STR_LIT(""), "duplicate", e);
     if (!sql_run(w, "INSERT INTO quarantine (volume, \"offset\", length, digest, source, received_ms, reason) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
                  SQL_VALUES(SQL_I(en->loc.volume), SQL_I(en->loc.offset), SQL_I(en->loc.length), SQL_B(en->digest, VOL_DIGEST_BYTES), SQL_T(en->source),
                             SQL_I(en->received_ms), SQL_T(reason)),

@@ -3,6 +3,7 @@
 // Bytes that are read here are checked as they are read, each time. For those who send from the file itself, an object is checked when the sending
 // begins, and is then trusted as long as its volume was not written to (by its modification time) and at most for TRUST_MS.
 #include "base/clock.h"
+#include "core/damage.h"
 #include "core/moved.h"
 #include "core/parts.h"
 #include "core/retrieve.h"
@@ -74,12 +75,26 @@ static bool check(struct archive *ar, const struct instance_ref *ref, struct vol
     return ok;
 }
 
+// What failed because of what is stored is noted.
+static bool ended(struct archive *ar, const struct instance_ref *ref, bool ok, const struct err *why, struct err *e) {
+    if (ok) return true;
+    damage_found(ar, ref, why);
+    if (e) *e = *why;
+    return false;
+}
+
+static bool check_and_note(struct archive *ar, const struct instance_ref *ref, struct vol_loc at, uint64_t from, uint64_t n, struct err *e) {
+    struct err why = {0};
+    return ended(ar, ref, check(ar, ref, at, from, n, &why), &why, e);
+}
+
 bool retrieve_check(struct archive *ar, const struct instance_ref *ref, struct err *e) {
     struct vol_loc at;
     int64_t mtime_ns;
-    if (!volume_mtime(ar, ref, &at, &mtime_ns, e)) return false;
+    struct err why = {0};
+    if (!volume_mtime(ar, ref, &at, &mtime_ns, &why)) return ended(ar, ref, false, &why, e);
     if (is_trusted(ar, at, mtime_ns)) return true;
-    if (!check(ar, ref, at, 0, ref->loc.length, e)) return false;
+    if (!check_and_note(ar, ref, at, 0, ref->loc.length, e)) return false;
     trust(ar, at, mtime_ns);
     return true;
 }
@@ -88,21 +103,24 @@ bool retrieve_check_range(struct archive *ar, const struct instance_ref *ref, ui
     struct vol_loc at;
     int64_t mtime_ns;
     if (from > ref->loc.length || n > ref->loc.length - from) return err_set(e, ERR_BAD_INPUT, "retrieve", "range past the end of an object");
-    if (!volume_mtime(ar, ref, &at, &mtime_ns, e)) return false;
-    return is_trusted(ar, at, mtime_ns) || check(ar, ref, at, from, n, e);
+    struct err why = {0};
+    if (!volume_mtime(ar, ref, &at, &mtime_ns, &why)) return ended(ar, ref, false, &why, e);
+    return is_trusted(ar, at, mtime_ns) || check_and_note(ar, ref, at, from, n, e);
 }
 
 bool retrieve_read(struct archive *ar, const struct instance_ref *ref, uint64_t from, void *p, size_t n, struct err *e) {
     struct part_sums *s;
-    if (!parts_sums(ar, ref, &s, e)) return false;
-    bool ok = parts_read(ar, ref, s, from, p, n, e);
+    struct err why = {0};
+    if (!parts_sums(ar, ref, &s, &why)) return ended(ar, ref, false, &why, e);
+    bool ok = parts_read(ar, ref, s, from, p, n, &why);
     parts_release(s);
     if (!ok) distrust(ar, moved_place(ar, ref)); // however good it was a moment ago
-    return ok;
+    return ended(ar, ref, ok, &why, e);
 }
 
 bool retrieve_verify(struct archive *ar, const struct instance_ref *ref, struct err *e) {
-    return moved_verify(ar, ref, e) || err_wrap(e, "object %.*s", STR_FMT(ref->sop_instance_uid));
+    struct err why = {0};
+    return ended(ar, ref, moved_verify(ar, ref, &why), &why, e) || err_wrap(e, "object %.*s", STR_FMT(ref->sop_instance_uid));
 }
 
 bool retrieve_fd(struct archive *ar, const struct instance_ref *ref, uint64_t from, uint64_t n, struct vol_loc *at, int *fd, struct err *e) {
@@ -112,7 +130,8 @@ bool retrieve_fd(struct archive *ar, const struct instance_ref *ref, uint64_t fr
         struct vol_state before, after = {0};
         struct vol_loc place;
         bool whole = from == 0 && n == ref->loc.length;
-        if (!moved_state(ar, ref, &place, &before, e)) return false;
+        struct err why = {0};
+        if (!moved_state(ar, ref, &place, &before, &why)) return ended(ar, ref, false, &why, e);
         if (!(whole ? retrieve_check(ar, ref, e) : retrieve_check_range(ar, ref, from, n, e)) || !moved_fd(ar, ref, from, n, at, fd, e)) return false;
         if (place.volume == at->volume && vol_state_get(ar->volumes, at->volume, &after, e) && before.file == after.file) return true;
         vol_fd_release(ar->volumes, at->volume, *fd);

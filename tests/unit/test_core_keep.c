@@ -360,6 +360,98 @@ static void bytes_that_rot_after_they_were_read_once_are_not_served(void **state
     assert_int_equal(e.kind, ERR_CORRUPT);
 }
 
+static int64_t count_events(struct fixture *f, const char *type) {
+    char sql[128];
+    snprintf(sql, sizeof sql, "SELECT count(*) FROM events WHERE type = '%s'", type);
+    return count_rows(f, sql);
+}
+
+// Nobody looks for it: a reader finds it, and its sender heals it.
+static void what_a_reader_finds_damaged_is_taken_anew(void **state) {
+    struct fixture *f = *state;
+    struct err e = {0};
+    char path[128];
+    size_t n;
+    store_many(f, 0, 2, 1);
+    struct vol_loc old = list_study(f, "1.2.1").refs[0].loc;
+    volume_path(f, old.volume, path);
+    flip_bit(path, old.offset + old.length / 2, 3);
+    for (int i = 0; i < 3; i++) assert_null(fetch(f, "1.2.1.1.0", &n).p);
+    assert_int_equal(count_events(f, "instance.damaged"), 1); // said once
+    store_many(f, 0, 1, 1);                                   // as new
+    assert_non_null(fetch(f, "1.2.1.1.0", &n).p);
+    struct vol_loc now = list_study(f, "1.2.1").refs[0].loc;
+    assert_true(now.volume != old.volume || now.offset != old.offset);
+    assert_int_equal(count_events(f, "instance.restored"), 1);
+    assert_int_equal(count_events(f, "instance.stored"), 2);
+    assert_int_equal(count_rows(f, "SELECT instance_count FROM studies"), 2);
+    store_sample(f, &(struct sample){.study = "1.2.1", .series = "1.2.1.1", .sop = "1.2.1.1.0", .pixel_bytes = 20000}, INGEST_KNOWN);
+    char *before = inventory(f);
+    fixture_close(f);
+    fixture_open(f);
+    struct fsck_report report;
+    if (!archive_fsck(f->ar, true, NULL, NULL, NULL, &report, &e)) fail_msg("%s", e.message);
+    assert_string_equal(inventory(f), before);
+}
+
+// The disk had lost its way for a while.
+static void what_is_whole_again_is_no_longer_damaged_after_fsck(void **state) {
+    struct fixture *f = *state;
+    struct err e = {0};
+    struct fsck_report report;
+    char path[128];
+    size_t n;
+    store_many(f, 0, 2, 1);
+    struct vol_loc loc = list_study(f, "1.2.1").refs[0].loc;
+    volume_path(f, loc.volume, path);
+    flip_bit(path, loc.offset + loc.length / 2, 3);
+    assert_null(fetch(f, "1.2.1.1.0", &n).p);
+    assert_int_equal(count_rows(f, "SELECT count(*) FROM instances WHERE state = 1"), 1);
+    flip_bit(path, loc.offset + loc.length / 2, 3);
+    if (!archive_fsck(f->ar, true, NULL, NULL, NULL, &report, &e)) fail_msg("%s", e.message);
+    assert_int_equal(count_rows(f, "SELECT count(*) FROM instances WHERE state = 1"), 0);
+    assert_int_equal(count_events(f, "instance.restored"), 1);
+}
+
+static void what_lies_in_a_missing_volume_is_taken_anew(void **state) {
+    struct fixture *f = *state;
+    size_t n;
+    store_many(f, 0, 300, 1);
+    store_sample(f, &(struct sample){.study = "1.2.1", .series = "1.2.1.1", .sop = "1.2.1.1.3", .fill = 99}, INGEST_CONFLICT);
+    store_sample(f, &(struct sample){.no_study = true}, INGEST_QUARANTINED);
+    char command[128];
+    int64_t in_first = count_rows(f, "SELECT count(*) FROM instances WHERE volume = 1");
+    assert_true(in_first > 10 && in_first < 300);
+    // the copies that are kept aside lie in it, too
+    run_sql(f, "UPDATE conflicts SET volume = 1, \"offset\" = 7; UPDATE quarantine SET volume = 1, \"offset\" = 9");
+    fixture_close(f);
+    snprintf(command, sizeof command, "mv volumes/v00000001.tar elsewhere");
+    shell(f, command);
+    fixture_open(f);
+    for (int i = 0; i < 3; i++) assert_null(fetch(f, "1.2.1.1.0", &n).p);
+    assert_int_equal(count_events(f, "store.alarm"), 1);
+    store_many(f, 0, (int)in_first, 1);
+    store_sample(f, &(struct sample){.study = "1.2.1", .series = "1.2.1.1", .sop = "1.2.1.1.299", .number = 299, .pixel_bytes = 20000, .fill = 299},
+                 INGEST_KNOWN);
+    store_sample(f, &(struct sample){.study = "1.2.1", .series = "1.2.1.1", .sop = "1.2.1.1.3", .fill = 99}, INGEST_CONFLICT);
+    store_sample(f, &(struct sample){.no_study = true}, INGEST_QUARANTINED);
+    assert_int_equal(count_events(f, "instance.restored"), in_first + 1);
+    static const char *const tables[] = {"instances", "conflicts", "quarantine"};
+    for (int i = 0; i < 3; i++) {
+        char sql[96];
+        snprintf(sql, sizeof sql, "SELECT count(*) FROM %s WHERE volume = 1", tables[i]);
+        assert_int_equal(count_rows(f, sql), 0);
+    }
+    assert_int_equal(count_rows(f, "SELECT count(*) FROM conflicts"), 1);
+    assert_int_equal(count_rows(f, "SELECT count(*) FROM quarantine"), 1);
+    for (int i = 0; i < 300; i++) {
+        char sop[32];
+        snprintf(sop, sizeof sop, "1.2.1.1.%d", i);
+        assert_non_null(fetch(f, sop, &n).p);
+        assert_int_equal(n, 1);
+    }
+}
+
 static void rot_in_what_was_stored_last_is_told_and_not_cleared_by_a_rebuild(void **state) {
     struct fixture *f = *state;
     SQLITE_ONLY();
@@ -429,6 +521,9 @@ int main(void) {
         TEST(a_rebuilt_index_equals_the_old_one_and_keeps_the_log),
         TEST(every_flipped_bit_is_found_and_none_is_served_as_good),
         TEST(bytes_that_rot_after_they_were_read_once_are_not_served),
+        TEST(what_a_reader_finds_damaged_is_taken_anew),
+        TEST(what_is_whole_again_is_no_longer_damaged_after_fsck),
+        TEST(what_lies_in_a_missing_volume_is_taken_anew),
         TEST(rot_in_what_was_stored_last_is_told_and_not_cleared_by_a_rebuild),
         TEST(a_lost_volume_and_an_unknown_one_are_told_and_repaired),
         TEST(an_archive_has_one_owner),

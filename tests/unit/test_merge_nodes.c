@@ -570,6 +570,47 @@ static void a_volume_that_is_not_in_the_bucket_is_told_once(void **state) {
     assert_int_equal(count_rows(c->at[A], "SELECT count(*) FROM events WHERE type = 'store.alarm'"), 1);
 }
 
+static void send_again(struct cluster *c, int node, int study, int from, int to, enum ingest_outcome expected) {
+    char uids[3][64];
+    for (int i = from; i < to; i++) {
+        struct sample s = sample_of(study, i, uids);
+        store_sample(c->at[node], &s, expected);
+    }
+}
+
+static void what_lay_in_a_volume_that_the_bucket_lost_comes_back_with_its_sender(void **state) {
+    struct cluster *c = *state;
+    fill(c);
+    merge(c, A);
+    reap(c, A);
+    sql(c, "UPDATE volumes SET created_ms = created_ms - 1000");
+    struct fake_object *o = only_object(c);
+    char *bytes = o->p;
+    o->p = NULL;
+    adopt(c, B);
+    send_again(c, A, 1, 0, 6, INGEST_STORED);
+    send_again(c, B, 1, 0, 6, INGEST_KNOWN);
+    assert_int_equal(count_rows(c->at[A], "SELECT count(*) FROM events WHERE type = 'instance.restored'"), 6);
+    // the bucket finds it again: what was not sent is there, what was sent stays as it is
+    o->p = bytes;
+    adopt(c, B);
+    send_again(c, B, 2, 0, 12, INGEST_KNOWN);
+    expect(c, 12, 12, 12);
+    o->p = NULL;
+    adopt(c, A);
+    for (int study = 1; study <= 3; study++) send_again(c, study % NODES, study, study == 1 ? 6 : 0, 12, INGEST_STORED);
+    free(bytes);
+    // nothing is left that hopes for it
+    adopt(c, A);
+    reap(c, A);
+    merge(c, A);
+    expect(c, 12, 12, 12);
+    reap(c, A);
+    assert_int_equal(count_rows(c->at[A], "SELECT count(*) FROM volumes WHERE batch = -3"), 0);
+    rebuild(c);
+    expect(c, 12, 12, 12);
+}
+
 // Another node removes it when the bucket has listed it already.
 static void a_volume_that_goes_while_the_bucket_is_looked_through_keeps_nothing_back(void **state) {
     struct cluster *c = *state;
@@ -862,6 +903,7 @@ int main(void) {
         TEST(a_volume_that_is_not_indexed_to_its_end_is_not_merged_away),
         TEST(what_comes_by_another_way_while_the_bucket_is_away_is_asked_for_again),
         TEST(a_volume_that_is_not_in_the_bucket_is_told_once),
+        TEST(what_lay_in_a_volume_that_the_bucket_lost_comes_back_with_its_sender),
         TEST(a_volume_that_goes_while_the_bucket_is_looked_through_keeps_nothing_back),
         TEST(an_index_of_an_earlier_time_finds_what_was_merged_since),
         TEST(a_key_of_somebody_else_uses_no_numbers_up),
