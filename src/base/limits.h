@@ -41,6 +41,8 @@ enum {
     HTTP_PART_HEADER_BYTES_MAX = 16 * 1024,
     JSON_DEPTH_MAX = 256, // DICOM JSON takes three levels per nested sequence
     XML_DEPTH_MAX = 256,
+    CSV_ROWS_MAX = 100 * 1000 * 1000,
+    CSV_COLUMNS_MAX = 4096,
 
     STOW_SHARED_BYTES = 1024 * 1024 * 1024, // what values that share parts of a stored body may come to ...
     STOW_SHARED_TIMES = 16,                 // ... and so many times the parts

@@ -40,7 +40,7 @@ bool csv_number(const struct csv *t, size_t row, unsigned column, double *out, s
 bool csv_numbers(const struct csv *t, unsigned column, double **out, struct err *e);
 bool csv_missing(struct str field);
 
-// A column as categories: level[row] is an index into names, in order of first appearance, or -1 where it is missing. Sorted by value when all are numbers.
+// A column as categories: level[row] is an index into names, in order of first appearance, or -1 where it is missing. Sorted by value, 1 and 1.0 being one, when all are numbers.
 struct csv_levels {
     unsigned count;
     struct str *names;

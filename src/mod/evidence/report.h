@@ -37,7 +37,8 @@ struct ev_report {
     struct ev_sentence *warnings; // where a method may not hold what it says
     const char **sources;         // "DeLong ER, DeLong DM, Clarke-Pearson DL. Biometrics 1988;44:837-845"
     unsigned entry_count, method_count, warning_count, source_count;
-    bool failed; // memory; ev_report_ok says so
+    struct str group; // of entries to come
+    bool failed;      // memory; ev_report_ok says so
 };
 
 void ev_report_init(struct ev_report *r, struct arena *a, const char *title, double level);
