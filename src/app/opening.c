@@ -43,19 +43,6 @@ static bool make_scratch(struct cli_args *args, const char *what, const char *da
     return lockfile_take(lock, &o->lock_fd, e);
 }
 
-// First no node can join any more, then none must be there.
-static bool be_alone(struct cli_args *args, const char *database, struct opening *o, struct err *e) {
-    bool taken;
-    unsigned n;
-    char name[NODE_NAME_MAX];
-    if (!database) return true; // the lock of the directory says it
-    o->alone = arena_zero(args->arena, 1, sizeof *o->alone, e);
-    if (!o->alone || !lease_take(o->archive, LEASE_ALONE, o->alone, &taken, e)) return false;
-    if (!taken) return err_set(e, ERR_BUSY, "cluster", "another command works on this archive alone");
-    if (!cluster_living(o->archive, &n, name, e)) return false;
-    return n == 0 || err_set(e, ERR_BUSY, "cluster", "%u nodes work on this archive (%s%s): stop them first", n, name, n > 1 ? ", ..." : "");
-}
-
 bool opening_begin(struct cli_args *args, enum opening_how how, struct opening *out, struct err *e) {
     struct settings *s;
     *out = (struct opening){.lock_fd = -1};
@@ -69,7 +56,7 @@ bool opening_begin(struct cli_args *args, enum opening_how how, struct opening *
         o.must_exist = false;
     }
     o.read_only = how & OPENING_INDEX_ONLY;
-    if (archive_open(&o, &out->archive, e) && (!(how & OPENING_ALONE) || be_alone(args, o.database_url, out, e))) return true;
+    if (archive_open(&o, &out->archive, e)) return true;
     opening_end(out);
     return false;
 }
@@ -99,7 +86,6 @@ bool opening_place(struct cli_args *args, const char *what, const char *where, s
 }
 
 void opening_end(struct opening *o) {
-    if (o->alone) lease_drop(o->archive, o->alone);
     archive_close(o->archive);
     if (o->scratch) sys_remove_tree(o->scratch, NULL);
     lockfile_drop(o->lock_fd);

@@ -3,7 +3,6 @@
 #define GANTRY_APP_OPENING_H
 
 #include "app/settings.h"
-#include "core/nodes.h"
 
 #define OPENING_OPTIONS                                                                                                         \
     {"data", "DIR", "data directory (default: gantry under XDG data); no server may be using it"}, {                            \
@@ -12,15 +11,13 @@
 
 enum opening_how {
     OPENING_MAY_BE_NEW = 1, // made when it is not there
-    OPENING_ALONE = 2,      // refused while nodes work on it
-    OPENING_INDEX_ONLY = 4, // nothing is stored
+    OPENING_INDEX_ONLY = 2, // nothing is stored
 };
 
 struct opening {
     struct archive *archive;
     const char *scratch; // of an archive of several nodes: this command's own directory, which goes with it
     int lock_fd;
-    struct lease *alone;
 };
 
 // What a command says of its archive. Everything is in args' arena.

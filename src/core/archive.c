@@ -55,8 +55,12 @@ static bool open_index(struct archive *ar, const struct archive_options *o, cons
                                   .url = o->database_url,
                                   .schema = o->database_schema,
                                   .connections = o->database_connections ? o->database_connections : INDEX_CONNECTIONS,
-                                  .statement_ms = o->database_statement_ms};
-    if (db_pool_open(&db, &ar->db, &own)) return index_open(ar, e);
+                                  .statement_ms = o->database_statement_ms,
+                                  .node = ar->node};
+    if (db_pool_open(&db, &ar->db, &own)) {
+        if (ar->shared) db_pool_set_gate(ar->db, node_may_write, ar);
+        return index_open(ar, e);
+    }
     if (own.kind == ERR_CORRUPT) err_wrap(&own, "the index is damaged (the objects are not): make a new one with 'gantry reindex'");
     if (e) *e = own;
     return false;

@@ -81,7 +81,7 @@ static const char NOTHING_ALIVE[] = "UPDATE volumes SET removed_ms = {now} WHERE
 
 bool build_remove_empty(struct archive *ar, uint32_t volume, struct err *e) {
     struct db *w = db_writer(ar->db, e);
-    bool ok = w && db_begin(w, e) && sql_run(w, "UPDATE volumes SET removed_ms = {now} WHERE volume = ?1 AND " EMPTY, SQL_VALUES(SQL_I(volume)), e) &&
+    bool ok = w && archive_begin(ar, w, e) && sql_run(w, "UPDATE volumes SET removed_ms = {now} WHERE volume = ?1 AND " EMPTY, SQL_VALUES(SQL_I(volume)), e) &&
               db_commit(w, e);
     if (w && !ok) db_rollback(w);
     db_return(ar->db, w);
@@ -109,8 +109,8 @@ static bool add_volume(struct db *w, const struct vol_info *v, int64_t batch, st
 bool build_commit(struct build *b, const struct vol_info *v, struct err *e) {
     const struct sql_value volume = SQL_I(v->volume), batch = SQL_I(b->batch);
     struct db *w = db_writer(b->ar->db, e);
-    bool ok = w && db_begin(w, e) && is_ours(b, w, e) && add_volume(w, v, b->batch, e) && move_rows(w, &volume, e) && sql_run(w, NOTHING_ALIVE, &batch, 1, e) &&
-              db_commit(w, e);
+    bool ok = w && archive_begin(b->ar, w, e) && is_ours(b, w, e) && add_volume(w, v, b->batch, e) && move_rows(w, &volume, e) &&
+              sql_run(w, NOTHING_ALIVE, &batch, 1, e) && db_commit(w, e);
     if (w && !ok) db_rollback(w);
     db_return(b->ar->db, w);
     return ok;
@@ -145,7 +145,7 @@ static bool settle(struct build *b, struct db *w, struct err *e) {
 
 bool build_settle(struct build *b, struct err *e) {
     struct db *w = db_writer(b->ar->db, e);
-    bool ok = w && db_begin(w, e) && is_ours(b, w, e) && settle(b, w, e) && db_commit(w, e);
+    bool ok = w && archive_begin(b->ar, w, e) && is_ours(b, w, e) && settle(b, w, e) && db_commit(w, e);
     if (w && !ok) db_rollback(w);
     if (w) events_settle(b->ar, ok);
     db_return(b->ar->db, w);

@@ -94,11 +94,10 @@ static void forget_unfinished(struct index *ix) {
 bool index_begin(struct index *ix, struct db *w, struct err *e) {
     struct event_tail *t = &ix->ar->tail;
     int64_t now = clock_mono_us();
-    if (!db_begin(w, e)) return false;
+    if (ix->ar->shared && now - ix->began_us > FORGET_AFTER_US) index_forget(ix);
+    if (!archive_begin(ix->ar, w, e)) return false;
     if (!ix->ar->shared) return true;
-    if (now - ix->began_us > FORGET_AFTER_US) index_forget(ix);
     ix->began_us = now;
-    if (!events_tail(ix->ar, w, e)) return false;
     if (t->seen != INT64_MAX && (t->outdated || t->seq < t->seen)) index_forget(ix);
     if (t->seen != t->seq) forget_unfinished(ix);
     t->seen = t->seq;

@@ -62,14 +62,14 @@ bool damage_tell_missing(struct archive *ar, const uint32_t *volumes, size_t n, 
     describe(volumes, n, message);
     log_line(LOG_ERROR, "store", "%s: what lies in them is taken anew when it is sent again", message);
     struct db *w = db_writer(ar->db, e);
-    bool ok = w && db_begin(w, e) && append_alarm(ar, w, message, e) &&
+    bool ok = w && archive_begin(ar, w, e) && append_alarm(ar, w, message, e) &&
               mark_volumes(w, "UPDATE volumes SET batch = " VOLUME_MISSING " WHERE volume = ?1", volumes, n, e) && db_commit(w, e);
     return end(ar, w, ok);
 }
 
 bool damage_found_again(struct archive *ar, const uint32_t *volumes, size_t n, struct err *e) {
     struct db *w = db_writer(ar->db, e);
-    bool ok = w && db_begin(w, e) &&
+    bool ok = w && archive_begin(ar, w, e) &&
               mark_volumes(w, "UPDATE volumes SET batch = " VOLUME_LEFT " WHERE volume = ?1 AND batch = " VOLUME_MISSING, volumes, n, e) && db_commit(w, e);
     for (size_t i = 0; ok && i < n; i++) log_line(LOG_INFO, "store", "volume %u, which was missing, is there again", volumes[i]);
     return end(ar, w, ok);
@@ -100,7 +100,7 @@ static bool is_damaged(struct archive *ar, const struct instance_ref *ref, struc
 static bool mark_damaged(struct archive *ar, const struct instance_ref *ref, struct vol_loc at, struct err *e) {
     struct event ev = {.type = STR_LIT("instance.damaged"), .actor = STR_LIT("job:store"), .sop_instance_uid = ref->sop_instance_uid, .detail = STR_LIT("{}")};
     struct db *w = db_writer(ar->db, e);
-    bool ok = w && db_begin(w, e) && sql_run(w, "UPDATE instances SET state = 1 WHERE " IS_ITS_ROW, ITS_ROW, e) &&
+    bool ok = w && archive_begin(ar, w, e) && sql_run(w, "UPDATE instances SET state = 1 WHERE " IS_ITS_ROW, ITS_ROW, e) &&
               (db_changes(w) == 0 || event_append(ar, w, &ev, e)) && db_commit(w, e);
     return end(ar, w, ok);
 }

@@ -5,6 +5,7 @@
 #include <time.h>
 
 #include "base/clock.h"
+#include "core/nodes.h"
 #include "core/state.h"
 #include "sys/digest.h"
 #include "text/utf8.h"
@@ -66,7 +67,8 @@ static bool chain(const uint8_t before[32], const struct event *ev, uint8_t out[
 // What the transaction must know at its beginning, in one statement. The types that are named change nothing that a process remembers.
 static const char READ_TAIL[] =
     "SELECT e.seq, e.time_ms, e.hash, {now}, (SELECT count(*) FROM searchable_attributes), CASE WHEN EXISTS (SELECT 1 FROM events WHERE seq > ?1 AND type NOT "
-    "IN ('instance.stored', 'instance.conflict', 'object.quarantined', 'store.alarm')) THEN 1 ELSE 0 END FROM (SELECT 1 AS one) o LEFT JOIN events e ON e.seq "
+    "IN ('instance.stored', 'instance.conflict', 'object.quarantined', 'store.alarm')) THEN 1 ELSE 0 END, (SELECT node FROM leases WHERE name = '" LEASE_ALONE
+    "' AND until_ms > {now} AND node <> ?2) FROM (SELECT 1 AS one) o LEFT JOIN events e ON e.seq "
     "= "
     "(SELECT max(seq) FROM events)";
 
@@ -88,12 +90,18 @@ bool events_tail(struct archive *ar, struct db *w, struct err *e) {
     struct db_stmt *s = db_prepare(w, READ_TAIL, e);
     if (!s) return false;
     db_bind_int(s, 1, t->seen);
+    db_bind_text(s, 2, str_of(ar->node));
     enum db_step step = db_next(s, e);
     if (step == DB_ROW) take_tail(t, s);
+    bool refused = step == DB_ROW && db_text(s, 6).n && !lease_refuse(db_text(s, 6), e);
     db_done(s);
-    t->known = step == DB_ROW;
+    t->known = step == DB_ROW && !refused;
     t->transaction = db_transaction(w);
     return t->known;
+}
+
+bool archive_begin(struct archive *ar, struct db *w, struct err *e) {
+    return db_begin(w, e) && (!ar->shared || events_tail(ar, w, e));
 }
 
 static struct str not_null(struct str s) {

@@ -190,7 +190,7 @@ static bool tell_dead(struct archive *ar, struct db *w, const struct job *j, con
 static bool die(struct archive *ar, const struct job *j, struct str trouble, struct err *e) {
     char kind[64];
     struct db *w = db_writer(ar->db, e);
-    bool ok = w && db_begin(w, e) && mark_dead(w, j, trouble, kind, e) && (!kind[0] || tell_dead(ar, w, j, kind, trouble, e)) && db_commit(w, e);
+    bool ok = w && archive_begin(ar, w, e) && mark_dead(w, j, trouble, kind, e) && (!kind[0] || tell_dead(ar, w, j, kind, trouble, e)) && db_commit(w, e);
     if (w && !ok) db_rollback(w);
     if (w) events_settle(ar, ok);
     db_return(ar->db, w);

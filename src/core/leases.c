@@ -168,6 +168,54 @@ bool lease_held(const struct lease *l) {
     return l->held && clock_mono_ms() < l->believe_ms;
 }
 
+bool lease_refuse(struct str command, struct err *e) {
+    return err_set(e, ERR_BUSY, "nodes", "%.*s works on this archive alone: try again when it is done", STR_FMT(str_sub(command, 0, 63)));
+}
+
+// ---- alone ----
+
+// One that was killed has it until it runs out.
+static bool wait_alone(struct archive *ar, struct lease *l, struct err *e) {
+    const struct timespec pause = {.tv_nsec = 200 * 1000000};
+    int64_t until = clock_mono_ms() + NODE_LEASE_MS + 1000;
+    bool taken;
+    while (lease_take(ar, LEASE_ALONE, l, &taken, e)) {
+        if (taken) return true;
+        if (clock_mono_ms() > until) return err_set(e, ERR_BUSY, "cluster", "another command works on this archive alone");
+        nanosleep(&pause, NULL);
+    }
+    return false;
+}
+
+static bool nobody_lives(struct archive *ar, struct err *e) {
+    unsigned n;
+    char name[NODE_NAME_MAX];
+    if (!cluster_living(ar, &n, name, e)) return false;
+    return n == 0 || err_set(e, ERR_BUSY, "cluster", "%u nodes work on this archive (%s%s): stop them first", n, name, n > 1 ? ", ..." : "");
+}
+
+// Whoever is in the writing order came there before the lease was taken; who comes after it sees the lease.
+static bool pass_the_order(struct archive *ar, struct err *e) {
+    enum { TRIES = 3 }; // the database ends the transaction of a process that stands still, later than a statement gives up
+    bool ok = false;
+    for (int i = 0; i < TRIES && !ok; i++) {
+        struct db *w = db_writer(ar->db, e);
+        ok = w && archive_begin(ar, w, e) && db_commit(w, e);
+        if (w && !ok) db_rollback(w);
+        events_settle(ar, false);
+        db_return(ar->db, w);
+    }
+    return ok || err_wrap(e, "wait for what was being written");
+}
+
+bool lease_take_alone(struct archive *ar, struct lease *out, struct err *e) {
+    out->held = false;
+    if (!nobody_lives(ar, e) || !wait_alone(ar, out, e)) return false; // nodes that live are not disturbed by the attempt
+    if (nobody_lives(ar, e) && pass_the_order(ar, e)) return true;
+    lease_drop(ar, out);
+    return false;
+}
+
 bool lease_check(struct db *w, const struct lease *l, struct err *e) {
     struct db_stmt *s = db_prepare(w, KEEP, e); // locks the row until the transaction ends
     if (!s) return false;

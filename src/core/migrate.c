@@ -98,33 +98,11 @@ static bool same_origin(struct migrate *m, struct err *e) {
     return ok && (same || err_set(e, ERR_CONFLICT, "migrate", "the target has events that the source has not: it is no beginning of this migration"));
 }
 
-// One that was killed has it until it runs out.
-static bool take_alone(struct migrate *m, bool *taken, struct err *e) {
-    const struct timespec pause = {.tv_nsec = 200 * 1000000};
-    int64_t until = clock_mono_ms() + NODE_LEASE_MS + 1000;
-    while (lease_take(m->from, LEASE_ALONE, &m->alone, taken, e)) {
-        if (*taken || clock_mono_ms() > until) return true;
-        nanosleep(&pause, NULL);
-    }
-    return false;
-}
-
-// A directory's server has its lock; nodes only say that they are there. First none can join any more.
-static bool be_alone(struct migrate *m, struct err *e) {
-    char name[NODE_NAME_MAX];
-    unsigned n = 0;
-    bool taken;
-    if (!take_alone(m, &taken, e)) return false;
-    if (!taken) return err_set(e, ERR_BUSY, "migrate", "another command works on it alone");
-    if (!cluster_living(m->from, &n, name, e)) return false;
-    return n == 0 || err_set(e, ERR_BUSY, "migrate", "%u nodes still serve it, %s is one: stop them first", n, name);
-}
-
 static bool open_source(struct migrate *m, const struct migrate_options *o, struct err *e) {
     struct archive_options from = *o->from;
     from.must_exist = !from.remote;
     from.beside = from.read_only = !o->last;
-    bool ok = archive_open(&from, &m->from, e) && (!o->last || !from.remote || be_alone(m, e));
+    bool ok = archive_open(&from, &m->from, e) && (!o->last || !from.remote || lease_take_alone(m->from, &m->alone, e));
     return ok || err_wrap(e, "source");
 }
 

@@ -85,6 +85,29 @@ static void write_figures(struct node *n, struct buf *to, int64_t lag) {
     json_end_object(&w);
 }
 
+// ---- alone ----
+
+static bool nobody_is_alone(struct db *d, struct str myself, struct err *e) {
+    struct db_stmt *s = db_prepare(d, "SELECT node FROM leases WHERE name = '" LEASE_ALONE "' AND until_ms > {now} AND node <> ?1", e);
+    if (!s) return false;
+    db_bind_text(s, 1, myself);
+    enum db_step step = db_next(s, e);
+    bool ok = step == DB_END || (step == DB_ROW && lease_refuse(db_text(s, 0), e));
+    db_done(s);
+    return ok;
+}
+
+// Who is taken for dead by the others (it was stopped, its network was cut) looks before it writes anything, until it was heard of again.
+bool node_may_write(void *archive, struct err *e) {
+    struct archive *ar = archive;
+    int64_t heard = ar->heard_ms;
+    if (heard == 0 || clock_mono_ms() - heard < NODE_DEAD_MS) return true;
+    struct db *d = db_reader(ar->db, e);
+    bool ok = d && nobody_is_alone(d, str_of(ar->node), e);
+    db_return(ar->db, d);
+    return ok;
+}
+
 // ---- beats ----
 
 static bool read_sequence(struct db *d, int64_t *last, int64_t *schema, struct err *e) {
@@ -189,7 +212,7 @@ static void beat_once(struct node *n) {
     n->beat_err = e;
     note_bucket(n);
     if (good) {
-        n->beat_ms = began;
+        n->ar->heard_ms = n->beat_ms = began;
         n->schema = schema;
         n->last_event = last;
         n->lag = last > seen ? last - seen : 0;
@@ -340,7 +363,10 @@ static struct node *make_node(struct archive *ar, const struct node_options *o) 
 bool node_join(struct archive *ar, const struct node_options *o, struct node **out, struct err *e) {
     struct node *n = make_node(ar, o);
     if (!n) return err_nomem(e, "nodes");
-    if (take_identity(n, e) && join(n, e) && thread_start(&n->thread, "node", run, n, e)) {
+    ar->heard_ms = 0;
+    bool joined = take_identity(n, e) && join(n, e);
+    if (joined) ar->heard_ms = n->start_ms;
+    if (joined && thread_start(&n->thread, "node", run, n, e)) {
         *out = n;
         return true;
     }
@@ -398,6 +424,7 @@ void node_leave(struct node *n) {
     bool ours, ok = d && write_beat(n, d, STR_LIT("{}"), &ours, &e) && (!ours || give_back(n, d, &e));
     if (!ok) log_err(&e, "node %s could not say that it leaves", n->name);
     db_return(n->ar->db, d);
+    n->ar->heard_ms = 0;
     free_node(n);
 }
 

@@ -34,7 +34,8 @@ struct node_options {
 };
 
 // Says every few seconds that this node is there, with its figures; takes over nothing by itself. A name that a living node has is ERR_CONFLICT; one that
-// was seen a moment ago and may be dead is waited for. The same data directory is the same node started again. ERR_BUSY while a command works alone.
+// was seen a moment ago and may be dead is waited for. The same data directory is the same node started again. ERR_BUSY while a command works alone;
+// so is whatever a node would write that comes back, after it was not heard of for long, while one does: it waits by itself until that is done.
 struct node;
 bool node_join(struct archive *ar, const struct node_options *o, struct node **out, struct err *e);
 // The addresses, once they are known.
@@ -58,7 +59,7 @@ bool cluster_living(struct archive *ar, unsigned *n, char name[NODE_NAME_MAX], s
 bool cluster_forget(struct archive *ar, struct str name, struct err *e);
 
 // What one node at a time does. A lease lasts NODE_LEASE_MS and is kept alive by a thread of the archive until it is dropped: it must stay where it is.
-#define LEASE_ALONE "alone" // of a command that no node may work beside
+#define LEASE_ALONE "alone" // of a command that no node may work beside: every writing transaction looks for it
 struct lease {
     char name[64];
     int64_t token;
@@ -73,5 +74,9 @@ void lease_drop(struct archive *ar, struct lease *l);
 bool lease_held(const struct lease *l);
 // Inside the transaction whose effect hangs on it: ERR_CONFLICT when another has taken it since. Nobody takes it before the transaction has ended.
 bool lease_check(struct db *w, const struct lease *l, struct err *e);
+// False: ERR_BUSY, since this command works on the archive alone.
+bool lease_refuse(struct str command, struct err *e);
+// LEASE_ALONE for a command: no node may live, and what one that was lost had begun to write has ended. ERR_BUSY.
+bool lease_take_alone(struct archive *ar, struct lease *out, struct err *e);
 
 #endif

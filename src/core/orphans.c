@@ -122,7 +122,7 @@ static bool visit(void *ctx, const struct vol_info *v, struct err *e) {
 // Its row comes first: whoever put it and is only slow fails now, and what it holds is indexed once. *ours false: they came first.
 static bool claim(struct archive *ar, const struct vol_info *v, bool *ours, struct err *e) {
     struct db *w = db_writer(ar->db, e);
-    bool ok = w && db_begin(w, e) &&
+    bool ok = w && archive_begin(ar, w, e) &&
               sql_run(w, "INSERT INTO volumes (volume, indexed_end, finished, place, size, created_ms) VALUES (?1, 0, 0, ?2, ?3, ?4) ON CONFLICT DO NOTHING",
                       SQL_VALUES(SQL_I(v->volume), SQL_I(v->place), SQL_I(v->size), SQL_I(v->created_ms)), e);
     *ours = ok && db_changes(w) > 0;

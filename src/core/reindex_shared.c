@@ -14,6 +14,8 @@ struct rebuild {
     struct archive_options options; // of the archive as it is
     const char *schema;
     struct db_pool *old;
+    struct archive *guard; // the old one: in it nobody else writes meanwhile
+    struct lease alone;
     struct archive *ar; // the new one
 };
 
@@ -37,16 +39,10 @@ static bool good_name(const char *schema, struct err *e) {
 }
 
 // Nobody may work on an index that is about to be another.
-static bool is_alone(const struct rebuild *r, struct err *e) {
-    struct archive *ar;
+static bool be_alone(struct rebuild *r, struct err *e) {
     struct archive_options o = r->options;
-    char name[NODE_NAME_MAX];
-    unsigned n = 0;
-    o.arriving = o.read_only = true;
-    if (!archive_open(&o, &ar, e)) return false;
-    bool ok = cluster_living(ar, &n, name, e);
-    archive_close(ar);
-    return ok && (n == 0 || err_set(e, ERR_BUSY, "reindex", "%u nodes are at work on it, %s is one: stop them first", n, name));
+    o.arriving = o.read_only = o.beside = true;
+    return archive_open(&o, &r->guard, e) && lease_take_alone(r->guard, &r->alone, e);
 }
 
 static bool open_old(struct rebuild *r, struct err *e) {
@@ -148,7 +144,7 @@ static bool build(struct rebuild *r, void (*on_progress)(void *ctx, uint64_t don
 
 static bool swap(struct rebuild *r, struct err *e) {
     struct db *w = db_writer(r->old, e);
-    bool ok = w && db_begin(w, e) && run_in(w, r, "ALTER SCHEMA \"@\" RENAME TO \"@_before\"", e) &&
+    bool ok = w && db_begin(w, e) && lease_check(w, &r->alone, e) && run_in(w, r, "ALTER SCHEMA \"@\" RENAME TO \"@_before\"", e) &&
               run_in(w, r, "ALTER SCHEMA \"@_building\" RENAME TO \"@\"", e) && db_commit(w, e);
     if (!ok && w) db_rollback(w);
     if (ok && !run_in(w, r, "DROP SCHEMA IF EXISTS \"@_before\" CASCADE", NULL))
@@ -167,11 +163,12 @@ bool archive_reindex_shared(const struct archive_options *o, void (*on_progress)
                             struct err *e) {
     struct rebuild r = {.options = *o, .schema = o->database_schema ? o->database_schema : "gantry"};
     *objects = 0;
-    if (!good_name(r.schema, e) || !is_alone(&r, e)) return false;
-    bool ok = open_old(&r, e) && build(&r, on_progress, ctx, objects, e);
+    bool ok = good_name(r.schema, e) && be_alone(&r, e) && open_old(&r, e) && build(&r, on_progress, ctx, objects, e);
     archive_close(r.ar);
-    ok = ok && is_alone(&r, e) && swap(&r, e);
+    ok = ok && swap(&r, e);
     if (!ok && r.old) drop_building(&r);
     db_pool_close(r.old);
+    if (r.guard) lease_drop(r.guard, &r.alone);
+    archive_close(r.guard);
     return ok;
 }

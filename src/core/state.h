@@ -69,8 +69,9 @@ struct archive {
     bool keeps_small; // volumes that are small need no bucket
     int lock_fd;
     bool read_only;
-    bool shared; // other processes may write to the same index
-    bool remote; // the volumes are in a bucket: none of them grows
+    _Atomic int64_t heard_ms; // of a node: when the others last heard of it, monotonic; 0: it is none
+    bool shared;              // other processes may write to the same index
+    bool remote;              // the volumes are in a bucket: none of them grows
     struct db_pool *db;
     struct vol_set *volumes;
     struct index *index;
@@ -101,6 +102,9 @@ bool reindex_old_ends(struct archive *ar, struct err *e);
 // "dimse:AET@10.0.0.5": as events and volumes name who did something. out takes 256 bytes.
 void actor_text(const struct actor *who, char out[256]);
 
+// The writing transaction: of a shared archive refused (ERR_BUSY) while a command works on it alone, however long this process was not heard of.
+bool archive_begin(struct archive *ar, struct db *w, struct err *e);
+
 void events_init(struct archive *ar);
 void events_deinit(struct archive *ar);
 // Wakes waiters for what other processes append, too, from now on.
@@ -110,6 +114,9 @@ void events_unlisten(struct archive *ar);
 bool events_tail(struct archive *ar, struct db *w, struct err *e);
 // After the writer's transaction: committed makes the appended events visible to waiters, else they never were.
 void events_settle(struct archive *ar, bool committed);
+
+// Whether a node that was not heard of for long may write: none may while a command works alone (nodes.c).
+bool node_may_write(void *archive, struct err *e);
 
 bool leases_init(struct archive *ar, struct err *e);
 void leases_deinit(struct archive *ar);

@@ -24,6 +24,8 @@ struct lane {
 struct db_pool {
     const struct db_driver *driver;
     void *native;
+    bool (*may_write)(void *ctx, struct err *e);
+    void *gate_ctx;
     pthread_mutex_t lock; // guards the lanes
     struct lane lanes[DB_ROLE_COUNT];
     _Atomic unsigned connections;
@@ -148,7 +150,13 @@ static void give_back(struct db_pool *p, struct db *d) {
     pthread_mutex_unlock(&p->lock);
 }
 
+void db_pool_set_gate(struct db_pool *p, bool (*may_write)(void *ctx, struct err *e), void *ctx) {
+    p->may_write = may_write;
+    p->gate_ctx = ctx;
+}
+
 static struct db *lend(struct db_pool *p, enum db_role role, struct err *e) {
+    if (role != DB_FOR_READING && p->may_write && !p->may_write(p->gate_ctx, e)) return NULL;
     struct db *d = wait_place(p, role, e);
     if (!d) return NULL;
     if (d->native && !p->driver->usable(d)) disconnect(d);

@@ -48,6 +48,8 @@ struct db *db_writer(struct db_pool *p, struct err *e);
 struct db *db_side(struct db_pool *p, struct err *e);
 enum db_engine db_pool_engine(const struct db_pool *p);
 void db_return(struct db_pool *p, struct db *d);
+// Asked each time before a connection is lent for writing; *e when it refuses. Set before the pool is used by others.
+void db_pool_set_gate(struct db_pool *p, bool (*may_write)(void *ctx, struct err *e), void *ctx);
 
 struct db_figures {
     unsigned connections, lent;

@@ -138,11 +138,11 @@ class Server:
         finally:
             connection.close()
 
-    def store(self, objects):
-        """Stores Part 10 objects (bytes) by STOW-RS: all of them, or the test fails."""
+    def store(self, objects, expect=200):
+        """Stores Part 10 objects (bytes) by STOW-RS: all of them, or the test fails. expect: another status is wanted."""
         body = b"".join(b"--b\r\nContent-Type: application/dicom\r\n\r\n" + data + b"\r\n" for data in objects) + b"--b--\r\n"
         status, _, answer = self.http("POST", "/dicom-web/studies", body=body, headers={"Content-Type": 'multipart/related; type="application/dicom"; boundary=b'})
-        assert status == 200, f"{status} {answer[:500]}"
+        assert status == expect, f"{status} {answer[:500]}"
 
     def get_json(self, path):
         status, _, body = self.http("GET", path, headers={"Accept": "application/dicom+json, application/json"})

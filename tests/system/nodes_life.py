@@ -2,6 +2,8 @@
 """The life of nodes over one index: one token and one set of sessions, what status tells, names, work that one of them does, a stalled database, newer
 schemas, commands beside and against them."""
 import json
+import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -38,7 +40,7 @@ class Cluster:
     def run(self, *arguments, name="one", expect=0):
         config = self.top / name / f"{name}.yaml"
         done = subprocess.run([GANTRY, arguments[0], "--config", str(config), *arguments[1:]], capture_output=True, text=True, timeout=60)
-        assert done.returncode == expect, f"{arguments}: {done.returncode} {done.stdout} {done.stderr}"
+        assert expect is None or done.returncode == expect, f"{arguments}: {done.returncode} {done.stdout} {done.stderr}"
         return done.stdout + done.stderr
 
     def status(self, expect=0):
@@ -139,6 +141,30 @@ def a_stalled_database_is_told_within_two_seconds(cluster, one, two):
         wait_for(lambda: readyz(server)[0] == 200, 60)
 
 
+def a_node_that_stood_still_writes_nothing_beside_a_lone_command(cluster, one, two):
+    objects_of = [objects.image(np.full((16, 16), i)) for i in range(3)]
+    parts = [objects.save(ds, cluster.top / f"still-{i}.dcm").read_bytes() for i, ds in enumerate(objects_of)]
+    seen = "SELECT seen_ms FROM {s}.nodes WHERE name = 'still'"
+    with cluster.start("still", auth=False) as server:
+        server.store(parts[:1])
+        os.kill(server.process.pid, signal.SIGSTOP)
+        try:
+            wait_for(lambda: [n["state"] for n in cluster.status(expect=None)["nodes"] if n["name"] == "still"] != ["ready"], 40)
+            last = cluster.home.sql(seen)
+            cluster.home.sql("INSERT INTO {s}.leases VALUES ('alone', 'command:elsewhere', 1, 99999999999999) ON CONFLICT (name) DO UPDATE SET "
+                             "node = excluded.node, until_ms = excluded.until_ms")
+        finally:
+            os.kill(server.process.pid, signal.SIGCONT)
+        server.store(parts[1:2], expect=503)  # what comes at once
+        status, told = readyz(server)
+        assert status == 503 and any("works on this archive alone" in reason for reason in told["reasons"]), told
+        server.store(parts[2:], expect=503)
+        assert cluster.home.sql(seen) == last, "it said that it is there"
+        cluster.home.sql("UPDATE {s}.leases SET until_ms = 0 WHERE name = 'alone'")
+        wait_for(lambda: readyz(server)[0] == 200)
+        server.store(parts)
+
+
 def newer_schemas(cluster, one, two):
     schema = cluster.status()["schema_known"]
     cluster.home.sql(f"INSERT INTO {{s}}.migrations VALUES ({schema + 1}, 'of the next version', 0)")
@@ -171,7 +197,8 @@ def who_ends_is_missed(cluster, one, two):
 
 
 TESTS = (one_token_and_one_set_of_sessions, a_new_token_counts_everywhere, status_names_who_is_there, a_name_is_one_nodes, commands_work_beside_nodes,
-         a_series_is_prepared_once, a_stalled_database_is_told_within_two_seconds, newer_schemas, who_ends_is_missed)
+         a_series_is_prepared_once, a_stalled_database_is_told_within_two_seconds,
+         a_node_that_stood_still_writes_nothing_beside_a_lone_command, newer_schemas, who_ends_is_missed)
 
 
 def main():

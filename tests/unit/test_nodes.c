@@ -439,6 +439,69 @@ static void nobody_joins_while_a_command_works_alone(void **state) {
     node_leave(join(c, c->a, "a"));
 }
 
+static bool append(struct cluster *c, struct archive *ar) {
+    struct event ev = {.type = STR_LIT("test.event"), .actor = STR_LIT("test"), .detail = STR_LIT("{}")};
+    err_clear(&c->err);
+    struct db *w = db_writer(archive_db(ar), &c->err);
+    bool ok = w && archive_begin(ar, w, &c->err) && event_append(ar, w, &ev, &c->err) && db_commit(w, &c->err);
+    events_settle(ar, ok);
+    db_return(archive_db(ar), w);
+    return ok;
+}
+
+static void wait_ready(struct cluster *c, struct node *n, bool ready) {
+    int64_t until = clock_mono_ms() + 20 * 1000;
+    while (node_is_ready(n, &c->err) != ready && clock_mono_ms() < until) usleep(10 * 1000);
+    assert_true(node_is_ready(n, &c->err) == ready);
+}
+
+// It stood still, the others took it for dead, and a command began to work alone.
+static void a_node_that_comes_back_beside_a_lone_command_writes_nothing(void **state) {
+    struct cluster *c = *state;
+    if (!c->url) return; // one process at a time has the directory
+    struct lease alone = {0};
+    struct job j;
+    bool found;
+    struct node *n = join(c, c->a, "a");
+    node_set_state(n, NODE_READY);
+    wait_ready(c, n, true);
+    assert_true(append(c, c->a));
+    put(c, "waiting", 0);
+    run_sql(c, "UPDATE nodes SET seen_ms = 7 WHERE name = 'a'");
+    assert_true(take(c, c->b, LEASE_ALONE, &alone));
+    c->a->heard_ms = 1; // long ago
+    assert_false(append(c, c->a));
+    assert_int_equal(c->err.kind, ERR_BUSY);
+    assert_true(err_class_of(c->err.kind)->retry);
+    assert_false(job_take(c->a, "test", &j, &found, &c->err));
+    wait_ready(c, n, false);
+    assert_non_null(strstr(c->err.message, "works on this archive alone"));
+    assert_int_equal(number(c, "SELECT seen_ms FROM nodes WHERE name = 'a'"), 7);
+    assert_true(append(c, c->b)); // who works alone does
+    lease_drop(c->b, &alone);
+    wait_ready(c, n, true);
+    assert_true(append(c, c->a));
+    node_leave(n);
+    run_sql(c, "DELETE FROM jobs");
+}
+
+// What a process had begun to write before anybody worked alone counts before anything is done alone.
+static void a_command_works_alone_when_nobody_lives_and_nothing_is_being_written(void **state) {
+    struct cluster *c = *state;
+    if (!c->url) return;
+    struct lease alone = {0};
+    struct node *n = join(c, c->a, "a");
+    assert_false(lease_take_alone(c->b, &alone, &c->err));
+    assert_int_equal(c->err.kind, ERR_BUSY);
+    assert_true(append(c, c->a)); // nothing is left of the attempt
+    node_leave(n);
+    err_clear(&c->err);
+    if (!lease_take_alone(c->b, &alone, &c->err)) fail_msg("%s", c->err.message);
+    assert_false(append(c, c->a));
+    lease_drop(c->b, &alone);
+    assert_true(append(c, c->a));
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(one_node_at_a_time_has_a_lease),
@@ -456,6 +519,8 @@ int main(void) {
         cmocka_unit_test(a_forgotten_node_that_lives_is_there_again),
         cmocka_unit_test(one_schema_version_ahead_is_worked_with_and_two_are_not),
         cmocka_unit_test(nobody_joins_while_a_command_works_alone),
+        cmocka_unit_test(a_node_that_comes_back_beside_a_lone_command_writes_nothing),
+        cmocka_unit_test(a_command_works_alone_when_nobody_lives_and_nothing_is_being_written),
     };
     return cmocka_run_group_tests_name("nodes", tests, setup, teardown);
 }
