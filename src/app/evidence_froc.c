@@ -34,8 +34,9 @@ const struct cli_command EVIDENCE_FROC = {
     .synopsis = "[options] MARKS TRUTH",
     .summary = "Free-response studies: readers mark lesions",
     .group = "Readers",
-    .details = "MARKS has a row per mark: mod, rdr, case, kind (LL on a lesion, NL off every lesion), lesion (from 1) and rating. TRUTH has a row per case: case,\n"
-               "n_lesions (0: normal) and weights (parted by ';', adding to 1; empty: alike). A case without a mark has the rating minus infinity.",
+    .details =
+        "MARKS has a row per mark: mod, rdr, case, kind (LL on a lesion, NL off every lesion), lesion (from 1) and rating. TRUTH has a row per case: case,\n"
+        "n_lesions (0: normal) and weights (parted by ';', adding to 1; empty: alike). A case without a mark has the rating minus infinity.",
     .options = OPTIONS,
     .positional_min = 2,
     .positional_max = 2,

@@ -125,7 +125,8 @@ const struct cli_command EVIDENCE_MRMC = {
     .synopsis = "[options] FILE",
     .summary = "Reader studies: several readers, modalities and cases",
     .group = "Readers",
-    .details = "A row of FILE is one reading: reader, modality, case, truth and rating; or, as iMRMC has it, readerID, caseID, modalityID and score, where rows of the reader \"truth\"\n"
+    .details = "A row of FILE is one reading: reader, modality, case, truth and rating; or, as iMRMC has it, readerID, caseID, modalityID and score, where "
+               "rows of the reader \"truth\"\n"
                "hold the truth (0 or 1). Readings that are missing are allowed: U-statistics are made for them.\n"
                "Differences of modalities, their intervals and tests come for random readers and cases (RRRC), these readers (FRRC) and these cases (RRFC).",
     .options = OPTIONS,

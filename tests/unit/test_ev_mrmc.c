@@ -44,7 +44,8 @@ static struct ev_study random_study(struct rng *r, unsigned treatments, unsigned
     for (size_t i = 0; i < n; i++) s.score[i] = floor(rng_uniform(r) * 5 + s.diseased[i % s.cases]);
     for (size_t i = 0; i < n; i++) { // at least two of each class stay
         unsigned same = 0;
-        for (size_t k = i / s.cases * s.cases; k < (i / s.cases + 1) * s.cases; k++) same += !isnan(s.score[k]) && s.diseased[k % s.cases] == s.diseased[i % s.cases];
+        for (size_t k = i / s.cases * s.cases; k < (i / s.cases + 1) * s.cases; k++)
+            same += !isnan(s.score[k]) && s.diseased[k % s.cases] == s.diseased[i % s.cases];
         if (same > 2 && rng_uniform(r) < holes) s.score[i] = NAN;
     }
     return s;
@@ -63,7 +64,7 @@ static double area(const double *x, const uint8_t *diseased, unsigned n, unsigne
 }
 
 static struct ev_merit merit_of(const struct ev_study *s, enum ev_covariance how) {
-    struct ev_merit m;
+    struct ev_merit m = {0};
     struct err e = {0};
     if (!ev_merit_of(&arena, s, &(struct ev_merit_options){.covariance = how}, &m, &e)) fail_msg("%s", e.message);
     return m;
@@ -162,7 +163,7 @@ static void delong_refuses_what_not_all_have_read(void **state) {
     (void)state;
     struct rng r;
     struct err e = {0};
-    struct ev_merit m;
+    struct ev_merit m = {0};
     rng_seed(&r, 14);
     struct ev_study s = random_study(&r, 2, 2, 6, 6, 0.3);
     assert_false(ev_merit_of(&arena, &s, &(struct ev_merit_options){.covariance = EV_COV_DELONG}, &m, &e));
@@ -174,7 +175,8 @@ static void delong_refuses_what_not_all_have_read(void **state) {
 // Van Dyke 1993 as OR-DBM MRMC 2.51 (University of Iowa) prints it: 2 modalities, 5 readers, 114 cases.
 static struct ev_or van_dyke(struct ev_merit *m) {
     static double theta[10];
-    static double means[2] = {0.89703704, 0.94083736}, squares[2] = {0.00308263, 0.00130460}, variances[2] = {0.00101410, 0.00059047}, cov2[2] = {0.00048396, 0.00020419};
+    static double means[2] = {0.89703704, 0.94083736}, squares[2] = {0.00308263, 0.00130460}, variances[2] = {0.00101410, 0.00059047},
+                  cov2[2] = {0.00048396, 0.00020419};
     *m = (struct ev_merit){.treatments = 2, .readers = 5, .cases = 114, .design = EV_DESIGN_CROSSED, .theta = theta};
     return (struct ev_or){.merit = m,
                           .ms_t = 0.00479617,
@@ -192,7 +194,7 @@ static struct ev_or van_dyke(struct ev_merit *m) {
 
 static void random_readers_and_cases_are_tested_as_hillis_has_it(void **state) {
     (void)state;
-    struct ev_merit m;
+    struct ev_merit m = {0};
     struct ev_or o = van_dyke(&m);
     struct ev_or_test x = ev_or_equality(&o, EV_RRRC);
     close_to(x.statistic, 4.4563, 5e-5);
@@ -210,7 +212,7 @@ static void random_readers_and_cases_are_tested_as_hillis_has_it(void **state) {
 
 static void fixed_readers_are_tested_by_chi_square_and_z(void **state) {
     (void)state;
-    struct ev_merit m;
+    struct ev_merit m = {0};
     struct ev_or o = van_dyke(&m);
     struct ev_or_test x = ev_or_equality(&o, EV_FRRC);
     close_to(x.statistic, 5.475953, 2e-5);
@@ -221,7 +223,7 @@ static void fixed_readers_are_tested_by_chi_square_and_z(void **state) {
 
 static void fixed_cases_are_tested_against_the_interaction(void **state) {
     (void)state;
-    struct ev_merit m;
+    struct ev_merit m = {0};
     struct ev_or o = van_dyke(&m);
     struct ev_or_test x = ev_or_equality(&o, EV_RRFC);
     close_to(x.statistic, 8.704, 1e-3);
@@ -231,7 +233,7 @@ static void fixed_cases_are_tested_against_the_interaction(void **state) {
 
 static void power_is_that_of_hillis_2011(void **state) {
     (void)state;
-    struct ev_merit m;
+    struct ev_merit m = {0};
     struct ev_or o = van_dyke(&m);
     struct ev_or_plan p = ev_or_plan_of(&o);
     struct ev_power x = ev_or_power(&p, EV_RRRC, 10, 165, -0.043800322, 0.05); // RJafroc's test values
@@ -261,7 +263,8 @@ static void pseudovalues_give_the_same_mean_squares(void **state) {
             for (unsigned c = 0; c < K; c++) {
                 const double *x = ev_study_scores(&s, i, j);
                 double v = y[i][j][c] = K * area(x, s.diseased, K, K) - (K - 1) * area(x, s.diseased, K, c);
-                mean += v / (T * R * K), tk[i][c] += v / R, rk[j][c] += v / T, k_[c] += v / (T * R), tr[i][j] += v / K, t_[i] += v / (R * K), r_[j] += v / (T * K);
+                mean += v / (T * R * K), tk[i][c] += v / R, rk[j][c] += v / T, k_[c] += v / (T * R), tr[i][j] += v / K, t_[i] += v / (R * K),
+                    r_[j] += v / (T * K);
             }
     double ms_t = 0, ms_tc = 0, ms_rc = 0, ms_c = 0, ms_trc = 0;
     for (unsigned i = 0; i < T; i++) ms_t += R * K * pow(t_[i] - mean, 2) / (T - 1);
@@ -302,8 +305,7 @@ static void two_modalities_have_one_p_value_by_f_and_by_t(void **state) {
     struct ev_study s = random_study(&r, 2, 4, 15, 15, 0);
     struct ev_merit m = merit_of(&s, EV_COV_UNBIASED);
     struct ev_or o = analysis_of(&m);
-    for (int g = 0; g < 3; g++)
-        close_to(ev_or_equality(&o, (enum ev_generalise)g).p, ev_or_difference(&o, (enum ev_generalise)g, 0, 1, 0.95).p, 1e-12);
+    for (int g = 0; g < 3; g++) close_to(ev_or_equality(&o, (enum ev_generalise)g).p, ev_or_difference(&o, (enum ev_generalise)g, 0, 1, 0.95).p, 1e-12);
 }
 
 static void cases_of_their_own_are_independent(void **state) {
@@ -340,7 +342,7 @@ static void a_reader_who_misses_a_modality_is_refused_by_name(void **state) {
     (void)state;
     struct rng r;
     struct err e = {0};
-    struct ev_merit m;
+    struct ev_merit m = {0};
     rng_seed(&r, 19);
     struct ev_study s = random_study(&r, 2, 2, 5, 5, 0);
     s.reader[1] = STR_LIT("Dr. Li");
@@ -438,7 +440,8 @@ static void one_reader_has_no_variance_over_readers(void **state) {
 
 static void a_negative_variance_is_told_and_not_tested(void **state) {
     (void)state;
-    struct ev_ustat x = {.auc = {0.8, 0.8}, .variance = 0.001, .df_n = 10, .df_d = 10, .df_r = 3}, y = {.auc = {0.7, 0.7}, .variance = 0.001, .df_n = 10, .df_d = 10, .df_r = 3};
+    struct ev_ustat x = {.auc = {0.8, 0.8}, .variance = 0.001, .df_n = 10, .df_d = 10, .df_r = 3},
+                    y = {.auc = {0.7, 0.7}, .variance = 0.001, .df_n = 10, .df_d = 10, .df_r = 3};
     struct ev_ustat xy = {.variance = 0.0012};
     struct ev_ustat_result d = ev_ustat_difference(&x, &y, &xy, false, 0.95);
     close_to(d.variance, -0.0004, 1e-15);
@@ -452,7 +455,7 @@ static void degrees_of_freedom_are_rounded_down_for_the_test_and_shown_as_they_a
     x.component_mle[EV_BCK_R] = 0.0055;
     struct ev_ustat_result s = ev_ustat_single(&x, false, 0.95);
     close_to(s.df, 0.002 * 0.002 / (0.0055 * 0.0055 / 64), 1e-12); // 8.46
-    close_to(s.hi - s.value, 2.306004135 * sqrt(0.002), 1e-10);     // t of 8, 97.5 %
+    close_to(s.hi - s.value, 2.306004135 * sqrt(0.002), 1e-10);    // t of 8, 97.5 %
 }
 
 // ---- reading ----
@@ -465,10 +468,11 @@ static bool read_text(const char *text, enum ev_design design, struct ev_study *
 
 static void both_forms_of_table_hold_the_same_study(void **state) {
     (void)state;
-    struct ev_study a, b;
+    struct ev_study a = {0}, b = {0};
     struct err e;
     assert_true(read_text("reader,treatment,case,truth,rating\n2,1,7,1,4\n1,1,7,1,5\n1,1,3,0,2\n2,1,3,0,NA\n", EV_DESIGN_DETECT, &a, &e));
-    assert_true(read_text("readerID,caseID,modalityID,score\n1,7,1,5\ntruth,7,truth,1\n2,7,1,4\ntruth,3,truth,0\ntruth,9,truth,0\n1,3,1,2\n", EV_DESIGN_DETECT, &b, &e));
+    assert_true(read_text("readerID,caseID,modalityID,score\n1,7,1,5\ntruth,7,truth,1\n2,7,1,4\ntruth,3,truth,0\ntruth,9,truth,0\n1,3,1,2\n", EV_DESIGN_DETECT,
+                          &b, &e));
     assert_int_equal(a.cases, 2);
     assert_int_equal(b.cases, 2);
     assert_int_equal(a.readers, 2);
@@ -479,7 +483,7 @@ static void both_forms_of_table_hold_the_same_study(void **state) {
 
 static void levels_stand_in_order_of_value_whatever_the_rows(void **state) {
     (void)state;
-    struct ev_study s;
+    struct ev_study s = {0};
     struct err e;
     assert_true(read_text("reader,treatment,case,truth,rating\n10,b,1,0,1\n9,a,2,1,2\n", EV_DESIGN_CROSSED, &s, &e));
     assert_true(str_eqz(s.reader[0], "9") && str_eqz(s.treatment[0], "a"));
@@ -487,7 +491,7 @@ static void levels_stand_in_order_of_value_whatever_the_rows(void **state) {
 
 static void the_same_name_under_two_readers_is_two_cases_when_cases_are_nested(void **state) {
     (void)state;
-    struct ev_study s;
+    struct ev_study s = {0};
     struct err e;
     const char *text = "reader,treatment,case,truth,rating\n1,1,1,0,1\n1,1,2,1,2\n2,1,1,1,3\n2,1,2,0,1\n";
     assert_false(read_text(text, EV_DESIGN_CROSSED, &s, &e));
@@ -498,7 +502,7 @@ static void the_same_name_under_two_readers_is_two_cases_when_cases_are_nested(v
 
 static void designs_are_seen_from_the_data(void **state) {
     (void)state;
-    struct ev_study s;
+    struct ev_study s = {0};
     struct err e;
     assert_true(read_text("reader,treatment,case,truth,rating\n1,1,1,0,1\n1,1,2,1,2\n2,1,3,1,3\n2,1,4,0,1\n", EV_DESIGN_DETECT, &s, &e));
     assert_int_equal(s.design, EV_DESIGN_CASES_IN_READER);
@@ -522,7 +526,7 @@ static void faults_of_a_table_are_named_with_their_line(void **state) {
         {"reader,treatment,case,rating\n1,1,1,1\n", "neither a column of truth nor rows of a reader named \"truth\""},
     };
     for (size_t i = 0; i < sizeof FAULTS / sizeof *FAULTS; i++) {
-        struct ev_study s;
+        struct ev_study s = {0};
         struct err e;
         assert_false(read_text(FAULTS[i].text, EV_DESIGN_CROSSED, &s, &e));
         if (!strstr(e.message, FAULTS[i].said)) fail_msg("\"%s\" does not say \"%s\"", e.message, FAULTS[i].said);

@@ -87,13 +87,19 @@ static bool share_of(const struct reading *r, unsigned c, double *over, double *
     *over = 0;
     *under = 1;
     switch (r->merit) {
-    case EV_FROC_HRSE: *over = highest_of_case(r, c) > -INFINITY; break;
-    case EV_FROC_HRSP: *over = !(highest_of_case(r, c) > -INFINITY); break;
+    case EV_FROC_HRSE:
+        *over = highest_of_case(r, c) > -INFINITY;
+        break;
+    case EV_FROC_HRSP:
+        *over = !(highest_of_case(r, c) > -INFINITY);
+        break;
     case EV_FROC_MAXLLF:
         *under = r->f->first[c + 1] - r->f->first[c];
         for (unsigned l = r->f->first[c]; l < r->f->first[c + 1]; l++) *over += r->rating[l] > -INFINITY;
         break;
-    default: *over = r->nl[c]; break;
+    default:
+        *over = r->nl[c];
+        break;
     }
     return wanted;
 }

@@ -13,15 +13,15 @@
 #include "text/csv.h"
 
 enum ev_froc_merit {
-    EV_FROC_WAFROC,  // lesions by weight, each against the highest NL of every normal case
-    EV_FROC_WAFROC1, // the same against every case's highest NL
-    EV_FROC_AFROC,   // lesions alike, normal cases
-    EV_FROC_AFROC1,  // lesions alike, every case
-    EV_FROC_HRAUC,   // highest rating of a case, diseased against normal: inferred ROC
-    EV_FROC_HRSE,    // diseased cases with any mark
-    EV_FROC_HRSP,    // normal cases without one
-    EV_FROC_MAXLLF,  // lesions marked
-    EV_FROC_MAXNLF,  // NL per normal case
+    EV_FROC_WAFROC,     // lesions by weight, each against the highest NL of every normal case
+    EV_FROC_WAFROC1,    // the same against every case's highest NL
+    EV_FROC_AFROC,      // lesions alike, normal cases
+    EV_FROC_AFROC1,     // lesions alike, every case
+    EV_FROC_HRAUC,      // highest rating of a case, diseased against normal: inferred ROC
+    EV_FROC_HRSE,       // diseased cases with any mark
+    EV_FROC_HRSP,       // normal cases without one
+    EV_FROC_MAXLLF,     // lesions marked
+    EV_FROC_MAXNLF,     // NL per normal case
     EV_FROC_MAXNLF_ALL, // NL per case
     EV_FROC_MERITS
 };
@@ -29,12 +29,12 @@ enum ev_froc_merit {
 struct ev_froc {
     unsigned treatments, readers, cases, lesions, diseased;
     struct str *treatment, *reader, *subject;
-    uint32_t *first;      // lesion of each case; cases + 1 of them
-    double *weight;       // of lesions; those of a case add to 1
+    uint32_t *first; // lesion of each case; cases + 1 of them
+    double *weight;  // of lesions; those of a case add to 1
     uint32_t *lesion_case;
-    double *highest;      // (treatment * readers + reader) * cases + case: rating of the highest NL; -infinity: none
-    uint32_t *nl;         // as highest: their number
-    double *rating;       // (treatment * readers + reader) * lesions + lesion: -infinity: not marked
+    double *highest; // (treatment * readers + reader) * cases + case: rating of the highest NL; -infinity: none
+    uint32_t *nl;    // as highest: their number
+    double *rating;  // (treatment * readers + reader) * lesions + lesion: -infinity: not marked
 };
 
 // marks: modality, reader, case, kind (NL or LL), lesion (from 1, of LL), rating; truth: case, n_lesions, weights (parted by ';'; empty: alike). More marks of one lesion count as the highest. A truth in the marks must agree.

@@ -46,8 +46,8 @@ static bool whole(const struct tables *t, const struct csv *in, size_t row, int 
     double x;
     if (!csv_number(in, row, (unsigned)column, &x, t->e)) return false;
     if (!(x >= 0 && x <= most && x == floor(x)))
-        return err_set(t->e, ERR_BAD_INPUT, "evidence", "line %u: \"%.*s\" is no whole number from 0 to %.0f", in->line[row], STR_FMT(csv_at(in, row, (unsigned)column)),
-                       most);
+        return err_set(t->e, ERR_BAD_INPUT, "evidence", "line %u: \"%.*s\" is no whole number from 0 to %.0f", in->line[row],
+                       STR_FMT(csv_at(in, row, (unsigned)column)), most);
     *out = (uint32_t)x;
     return true;
 }
@@ -60,7 +60,8 @@ static bool count_lesions(struct tables *t) {
     for (size_t i = 0; i < t->truth->rows; i++) {
         int32_t c = t->cases.of[i];
         if (seen[c])
-            return err_set(t->e, ERR_BAD_INPUT, "evidence", "line %u of the truth: case \"%.*s\" stands there twice", t->truth->line[i], STR_FMT(f->subject[c]));
+            return err_set(t->e, ERR_BAD_INPUT, "evidence", "line %u of the truth: case \"%.*s\" stands there twice", t->truth->line[i],
+                           STR_FMT(f->subject[c]));
         seen[c] = true;
         if (!whole(t, t->truth, i, t->t_lesions, 10000, &count[c])) return false;
         f->lesions += count[c];
@@ -84,8 +85,8 @@ static bool take_weights(const struct tables *t, size_t row, unsigned c) {
         sum += w[k++] = x;
     }
     if (k != n || fabs(sum - 1) > WEIGHT_TOLERANCE)
-        return err_set(t->e, ERR_BAD_INPUT, "evidence", "line %u of the truth: the weights of %u lesions must add to 1; here are %u that add to %g", t->truth->line[row], n,
-                       k, sum);
+        return err_set(t->e, ERR_BAD_INPUT, "evidence", "line %u of the truth: the weights of %u lesions must add to 1; here are %u that add to %g",
+                       t->truth->line[row], n, k, sum);
     for (unsigned i = 0; i < n; i++) w[i] /= sum;
     return true;
 }
@@ -109,8 +110,8 @@ static bool agrees(const struct tables *t, size_t row, unsigned c) {
     double told;
     if (!csv_number(t->marks, row, (unsigned)t->told, &told, t->e)) return false;
     if ((told > 0) == (t->f->first[c + 1] > t->f->first[c])) return true;
-    return err_set(t->e, ERR_BAD_INPUT, "evidence", "line %u of the marks: case \"%.*s\" has %u lesions by the truth", t->marks->line[row], STR_FMT(t->f->subject[c]),
-                   t->f->first[c + 1] - t->f->first[c]);
+    return err_set(t->e, ERR_BAD_INPUT, "evidence", "line %u of the marks: case \"%.*s\" has %u lesions by the truth", t->marks->line[row],
+                   STR_FMT(t->f->subject[c]), t->f->first[c + 1] - t->f->first[c]);
 }
 
 static bool take_mark(const struct tables *t, size_t row, unsigned c) {

@@ -190,7 +190,8 @@ static bool unbiased(struct work *w) {
     for (unsigned g = 0; g < w->groups; g++) {
         for (unsigned h = g; h < w->groups; h++) {
             double x = unbiased_pair(w, g, h, s, product[g * w->groups + h]);
-            if (!isfinite(x) && isfinite(w->out->theta[g]) && isfinite(w->out->theta[h])) return refuse_group(w, g, "shares too few cases: two of each class are needed");
+            if (!isfinite(x) && isfinite(w->out->theta[g]) && isfinite(w->out->theta[h]))
+                return refuse_group(w, g, "shares too few cases: two of each class are needed");
             w->out->cov[g * w->groups + h] = w->out->cov[h * w->groups + g] = x;
         }
     }
@@ -241,8 +242,11 @@ bool ev_merit_of(struct arena *a, const struct ev_study *s, const struct ev_meri
     if (o->metric != EV_METRIC_AUC) return shares(&w);
     if (!all_areas(&w)) return false;
     switch (o->covariance) {
-    case EV_COV_DELONG: return delong(&w);
-    case EV_COV_UNBIASED: return unbiased(&w);
-    default: return jackknife_areas(&w);
+    case EV_COV_DELONG:
+        return delong(&w);
+    case EV_COV_UNBIASED:
+        return unbiased(&w);
+    default:
+        return jackknife_areas(&w);
     }
 }

@@ -187,8 +187,9 @@ static bool check(const struct ev_merit *m, struct err *e) {
         for (unsigned j = 0; j < m->readers; j++) n += !isnan(m->theta[i * m->readers + j]);
         if (n == 0) return err_set(e, ERR_BAD_INPUT, "evidence", "modality %u of %u has no reader", i + 1, m->treatments);
         if (n < m->readers && m->design != EV_DESIGN_READERS_IN_TREATMENT)
-            return err_set(e, ERR_BAD_INPUT, "evidence", "%u of %u readers have no figure of merit in modality %u: each reader must have worked in every modality",
-                           m->readers - n, m->readers, i + 1);
+            return err_set(e, ERR_BAD_INPUT, "evidence",
+                           "%u of %u readers have no figure of merit in modality %u: each reader must have worked in every modality", m->readers - n,
+                           m->readers, i + 1);
     }
     return true;
 }

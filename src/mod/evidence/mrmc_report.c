@@ -146,8 +146,8 @@ static void say_design(struct telling *t) {
 }
 
 static void tell_rockette(struct telling *t) {
-    ev_report_method(t->r, "Obuchowski and Rockette's analysis of {0} readers in {1} modalities.", number(t, t->o->merit->readers), number(t, t->o->merit->treatments),
-                     NULL);
+    ev_report_method(t->r, "Obuchowski and Rockette's analysis of {0} readers in {1} modalities.", number(t, t->o->merit->readers),
+                     number(t, t->o->merit->treatments), NULL);
     say_design(t);
     tell_merits(t);
     tell_components(t);
@@ -166,12 +166,14 @@ static void tell_dbm(struct telling *t) {
     const struct {
         const char *name;
         double value;
-    } table[] = {{"MS(T)", d.ms_t},   {"MS(R)", d.ms_r},   {"MS(C)", d.ms_c},     {"MS(T*R)", d.ms_tr},   {"MS(T*C)", d.ms_tc},   {"MS(R*C)", d.ms_rc},       {"MS(T*R*C)", d.ms_trc},
-                 {"Var(R)", d.var_r}, {"Var(C)", d.var_c}, {"Var(T*R)", d.var_tr}, {"Var(T*C)", d.var_tc}, {"Var(R*C)", d.var_rc}, {"Var(Error)", d.var_error}};
+    } table[] = {{"MS(T)", d.ms_t},      {"MS(R)", d.ms_r},       {"MS(C)", d.ms_c},          {"MS(T*R)", d.ms_tr}, {"MS(T*C)", d.ms_tc},
+                 {"MS(R*C)", d.ms_rc},   {"MS(T*R*C)", d.ms_trc}, {"Var(R)", d.var_r},        {"Var(C)", d.var_c},  {"Var(T*R)", d.var_tr},
+                 {"Var(T*C)", d.var_tc}, {"Var(R*C)", d.var_rc},  {"Var(Error)", d.var_error}};
     ev_report_group(t->r, "DBM");
     for (size_t i = 0; i < sizeof table / sizeof *table; i++) tell_value(t, table[i].name, table[i].value, "one modality or one reader only");
-    ev_report_method(t->r,
-                     "Dorfman, Berbaum and Metz' analysis of variance of pseudovalues; with jackknife covariances its tests are those of Obuchowski and Rockette.", NULL);
+    ev_report_method(
+        t->r, "Dorfman, Berbaum and Metz' analysis of variance of pseudovalues; with jackknife covariances its tests are those of Obuchowski and Rockette.",
+        NULL);
     ev_report_source(t->r, "Hillis SL, Obuchowski NA, Schartz KM, Berbaum KS. Stat Med 2005;24:1579-1607");
 }
 
@@ -225,8 +227,9 @@ static void tell_both(struct telling *t, const char *heading, const char *name, 
     ev_report_group(t->r, "U: %s", heading);
     tell_ustat_result(t, name, u);
     if (u->variance < 0)
-        ev_report_warn(t->r, "{0}: the unbiased variance is negative ({1}); no test is made of it. The MLE variance below is never negative, but too large on average.",
-                       heading, number(t, u->variance), NULL);
+        ev_report_warn(
+            t->r, "{0}: the unbiased variance is negative ({1}); no test is made of it. The MLE variance below is never negative, but too large on average.",
+            heading, number(t, u->variance), NULL);
     ev_report_group(t->r, "MLE: %s", heading);
     tell_ustat_result(t, name, m);
 }
@@ -256,10 +259,10 @@ static bool tell_ustats(struct telling *t, const struct ev_study *s) {
     for (unsigned i = 0; i < s->treatments; i++)
         for (unsigned k = i + 1; k < s->treatments; k++)
             if (!tell_ustat_difference(t, s, all, i, k)) return false;
-    ev_report_method(t->r,
-                     "U-statistics over readers, diseased and normal cases, which take any pattern of who read what; t tests with degrees of freedom rounded down (BDG), above 50 the "
-                     "normal distribution. MLE: variances of the empirical distribution.",
-                     NULL);
+    ev_report_method(t->r, "U-statistics over readers, diseased and normal cases; any pattern of who read what is taken.", NULL);
+    ev_report_method(
+        t->r, "Their t tests have degrees of freedom rounded down (BDG), above 50 the normal distribution. MLE: variances of the empirical distribution.",
+        NULL);
     ev_report_source(t->r, "Gallas BD, Bandos A, Samuelson FW, Wagner RF. Commun Stat Theory Methods 2009;38:2586-2603");
     ev_report_source(t->r, "Gallas BD, Brown DG. Neural Networks 2008;21:387-397");
     return true;
@@ -273,9 +276,12 @@ static void say_metric(struct telling *t, const struct ev_study *s, const struct
                                        [EV_COV_UNBIASED] = "Unbiased covariances by U-statistics."};
     const char *truth = arena_strz(t->a, s->positive, NULL);
     if (m->metric == EV_METRIC_AUC)
-        ev_report_method(t->r, "Figure of merit: area under the empirical ROC curve; the truth {0} means diseased, greater ratings speak for it.", truth ? truth : "", NULL);
+        ev_report_method(t->r, "Figure of merit: area under the empirical ROC curve; the truth {0} means diseased, greater ratings speak for it.",
+                         truth ? truth : "", NULL);
     else
-        ev_report_method(t->r, m->metric == EV_METRIC_SENSITIVITY ? "Figure of merit: sensitivity at ratings of {0} and above." : "Figure of merit: specificity at ratings below {0}.",
+        ev_report_method(t->r,
+                         m->metric == EV_METRIC_SENSITIVITY ? "Figure of merit: sensitivity at ratings of {0} and above."
+                                                            : "Figure of merit: specificity at ratings below {0}.",
                          number(t, m->cut), NULL);
     ev_report_method(t->r, SAID[m->covariance], NULL);
     if (m->covariance == EV_COV_DELONG) ev_report_source(t->r, "DeLong ER, DeLong DM, Clarke-Pearson DL. Biometrics 1988;44:837-845");
@@ -313,7 +319,9 @@ bool ev_mrmc_report(struct arena *a, const struct ev_study *s, const struct ev_m
             return err_set(e, ERR_USAGE, "evidence", "the analysis of pseudovalues (DBM) is for crossed designs with jackknife covariances");
         say_metric(&t, s, merit);
         if (!ev_study_complete(s) && s->design == EV_DESIGN_CROSSED)
-            ev_report_warn(r, "Not every reader read every case in every modality: each figure of merit is over the cases that were read; U-statistics are made for this.", NULL);
+            ev_report_warn(
+                r, "Not every reader read every case in every modality: each figure of merit is over the cases that were read; U-statistics are made for this.",
+                NULL);
         if (!ev_merit_of(a, s, merit, &m, e) || !rockette_or_dbm(&t, &m)) return false;
     }
     if (request->ustat && !tell_ustats(&t, s)) return false;
@@ -336,7 +344,8 @@ static const char *said_of_froc(enum ev_froc_merit m) {
     return SAID[m];
 }
 
-bool ev_froc_report(struct arena *a, const struct ev_froc *f, enum ev_froc_merit merit, const struct ev_mrmc_request *request, struct ev_report *r, struct err *e) {
+bool ev_froc_report(struct arena *a, const struct ev_froc *f, enum ev_froc_merit merit, const struct ev_mrmc_request *request, struct ev_report *r,
+                    struct err *e) {
     struct telling t = {.a = a, .r = r, .request = request, .treatment = f->treatment, .reader = f->reader, .e = e};
     struct ev_merit m;
     ev_report_init(r, a, "Free-response analysis", request->level);

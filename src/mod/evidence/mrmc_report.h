@@ -26,6 +26,7 @@ struct ev_mrmc_request {
 bool ev_mrmc_report(struct arena *a, const struct ev_study *s, const struct ev_merit_options *merit, const struct ev_mrmc_request *request, struct ev_report *r,
                     struct err *e);
 // Of free-response marks.
-bool ev_froc_report(struct arena *a, const struct ev_froc *f, enum ev_froc_merit merit, const struct ev_mrmc_request *request, struct ev_report *r, struct err *e);
+bool ev_froc_report(struct arena *a, const struct ev_froc *f, enum ev_froc_merit merit, const struct ev_mrmc_request *request, struct ev_report *r,
+                    struct err *e);
 
 #endif

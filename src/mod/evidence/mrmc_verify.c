@@ -67,9 +67,9 @@ static bool dbm_value(const struct ev_dbm *d, const char *what, double *value) {
     const struct {
         const char *name;
         double value;
-    } table[] = {{"mst", d->ms_t},     {"msr", d->ms_r},     {"msc", d->ms_c},   {"mstr", d->ms_tr},   {"mstc", d->ms_tc},   {"msrc", d->ms_rc},      {"mstrc", d->ms_trc},
-                 {"varr", d->var_r},   {"varc", d->var_c},   {"vartr", d->var_tr}, {"vartc", d->var_tc}, {"varrc", d->var_rc}, {"varerr", d->var_error}, {"varerror", d->var_error},
-                 {"vartrc", d->var_error}};
+    } table[] = {{"mst", d->ms_t},     {"msr", d->ms_r},     {"msc", d->ms_c},         {"mstr", d->ms_tr},         {"mstc", d->ms_tc},
+                 {"msrc", d->ms_rc},   {"mstrc", d->ms_trc}, {"varr", d->var_r},       {"varc", d->var_c},         {"vartr", d->var_tr},
+                 {"vartc", d->var_tc}, {"varrc", d->var_rc}, {"varerr", d->var_error}, {"varerror", d->var_error}, {"vartrc", d->var_error}};
     for (size_t i = 0; i < sizeof table / sizeof *table; i++)
         if (strcmp(what, table[i].name) == 0) return *value = table[i].value, true;
     return false;
@@ -137,7 +137,8 @@ static bool answer_ustat(const struct ev_question *q, double *value, struct err 
     struct ev_study s;
     struct ev_asked a;
     struct ustats u;
-    if (!study_of(q, EV_DESIGN_CROSSED, &s, e) || !ev_asked_of(q, s.treatment, s.treatments, s.reader, s.readers, &a, e) || !ustats_of(q, &s, &a, &u, e)) return false;
+    if (!study_of(q, EV_DESIGN_CROSSED, &s, e) || !ev_asked_of(q, s.treatment, s.treatments, s.reader, s.readers, &a, e) || !ustats_of(q, &s, &a, &u, e))
+        return false;
     bool mle = either_says(q, "MLE"), normal = says(q->parameters, "normal");
     static const char *const METHOD[] = {"bdg", "mle", "ustat", "normal"};
     for (size_t i = 0; i < sizeof METHOD / sizeof *METHOD; i++) strip(a.quantity, METHOD[i]);

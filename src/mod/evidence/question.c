@@ -74,7 +74,8 @@ static bool is_key(struct str key, const char *const *names) {
 }
 
 static bool take_pair(const struct words *w, struct str key, struct str value, struct err *e) {
-    static const char *const MODALITY[] = {"mod", "modality", "modalityID", "treatment", "trt", "test", NULL}, *const READER[] = {"reader", "rdr", "readerID", NULL};
+    static const char *const MODALITY[] = {"mod", "modality", "modalityID", "treatment", "trt", "test", NULL}, *const READER[] = {"reader", "rdr", "readerID",
+                                                                                                                                  NULL};
     double x;
     if (is_key(key, MODALITY)) {
         w->out->treatment = -1;
@@ -122,8 +123,8 @@ static bool each_word(const struct words *w, bool pairs, struct err *e) {
     return true;
 }
 
-bool ev_asked_of(const struct ev_question *q, const struct str *treatment, unsigned treatments, const struct str *reader, unsigned readers, struct ev_asked *out,
-                 struct err *e) {
+bool ev_asked_of(const struct ev_question *q, const struct str *treatment, unsigned treatments, const struct str *reader, unsigned readers,
+                 struct ev_asked *out, struct err *e) {
     *out = (struct ev_asked){.treatment = -1, .other = -1, .reader = -1, .level = 0.95};
     struct words w = {q, treatment, reader, treatments, readers, out};
     if (!each_word(&w, true, e) || !each_word(&w, false, e)) return false;
@@ -157,7 +158,8 @@ static bool is_one_of(const char *word, const char *list) {
 }
 
 static bool of_estimate(const struct ev_estimate *x, const char *what, double *value) {
-    if (!*what || is_one_of(what, "auc mean meanauc avg estimate theta fom sens spec meansens meanspec sensitivity specificity meansensitivity meanspecificity"))
+    if (!*what ||
+        is_one_of(what, "auc mean meanauc avg estimate theta fom sens spec meansens meanspec sensitivity specificity meansensitivity meanspecificity"))
         *value = x->value;
     else if (is_one_of(what, "se stderr stderror std"))
         *value = x->se;
@@ -183,8 +185,9 @@ static bool of_reader(const struct ev_or *o, const struct ev_asked *a, double *v
     if (is_one_of(a->quantity, "var varerror error")) return *value = o->reader_var[j], true;
     if (is_one_of(a->quantity, "cov1")) return *value = o->reader_cov1[j], true;
     bool single = (a->treatment >= 0 && !a->difference) || o->merit->treatments == 1;
-    struct ev_estimate x = single ? ev_or_reader(o, j, a->treatment >= 0 ? (unsigned)a->treatment : 0, a->level)
-                                  : ev_or_reader_difference(o, j, a->treatment >= 0 ? (unsigned)a->treatment : 0, a->other >= 0 ? (unsigned)a->other : 1, a->level);
+    struct ev_estimate x =
+        single ? ev_or_reader(o, j, a->treatment >= 0 ? (unsigned)a->treatment : 0, a->level)
+               : ev_or_reader_difference(o, j, a->treatment >= 0 ? (unsigned)a->treatment : 0, a->other >= 0 ? (unsigned)a->other : 1, a->level);
     return of_estimate(&x, a->quantity, value);
 }
 
@@ -270,8 +273,8 @@ bool ev_power_answer(const struct ev_question *q, const struct ev_or *o, double 
     struct ev_or_plan plan = ev_or_plan_of(o);
     enum ev_generalise g = ev_generalise_of(q);
     if (!ev_asked_of(q, NULL, 0, NULL, 0, &a, e) || !number_or(q, "J", o->merit->readers, &j, e) || !number_or(q, "K", o->merit->cases, &k, e) ||
-        !number_or(q, "effect", o->treatment_mean[0] - o->treatment_mean[o->merit->treatments > 1], &effect, e) ||
-        !number_or(q, "alpha", 0.05, &alpha, e) || !number_or(q, "power", 0.8, &power, e))
+        !number_or(q, "effect", o->treatment_mean[0] - o->treatment_mean[o->merit->treatments > 1], &effect, e) || !number_or(q, "alpha", 0.05, &alpha, e) ||
+        !number_or(q, "power", 0.8, &power, e))
         return false;
     struct ev_power x = ev_or_power(&plan, g, j, k, effect, alpha);
     struct str what = str_of(a.quantity);

@@ -21,8 +21,8 @@ struct ev_asked {
 };
 
 // Names of treatments and readers are those of the study; "A", "B", ... also stand for the first, the second ... modality, or for the one whose name ends so ("testA").
-bool ev_asked_of(const struct ev_question *q, const struct str *treatment, unsigned treatments, const struct str *reader, unsigned readers, struct ev_asked *out,
-                 struct err *e);
+bool ev_asked_of(const struct ev_question *q, const struct str *treatment, unsigned treatments, const struct str *reader, unsigned readers,
+                 struct ev_asked *out, struct err *e);
 // Of an Obuchowski-Rockette analysis. constrained: Var(TR) with max(Cov2 - Cov3, 0), and Var(R) by it (RJafroc), else without (OR-DBM, MRMCaov).
 bool ev_or_answer(const struct ev_or *o, enum ev_generalise g, const struct ev_asked *asked, bool constrained, double *value, struct err *e);
 bool ev_power_answer(const struct ev_question *q, const struct ev_or *o, double *value, struct err *e);

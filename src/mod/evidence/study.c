@@ -22,7 +22,7 @@ struct reading {
     const struct csv *t;
     struct columns at;
     struct ev_factor reader, treatment, subject;
-    bool *is_truth; // by row: it tells the truth of a case, not a reading
+    bool *is_truth;      // by row: it tells the truth of a case, not a reading
     struct str truth[2]; // negative, positive
     int8_t *row_truth;   // of rows that are readings or truths: 0, 1; -1: not told there
     struct ev_study *out;
@@ -210,8 +210,7 @@ static bool fill_scores(struct reading *r, const uint32_t *case_of_key) {
         double x;
         if (!is_reading(r, i)) continue;
         if (!csv_number(r->t, i, (unsigned)r->at.rating, &x, r->e)) return false;
-        double *at =
-            &s->score[((size_t)r->treatment.of[i] * s->readers + (size_t)r->reader.of[i]) * s->cases + case_of_key[case_key(r, i)] - 1];
+        double *at = &s->score[((size_t)r->treatment.of[i] * s->readers + (size_t)r->reader.of[i]) * s->cases + case_of_key[case_key(r, i)] - 1];
         if (!isnan(*at))
             return err_set(r->e, ERR_BAD_INPUT, "evidence", "line %u: reader \"%.*s\" has read case \"%.*s\" in this modality before", r->t->line[i],
                            STR_FMT(csv_at(r->t, i, (unsigned)r->at.reader)), STR_FMT(csv_at(r->t, i, (unsigned)r->at.subject)));
@@ -271,7 +270,8 @@ bool ev_study_read(struct arena *a, const struct csv *t, const struct ev_study_c
     *out = (struct ev_study){.design = design};
     struct reading r = {.a = a, .t = t, .out = out, .e = e};
     if (!find_columns(&r, columns) || !ev_factor_of(a, t, r.at.reader, "reader", r.is_truth, &r.reader, e) ||
-        !ev_factor_of(a, t, r.at.treatment, "modality", r.is_truth, &r.treatment, e) || !ev_factor_of(a, t, r.at.subject, "case", NULL, &r.subject, e) || !read_truths(&r, columns ? columns->positive : NULL))
+        !ev_factor_of(a, t, r.at.treatment, "modality", r.is_truth, &r.treatment, e) || !ev_factor_of(a, t, r.at.subject, "case", NULL, &r.subject, e) ||
+        !read_truths(&r, columns ? columns->positive : NULL))
         return false;
     if (r.reader.count == 0) return err_set(e, ERR_BAD_INPUT, "evidence", "the table has no reader beside the truth");
     out->treatments = r.treatment.count;

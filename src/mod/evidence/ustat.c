@@ -23,10 +23,10 @@ struct margin {
 struct work {
     struct arena *a;
     const struct ev_study *s;
-    unsigned at[2];            // modalities
-    struct margin *margin[2];  // by reader
-    struct margin *read[2];    // by reader
-    double *row[4];            // by reader: success and reading of one pair of cases in either modality
+    unsigned at[2];           // modalities
+    struct margin *margin[2]; // by reader
+    struct margin *read[2];   // by reader
+    double *row[4];           // by reader: success and reading of one pair of cases in either modality
     struct sums success, readings;
     struct err *e;
 };
@@ -171,7 +171,8 @@ static void count_read(struct work *w, struct ev_ustat *x) {
     }
     for (unsigned c = 0; c < w->s->cases; c++) {
         bool any = false;
-        for (unsigned r = 0; r < w->s->readers; r++) any = any || !isnan(ev_study_scores(w->s, w->at[0], r)[c]) || !isnan(ev_study_scores(w->s, w->at[1], r)[c]);
+        for (unsigned r = 0; r < w->s->readers; r++)
+            any = any || !isnan(ev_study_scores(w->s, w->at[0], r)[c]) || !isnan(ev_study_scores(w->s, w->at[1], r)[c]);
         x->diseased += any && w->s->diseased[c];
         x->normals += any && !w->s->diseased[c];
     }
@@ -181,12 +182,14 @@ bool ev_ustat_pair(struct arena *a, const struct ev_study *s, unsigned modality,
     *out = (struct ev_ustat){0};
     struct work w = {.a = a, .s = s, .at = {modality, other}, .e = e};
     double work = (double)s->diseased_count * (s->cases - s->diseased_count) * s->readers;
-    if (work * 4 > USTAT_OPERATIONS_MAX) return err_set(e, ERR_TOO_LARGE, "evidence", "U-statistics of %u cases and %u readers take too long", s->cases, s->readers);
+    if (work * 4 > USTAT_OPERATIONS_MAX)
+        return err_set(e, ERR_TOO_LARGE, "evidence", "U-statistics of %u cases and %u readers take too long", s->cases, s->readers);
     struct arena_mark m = arena_mark(a);
     if (!margins_make(&w) || !add_all(&w)) return false;
     for (unsigned i = 0; i < 2; i++)
         if (!(w.readings.total[i] > 0))
-            return err_set(e, ERR_BAD_INPUT, "evidence", "no reader has read cases with and cases without disease in modality \"%.*s\"", STR_FMT(s->treatment[w.at[i]]));
+            return err_set(e, ERR_BAD_INPUT, "evidence", "no reader has read cases with and cases without disease in modality \"%.*s\"",
+                           STR_FMT(s->treatment[w.at[i]]));
     conclude(&w, out);
     count_read(&w, out);
     arena_rewind(a, m);
