@@ -41,9 +41,9 @@ bool ev_jackknife_covariance(struct arena *a, const double *value, unsigned case
 struct ev_or {
     const struct ev_merit *merit;
     double mean;
-    double ms_t, ms_r, ms_tr;             // of design readers-in-treatment ms_tr is that of readers within modalities
-    double var_error, cov1, cov2, cov3;   // Cov1: same reader; Cov2: same modality; Cov3: neither
-    double var_r, var_tr;                 // unconstrained: may be negative
+    double ms_t, ms_r, ms_tr;                                                 // of design readers-in-treatment ms_tr is that of readers within modalities
+    double var_error, cov1, cov2, cov3;                                       // Cov1: same reader; Cov2: same modality; Cov3: neither
+    double var_r, var_tr;                                                     // unconstrained: may be negative
     double *treatment_mean, *treatment_ms_r, *treatment_var, *treatment_cov2; // each modality alone
     double *reader_var, *reader_cov1;                                         // each reader alone
 };
