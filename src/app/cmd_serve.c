@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "codec/pool.h"
 #include "core/archive.h"
+#include "db/db.h"
 #include "sys/file.h"
 #include "sys/signal.h"
 
@@ -39,6 +40,7 @@ static int serve(struct cli_args *args, struct server *s) {
     log_line(LOG_INFO, "serve", "stopping on %s", strsignal(signal_wait()));
     signal_unblock(); // a second signal ends at once
     serve_node_drain(s);
+    db_pool_hurry(archive_db(s->archive)); // one that does not answer keeps nobody from ending
     modules_stop(s);
     return 0;
 }

@@ -90,6 +90,10 @@ bool db_pool_open(const struct db_options *o, struct db_pool **out, struct err *
     return false;
 }
 
+void db_pool_hurry(struct db_pool *p) {
+    if (p->driver->hurry) p->driver->hurry(p);
+}
+
 void db_pool_close(struct db_pool *p) {
     if (!p) return;
     p->driver->stop(p);

@@ -41,6 +41,8 @@ enum db_engine { DB_SQLITE, DB_POSTGRES };
 // version newer than the program is worked with (rolling upgrade); a newer one is refused with what to do. PostgreSQL that cannot be reached: ERR_NET.
 bool db_pool_open(const struct db_options *o, struct db_pool **out, struct err *e);
 void db_pool_close(struct db_pool *p);
+// The process ends: from now on nobody waits longer than two seconds for the engine to answer, and who waits is woken. Any thread.
+void db_pool_hurry(struct db_pool *p);
 // A connection for reading, or the one for writing (waits for it). Never NULL unless *e is set.
 struct db *db_reader(struct db_pool *p, struct err *e);
 struct db *db_writer(struct db_pool *p, struct err *e);

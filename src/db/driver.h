@@ -38,7 +38,8 @@ struct db_driver {
     // Of the pool, before the first connection and after the migrations; close also after a failed open.
     bool (*open)(struct db_pool *p, const struct db_options *o, struct err *e);
     bool (*start)(struct db_pool *p, struct err *e);
-    void (*stop)(struct db_pool *p); // threads, before the connections are closed
+    void (*hurry)(struct db_pool *p); // may be NULL
+    void (*stop)(struct db_pool *p);  // threads, before the connections are closed
     void (*close)(struct db_pool *p);
     // Of a connection.
     bool (*connect)(struct db *d, struct err *e);

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from pathlib import Path
 
@@ -141,6 +142,23 @@ def a_stalled_database_is_told_within_two_seconds(cluster, one, two):
         wait_for(lambda: readyz(server)[0] == 200, 60)
 
 
+def a_database_that_does_not_answer_delays_no_end(cluster, one, two):
+    part = objects.save(objects.image(np.zeros((16, 16))), cluster.top / "end.dcm").read_bytes()
+    with cluster.start("ending", stalling=True, auth=False) as server:
+        cluster.wire.stalled = True
+        storing = threading.Thread(target=lambda: server.store([part], expect=503), daemon=True)
+        storing.start()
+        time.sleep(1)
+        start = time.monotonic()
+        try:
+            assert server.stop() == 0
+        finally:
+            cluster.wire.stalled = False
+        took = time.monotonic() - start
+        assert took < 20, f"{took:.1f} s"  # a statement's own deadline is 50 s
+        storing.join(10)
+
+
 def a_node_that_stood_still_writes_nothing_beside_a_lone_command(cluster, one, two):
     objects_of = [objects.image(np.full((16, 16), i)) for i in range(3)]
     parts = [objects.save(ds, cluster.top / f"still-{i}.dcm").read_bytes() for i, ds in enumerate(objects_of)]
@@ -198,6 +216,7 @@ def who_ends_is_missed(cluster, one, two):
 
 TESTS = (one_token_and_one_set_of_sessions, a_new_token_counts_everywhere, status_names_who_is_there, a_name_is_one_nodes, commands_work_beside_nodes,
          a_series_is_prepared_once, a_stalled_database_is_told_within_two_seconds,
+         a_database_that_does_not_answer_delays_no_end,
          a_node_that_stood_still_writes_nothing_beside_a_lone_command, newer_schemas, who_ends_is_missed)
 
 

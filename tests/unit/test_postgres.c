@@ -6,10 +6,13 @@
 #include <stdint.h>
 // cmocka needs the four above first
 #include <cmocka.h>
+#include <netinet/in.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -265,10 +268,111 @@ static void a_node_that_stalls_in_a_transaction_loses_it(void **state) {
     db_pool_close(s.pool);
 }
 
-// ---- notifications ----
+// ---- notifications and servers that do not answer ----
 
 static void count_news(void *ctx) {
     atomic_fetch_add((atomic_int *)ctx, 1);
+}
+
+// Takes connections and says nothing. *port: where.
+static int black_hole(int *port) {
+    struct sockaddr_in at = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t n = sizeof at;
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    assert_true(fd >= 0 && bind(fd, (struct sockaddr *)&at, n) == 0 && listen(fd, 16) == 0 && getsockname(fd, (struct sockaddr *)&at, &n) == 0);
+    *port = ntohs(at.sin_port);
+    return fd;
+}
+
+// The address of the tests' server with another host before it.
+static void address_behind(int port, char out[512]) {
+    const char *url = options.url, *at = strchr(url, '@'), *host = at ? at + 1 : strstr(url, "://") + 3;
+    snprintf(out, 512, "%.*s127.0.0.1:%d,%s", (int)(host - url), url, port, host);
+}
+
+static void a_server_that_takes_connections_and_says_nothing_is_given_up_in_time(void **state) {
+    (void)state;
+    char url[64];
+    int port, fd = black_hole(&port);
+    struct db_pool *p = NULL;
+    snprintf(url, sizeof url, "postgresql://x@127.0.0.1:%d/x", port);
+    int64_t start = clock_mono_ms();
+    assert_false(db_pool_open(&(struct db_options){.url = url}, &p, &e));
+    assert_int_equal(e.kind, ERR_NET);
+    assert_true(clock_mono_ms() - start < 20 * 1000);
+    close(fd);
+}
+
+static void one_of_several_that_says_nothing_keeps_nobody_from_the_others(void **state) {
+    (void)state;
+    char url[512];
+    int port, fd = black_hole(&port);
+    struct db_options o = options;
+    struct db_pool *p = NULL;
+    address_behind(port, url);
+    o.url = url;
+    if (!db_pool_open(&o, &p, &e)) fail_msg("%s", e.message);
+    assert_int_equal(count_settings(p), 0);
+    db_pool_close(p);
+    close(fd);
+}
+
+struct waiting {
+    struct db_pool *pool;
+    _Atomic bool begun, ended;
+    bool good;
+    struct err why;
+};
+
+static void *wait_long(void *arg) {
+    struct waiting *w = arg;
+    struct db *d = db_side(w->pool, &w->why);
+    w->begun = true;
+    w->good = d && db_exec(d, "SELECT pg_sleep(60)", &w->why);
+    db_return(w->pool, d);
+    w->ended = true;
+    return NULL;
+}
+
+static void whoever_waits_is_woken_when_the_process_ends(void **state) {
+    (void)state;
+    struct waiting w = {.pool = open_pool("c")};
+    pthread_t t;
+    assert_int_equal(pthread_create(&t, NULL, wait_long, &w), 0);
+    while (!w.begun) usleep(1000);
+    usleep(100 * 1000);
+    assert_false(w.ended);
+    int64_t start = clock_mono_ms();
+    db_pool_hurry(w.pool);
+    pthread_join(t, NULL);
+    assert_false(w.good);
+    assert_int_equal(w.why.kind, ERR_NET);
+    assert_true(clock_mono_ms() - start < 15 * 1000); // of the statement's 50 s
+    // what answers is still asked
+    struct db *d = db_writer(w.pool, &e);
+    if (!d || !db_begin(d, &e) || !insert(d, "last words") || !db_commit(d, &e)) fail_msg("%s", e.message);
+    db_return(w.pool, d);
+    db_pool_close(w.pool);
+}
+
+static void a_listener_that_hears_nothing_ends_at_once(void **state) {
+    (void)state;
+    atomic_int news = 0;
+    struct db_listener *l = NULL;
+    char url[512];
+    int port, fd = black_hole(&port);
+    struct db_options o = options;
+    struct db_pool *p = NULL;
+    address_behind(port, url);
+    o.url = url;
+    if (!db_pool_open(&o, &p, &e)) fail_msg("%s", e.message);
+    assert_true(db_listen(p, "news", count_news, &news, &l, &e));
+    usleep(100 * 1000); // it tries the first
+    int64_t start = clock_mono_ms();
+    db_unlisten(l);
+    assert_true(clock_mono_ms() - start < 4000); // of 5 s
+    db_pool_close(p);
+    close(fd);
 }
 
 static bool grows(atomic_int *news, int from, int ms) {
@@ -343,6 +447,10 @@ int main(void) {
         TEST(archives_in_two_schemas_do_not_wait_for_each_other),
         TEST(a_node_that_stalls_in_a_transaction_loses_it),
         TEST(news_come_with_the_commit_and_after_what_may_have_been_missed),
+        TEST(a_server_that_takes_connections_and_says_nothing_is_given_up_in_time),
+        TEST(one_of_several_that_says_nothing_keeps_nobody_from_the_others),
+        TEST(whoever_waits_is_woken_when_the_process_ends),
+        TEST(a_listener_that_hears_nothing_ends_at_once),
         TEST(nothing_said_has_the_password),
         TEST(the_password_comes_from_a_file),
     };
