@@ -32,6 +32,19 @@ static void normal_probabilities_keep_their_digits_far_out(void **state) {
     assert_within(dist_norm_quantile(1e-300, false), -37.047096299361199, 1e-15);
 }
 
+// mpmath: the integral of the density times ncdf, 30 digits.
+static void two_correlated_normal_variables_match(void **state) {
+    (void)state;
+    assert_within(dist_norm2(1, 0.5, 0.3), 0.60930867779999558, 1e-13);
+    assert_within(dist_norm2(-1, -2, 0.8), 0.020859583932255541, 1e-12);
+    assert_within(dist_norm2(2, -0.7, -0.6), 0.22354111556593166, 1e-13);
+    assert_within(dist_norm2(1.5, 1.4, 0.99), 0.91646409914814242, 1e-13);
+    assert_within(dist_norm2(0.2, 0.1, 0.999), 0.53975005725895122, 1e-9);
+    assert_within(dist_norm2(0, 0, 0.5), 1.0 / 3, 1e-14); // Sheppard 1899: 1/4 + asin(rho) / 2 pi
+    assert_within(dist_norm2(0.3, 1.1, 1), dist_norm(0.3, false), 0);
+    assert_true(dist_norm2(-1, 0.5, -1) == 0 && isnan(dist_norm2(0, 0, 1.1)) && dist_norm2(INFINITY, 8, 0.5) <= 1);
+}
+
 static void student_s_t_holds_for_every_degree_of_freedom(void **state) {
     (void)state;
     assert_within(dist_t(2, 10, true), 0.036694017385370183, 1e-13);
@@ -172,6 +185,7 @@ static void roots_and_integrals_are_found(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(normal_probabilities_keep_their_digits_far_out),
+        cmocka_unit_test(two_correlated_normal_variables_match),
         cmocka_unit_test(student_s_t_holds_for_every_degree_of_freedom),
         cmocka_unit_test(f_chi_squared_and_beta_match),
         cmocka_unit_test(counts_have_their_sums),

@@ -14,7 +14,7 @@
 #include "base/str.h"
 
 struct ev_entry {
-    struct str group; // heading under which rows belong together: "reader 1", "A - B"; may be empty
+    struct str group; // heading under which rows belong together: "reader 1", "A - B"; may be empty; translated when it is a key of the terms
     const char *name; // "AUC"; a key of the terms
     const char *unit; // "mm", "min"; NULL: none
     double value;     // NaN: not a number, with the reason as text

@@ -147,7 +147,7 @@ void ev_report_table(const struct ev_report *r, enum ev_language language, struc
     add_row(&t, out, NULL, language);
     for (unsigned i = 0; i < r->entry_count; i++) {
         const struct ev_entry *en = &r->entries[i];
-        if (en->group.n && (i == 0 || !str_eq(en->group, r->entries[i - 1].group))) buf_addf(out, "\n%.*s\n", STR_FMT(en->group));
+        if (en->group.n && (i == 0 || !str_eq(en->group, r->entries[i - 1].group))) buf_addf(out, "\n%s\n", ev_term(en->group.p, language));
         add_row(&t, out, en, language);
     }
     buf_deinit(&t.cell);
