@@ -43,6 +43,7 @@ enum {
     XML_DEPTH_MAX = 256,
     CSV_ROWS_MAX = 100 * 1000 * 1000,
     CSV_COLUMNS_MAX = 4096,
+    EV_GROUPS_MAX = 1024, // readers times modalities of one study: covariances are of each pair
 
     STOW_SHARED_BYTES = 1024 * 1024 * 1024, // what values that share parts of a stored body may come to ...
     STOW_SHARED_TIMES = 16,                 // ... and so many times the parts

@@ -1,6 +1,7 @@
 // Reading of free-response studies: a table of marks and a table of the truth.
 #include <math.h>
 
+#include "base/limits.h"
 #include "mod/evidence/factor.h"
 #include "mod/evidence/froc.h"
 #include "mod/evidence/study.h"
@@ -172,6 +173,8 @@ bool ev_froc_read(struct arena *a, const struct csv *marks, const struct csv *tr
     out->treatment = t.modalities.names;
     out->readers = t.readers.count;
     out->reader = t.readers.names;
+    if ((size_t)out->treatments * out->readers > EV_GROUPS_MAX)
+        return err_set(e, ERR_TOO_LARGE, "evidence", "%u readers in %u modalities are more than %d pairs", out->readers, out->treatments, EV_GROUPS_MAX);
     out->cases = t.cases.count;
     out->subject = t.cases.names;
     return take_truth(&t) && take_marks(&t);

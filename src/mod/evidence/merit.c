@@ -3,9 +3,7 @@
 
 #include "math/sums.h"
 #include "mod/evidence/mrmc.h"
-#include "mod/evidence/pairs.h"
-
-#define UNBIASED_OPERATIONS_MAX 4e11 // pairs of cases times pairs of groups: minutes
+#include "mod/evidence/reading.h"
 
 struct work {
     struct arena *a;
@@ -13,7 +11,7 @@ struct work {
     const struct ev_merit_options *o;
     struct ev_merit *out;
     unsigned groups;
-    struct ev_pairs *pairs; // by group
+    struct ev_reading *reading; // by group
     struct err *e;
 };
 
@@ -26,37 +24,11 @@ static bool refuse_group(const struct work *w, unsigned group, const char *what)
                    STR_FMT(w->s->treatment[group / w->s->readers]), what);
 }
 
-static bool pairs_of(struct work *w, unsigned group) {
-    const double *x = scores_of(w, group);
-    struct ev_pairs *p = &w->pairs[group];
-    unsigned f = 0, t = 0;
-    for (unsigned c = 0; c < w->s->cases; c++) {
-        if (isnan(x[c])) continue;
-        if (w->s->diseased[c])
-            t++;
-        else
-            f++;
-    }
-    if (!ev_pairs_make(w->a, f, t, false, p, w->e)) return false;
-    f = t = 0;
-    for (unsigned c = 0; c < w->s->cases; c++) {
-        if (isnan(x[c])) continue;
-        if (w->s->diseased[c]) {
-            p->t[t] = x[c];
-            p->t_case[t++] = c;
-        } else {
-            p->f[f] = x[c];
-            p->f_case[f++] = c;
-        }
-    }
-    return ev_pairs_sum(w->a, p, w->e);
-}
-
 static bool all_areas(struct work *w) {
-    if (!(w->pairs = arena_zero(w->a, w->groups, sizeof *w->pairs, w->e))) return false;
+    if (!(w->reading = arena_zero(w->a, w->groups, sizeof *w->reading, w->e))) return false;
     for (unsigned g = 0; g < w->groups; g++) {
-        if (!pairs_of(w, g)) return false;
-        const struct ev_pairs *p = &w->pairs[g];
+        if (!ev_reading_of(w->a, w->s, g / w->s->readers, g % w->s->readers, &w->reading[g], w->e)) return false;
+        const struct ev_pairs *p = &w->reading[g].pairs;
         w->out->theta[g] = ev_pairs_area(p);
         if (p->f_count + p->t_count == 0 && w->out->design == EV_DESIGN_READERS_IN_TREATMENT) continue;
         if (p->f_count + p->t_count == 0) return refuse_group(w, g, "has read no case");
@@ -73,15 +45,15 @@ bool ev_jackknife_covariance(struct arena *a, const double *value, unsigned case
     for (size_t k = 0; k < cases; k++)
         for (unsigned g = 0; g < groups; g++) mean[g] += value[k * groups + g];
     for (unsigned g = 0; g < groups; g++) mean[g] /= cases;
-    for (unsigned g = 0; g < groups * groups; g++) cov[g] = 0;
+    for (size_t g = 0; g < (size_t)groups * groups; g++) cov[g] = 0;
     for (size_t k = 0; k < cases; k++) {
         for (unsigned g = 0; g < groups; g++) d[g] = value[k * groups + g] - mean[g];
         for (unsigned g = 0; g < groups; g++)
-            for (unsigned h = g; h < groups; h++) cov[g * groups + h] += d[g] * d[h];
+            for (unsigned h = g; h < groups; h++) cov[(size_t)g * groups + h] += d[g] * d[h];
     }
     double factor = (cases - 1.0) / cases;
     for (unsigned g = 0; g < groups; g++)
-        for (unsigned h = g; h < groups; h++) cov[h * groups + g] = cov[g * groups + h] *= factor;
+        for (unsigned h = g; h < groups; h++) cov[(size_t)h * groups + g] = cov[(size_t)g * groups + h] *= factor;
     arena_rewind(a, m);
     return true;
 }
@@ -91,7 +63,7 @@ static bool jackknife_areas(struct work *w) {
     double *value = arena_zero(w->a, (size_t)n * w->groups, sizeof *value, w->e);
     if (!value) return false;
     for (unsigned g = 0; g < w->groups; g++) {
-        const struct ev_pairs *p = &w->pairs[g];
+        const struct ev_pairs *p = &w->reading[g].pairs;
         if (p->f_count == 1 || p->t_count == 1)
             return refuse_group(w, g, p->f_count == 1 ? "has read one case without disease: two are needed" : "has read one case with disease: two are needed");
         if (!ev_pairs_jackknife(w->a, p, n, value + g, w->groups, w->e)) return false;
@@ -104,95 +76,35 @@ static bool delong(struct work *w) {
     if (!ev_study_complete(w->s))
         return err_set(w->e, ERR_UNSUPPORTED, "evidence",
                        "DeLong's covariances need every reader to have read every case in every modality: use jackknife or unbiased");
-    const struct ev_pairs *first = &w->pairs[0];
+    const struct ev_pairs *first = &w->reading[0].pairs;
     double f = first->f_count, t = first->t_count;
     if (f < 2 || t < 2) return err_set(w->e, ERR_BAD_INPUT, "evidence", "two cases of each class are needed");
     for (unsigned g = 0; g < w->groups; g++) {
         for (unsigned h = g; h < w->groups; h++) {
-            const struct ev_pairs *p = &w->pairs[g], *q = &w->pairs[h];
+            const struct ev_pairs *p = &w->reading[g].pairs, *q = &w->reading[h].pairs;
             double v10 = sums_covariance(p->t_sum, q->t_sum, p->t_count) / (f * f), v01 = sums_covariance(p->f_sum, q->f_sum, p->f_count) / (t * t);
-            w->out->cov[g * w->groups + h] = w->out->cov[h * w->groups + g] = v10 / t + v01 / f;
-        }
-    }
-    return true;
-}
-
-// Sums of psi by case (0 where the group has not read it), and whether it has.
-struct sums {
-    double *by_case;
-    uint8_t *read;
-};
-
-static bool spread(struct work *w, const struct ev_pairs *p, struct sums *out) {
-    if (!(out->by_case = arena_zero(w->a, w->s->cases, sizeof(double), w->e)) || !(out->read = arena_zero(w->a, w->s->cases, 1, w->e))) return false;
-    for (unsigned i = 0; i < p->f_count; i++) {
-        out->by_case[p->f_case[i]] = p->f_sum[i];
-        out->read[p->f_case[i]] = 1;
-    }
-    for (unsigned i = 0; i < p->t_count; i++) {
-        out->by_case[p->t_case[i]] = p->t_sum[i];
-        out->read[p->t_case[i]] = 1;
-    }
-    return true;
-}
-
-static double psi(double f, double t) {
-    return t > f ? 1 : t == f ? 0.5 : 0; // not a number on either side: 0
-}
-
-// product[g * groups + h] += sum over pairs of cases of psi of g times psi of h. One column of psi at a time.
-static bool pair_products(struct work *w, double *product) {
-    unsigned n = w->groups, *f = arena_zero(w->a, w->s->cases, sizeof *f, w->e), count = 0;
-    double *score = arena_zero(w->a, n, sizeof *score, w->e);
-    if (!f || !score) return false;
-    for (unsigned c = 0; c < w->s->cases; c++)
-        if (!w->s->diseased[c]) f[count++] = c;
-    for (unsigned c = 0; c < w->s->cases; c++) {
-        if (!w->s->diseased[c]) continue;
-        for (unsigned i = 0; i < count; i++) {
-            for (unsigned g = 0; g < n; g++) score[g] = psi(scores_of(w, g)[f[i]], scores_of(w, g)[c]);
-            for (unsigned g = 0; g < n; g++)
-                for (unsigned h = g; score[g] > 0 && h < n; h++) product[g * n + h] += score[g] * score[h];
+            w->out->cov[(size_t)g * w->groups + h] = w->out->cov[(size_t)h * w->groups + g] = v10 / t + v01 / f;
         }
     }
     return true;
 }
 
 // The covariance of two areas without bias: their product less its estimate from pairs that share no case (Gallas, Pennello and Myers 2007; here for any pattern of who read what).
-static double unbiased_pair(const struct work *w, unsigned g, unsigned h, const struct sums *s, double product) {
-    const struct ev_pairs *p = &w->pairs[g], *q = &w->pairs[h];
-    double same_t = 0, same_f = 0, t = 0, f = 0;
-    for (unsigned c = 0; c < w->s->cases; c++) {
-        if (!s[g].read[c] || !s[h].read[c]) continue;
-        double x = s[g].by_case[c] * s[h].by_case[c];
-        if (w->s->diseased[c]) {
-            same_t += x;
-            t++;
-        } else {
-            same_f += x;
-            f++;
-        }
-    }
-    double pf = p->f_count, pt = p->t_count, qf = q->f_count, qt = q->t_count;
-    double apart = product - same_t - same_f + p->total * q->total, pairs = t * f - t * pf * qf - f * pt * qt + pf * pt * qf * qt;
-    return w->out->theta[g] * w->out->theta[h] - apart / pairs;
+static bool unbiased_pair(const struct work *w, unsigned g, unsigned h, double *out) {
+    struct ev_products hits, n = ev_reading_counts(&w->reading[g], &w->reading[h]);
+    if (!ev_reading_products(w->a, &w->reading[g], &w->reading[h], &hits, w->e)) return false;
+    double apart = hits.both - hits.diseased - hits.normal + hits.any, pairs = n.both - n.diseased - n.normal + n.any;
+    *out = pairs > 0 ? w->out->theta[g] * w->out->theta[h] - apart / pairs : NAN;
+    if (pairs > 0 || isnan(w->out->theta[g]) || isnan(w->out->theta[h])) return true;
+    return refuse_group(w, g, "has read too few cases: two of each class are needed");
 }
 
 static bool unbiased(struct work *w) {
-    double f = w->s->cases - w->s->diseased_count, work = f * w->s->diseased_count * w->groups * w->groups;
-    if (work > UNBIASED_OPERATIONS_MAX)
-        return err_set(w->e, ERR_TOO_LARGE, "evidence", "unbiased covariances of so many cases take too long: use jackknife or delong");
-    double *product = arena_zero(w->a, (size_t)w->groups * w->groups, sizeof *product, w->e);
-    struct sums *s = arena_zero(w->a, w->groups, sizeof *s, w->e);
-    if (!product || !s || !pair_products(w, product)) return false;
-    for (unsigned g = 0; g < w->groups; g++)
-        if (!spread(w, &w->pairs[g], &s[g])) return false;
     for (unsigned g = 0; g < w->groups; g++) {
         for (unsigned h = g; h < w->groups; h++) {
-            double x = unbiased_pair(w, g, h, s, product[g * w->groups + h]);
-            if (!isfinite(x) && isfinite(w->out->theta[g]) && isfinite(w->out->theta[h]))
-                return refuse_group(w, g, "shares too few cases: two of each class are needed");
-            w->out->cov[g * w->groups + h] = w->out->cov[h * w->groups + g] = x;
+            double *at = &w->out->cov[(size_t)g * w->groups + h];
+            if (!unbiased_pair(w, g, h, at)) return false;
+            w->out->cov[(size_t)h * w->groups + g] = *at;
         }
     }
     return true;

@@ -17,8 +17,14 @@ static double covariance(const struct ev_or *o, unsigned i, unsigned j, unsigned
     return o->merit->cov[(i * r + j) * groups + k * r + l];
 }
 
-static double positive(double x) {
-    return x > 0 ? x : 0;
+// A covariance that counts: what rounding leaves of one that is zero does not.
+static double positive(double x, double variance) {
+    return x > 1e-12 * variance ? x : 0;
+}
+
+// A mean square of merits that are all the same is zero, whatever rounding leaves.
+static double settled(double ms, double mean) {
+    return ms < 1e-28 * mean * mean ? 0 : ms;
 }
 
 static unsigned readers_in(const struct ev_or *o, unsigned i) {
@@ -54,7 +60,7 @@ static void take_single_squares(struct ev_or *o) {
         double sum = 0;
         for (unsigned j = 0; j < o->merit->readers; j++)
             if (present(o, i, j)) sum += pow(theta(o, i, j) - o->treatment_mean[i], 2);
-        o->treatment_ms_r[i] = readers_in(o, i) > 1 ? sum / (readers_in(o, i) - 1.0) : NAN;
+        o->treatment_ms_r[i] = readers_in(o, i) > 1 ? settled(sum / (readers_in(o, i) - 1.0), o->mean) : NAN;
     }
 }
 
@@ -72,8 +78,8 @@ static void take_squares_crossed(struct ev_or *o) {
         between += pow(m - o->mean, 2);
         for (unsigned i = 0; i < t; i++) within += pow(theta(o, i, j) - o->treatment_mean[i] - m + o->mean, 2);
     }
-    o->ms_r = r > 1 ? t * between / (r - 1) : NAN;
-    o->ms_tr = r > 1 && t > 1 ? within / ((t - 1.0) * (r - 1)) : NAN;
+    o->ms_r = r > 1 ? settled(t * between / (r - 1), o->mean) : NAN;
+    o->ms_tr = r > 1 && t > 1 ? settled(within / ((t - 1.0) * (r - 1)), o->mean) : NAN;
 }
 
 // Readers within modalities: one pooled mean square; readers as such cannot be told from their modality.
@@ -92,7 +98,7 @@ static void take_squares(struct ev_or *o) {
     unsigned t = o->merit->treatments;
     double between = 0;
     for (unsigned i = 0; i < t; i++) between += pow(o->treatment_mean[i] - o->mean, 2);
-    o->ms_t = t > 1 ? readers_each(o) * between / (t - 1) : NAN;
+    o->ms_t = t > 1 ? settled(readers_each(o) * between / (t - 1), o->mean) : NAN;
     take_single_squares(o);
     if (nested_readers(o))
         take_squares_nested(o);
@@ -209,7 +215,7 @@ bool ev_or_analyse(struct arena *a, const struct ev_merit *m, struct ev_or *out,
 
 // Of MS(T) under equality of the modalities, and its degrees of freedom.
 static double denominator(const struct ev_or *o, enum ev_generalise g, double *df) {
-    double t = o->merit->treatments, r = readers_each(o), apart = positive(o->cov2 - o->cov3);
+    double t = o->merit->treatments, r = readers_each(o), apart = positive(o->cov2 - o->cov3, o->var_error);
     double df_tr = (t - 1) * (o->merit->readers - 1.0);
     if (nested_readers(o)) df_tr = o->merit->readers - t;
     if (g == EV_FRRC) {
@@ -250,7 +256,7 @@ static struct ev_estimate estimate(double value, double variance, double df, dou
 
 // Of a difference of two modalities with other numbers of readers than the rest.
 static double nested_variance(const struct ev_or *o, enum ev_generalise g, unsigned i, unsigned k) {
-    double a = readers_in(o, i), b = readers_in(o, k), apart = positive(o->cov2 - o->cov3);
+    double a = readers_in(o, i), b = readers_in(o, k), apart = positive(o->cov2 - o->cov3, o->var_error);
     if (g == EV_FRRC) return (1 / a + 1 / b) * (o->var_error - o->cov3) + ((a - 1) / a + (b - 1) / b) * apart;
     return (1 / a + 1 / b) * o->ms_tr + (g == EV_RRRC ? 2 * apart : 0);
 }
@@ -262,7 +268,7 @@ struct ev_estimate ev_or_difference(const struct ev_or *o, enum ev_generalise g,
 }
 
 struct ev_estimate ev_or_treatment(const struct ev_or *o, enum ev_generalise g, unsigned i, double level) {
-    double r = readers_in(o, i), ms = o->treatment_ms_r[i], cov2 = positive(o->treatment_cov2[i]);
+    double r = readers_in(o, i), ms = o->treatment_ms_r[i], cov2 = positive(o->treatment_cov2[i], o->treatment_var[i]);
     if (g == EV_FRRC) return estimate(o->treatment_mean[i], (o->treatment_var[i] + (r - 1) * cov2) / r, INFINITY, level);
     if (g == EV_RRFC) return estimate(o->treatment_mean[i], ms / r, r - 1, level);
     double d = ms + r * cov2, df = ms > 0 ? d * d / (ms * ms / (r - 1)) : isnan(ms) ? NAN : INFINITY;

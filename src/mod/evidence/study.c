@@ -4,6 +4,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "base/limits.h"
 #include "mod/evidence/factor.h"
 
 static const char *const READER_NAMES[] = {"reader", "readerID", "rdr", "rater", "observer", NULL};
@@ -278,6 +279,8 @@ bool ev_study_read(struct arena *a, const struct csv *t, const struct ev_study_c
     out->treatment = r.treatment.names;
     out->readers = r.reader.count;
     out->reader = r.reader.names;
+    if ((size_t)out->treatments * out->readers > EV_GROUPS_MAX)
+        return err_set(e, ERR_TOO_LARGE, "evidence", "%u readers in %u modalities are more than %d pairs", out->readers, out->treatments, EV_GROUPS_MAX);
     out->negative = r.truth[0];
     out->positive = r.truth[1];
     if (!take_cases(&r)) return false;

@@ -1,111 +1,60 @@
-// Moments of products of successes over readers, diseased and normal cases, summed in one pass over pairs of cases.
+// Moments of products of successes over readers, diseased and normal cases.
 #include "mod/evidence/ustat.h"
 
 #include <math.h>
 
 #include "math/dist.h"
+#include "mod/evidence/reading.h"
 
-#define USTAT_OPERATIONS_MAX 4e11
 #define NORMAL_ABOVE_DF 50
 
-// Sums for one pair of modalities: of successes, and the same of "was read" (the number of products in each sum).
+// Sums over pairs of readings: of the successes' products, and of the same of "was read" (the number of products in each).
 struct sums {
     double product[EV_BDG_MOMENTS];
     double total[2];
 };
 
-// By reader and modality, for successes and for readings.
-struct margin {
-    double *by_case; // sum over the other class
-    double total;
-};
-
 struct work {
     struct arena *a;
     const struct ev_study *s;
-    unsigned at[2];           // modalities
-    struct margin *margin[2]; // by reader
-    struct margin *read[2];   // by reader
-    double *row[4];           // by reader: success and reading of one pair of cases in either modality
+    unsigned at[2];                // modalities
+    struct ev_reading *reading[2]; // by reader
     struct sums success, readings;
     struct err *e;
 };
 
-static bool margins_make(struct work *w) {
+static bool read_all(struct work *w) {
     for (unsigned m = 0; m < 2; m++) {
-        w->margin[m] = arena_zero(w->a, w->s->readers, sizeof(struct margin), w->e);
-        w->read[m] = arena_zero(w->a, w->s->readers, sizeof(struct margin), w->e);
-        w->row[2 * m] = arena_zero(w->a, w->s->readers, sizeof(double), w->e);
-        w->row[2 * m + 1] = arena_zero(w->a, w->s->readers, sizeof(double), w->e);
-        if (!w->margin[m] || !w->read[m] || !w->row[2 * m] || !w->row[2 * m + 1]) return false;
+        if (!(w->reading[m] = arena_zero(w->a, w->s->readers, sizeof *w->reading[m], w->e))) return false;
         for (unsigned r = 0; r < w->s->readers; r++) {
-            w->margin[m][r].by_case = arena_zero(w->a, w->s->cases, sizeof(double), w->e);
-            w->read[m][r].by_case = arena_zero(w->a, w->s->cases, sizeof(double), w->e);
-            if (!w->margin[m][r].by_case || !w->read[m][r].by_case) return false;
+            struct ev_reading *x = &w->reading[m][r];
+            if (!ev_reading_of(w->a, w->s, w->at[m], r, x, w->e)) return false;
+            w->success.total[m] += x->pairs.total;
+            w->readings.total[m] += (double)x->pairs.f_count * x->pairs.t_count;
         }
     }
     return true;
 }
 
-static void margin_add(struct margin *m, unsigned f, unsigned t, double x) {
-    m->by_case[f] += x;
-    m->by_case[t] += x;
-    m->total += x;
-}
-
-// One normal case f and one diseased case t: every reader's success in both modalities, and what it adds to the moments of the same pair of cases.
-static void add_pair(struct work *w, unsigned f, unsigned t) {
-    double sum[4] = {0};
-    for (unsigned r = 0; r < w->s->readers; r++) {
-        for (unsigned m = 0; m < 2; m++) {
-            const double *x = ev_study_scores(w->s, w->at[m], r);
-            double read = isnan(x[f]) || isnan(x[t]) ? 0 : 1, hit = x[t] > x[f] ? 1 : x[t] == x[f] ? 0.5 : 0;
-            w->row[2 * m][r] = hit;
-            w->row[2 * m + 1][r] = read;
-            sum[2 * m] += hit;
-            sum[2 * m + 1] += read;
-            margin_add(&w->margin[m][r], f, t, hit);
-            margin_add(&w->read[m][r], f, t, read);
-        }
-        w->success.product[0] += w->row[0][r] * w->row[2][r];
-        w->readings.product[0] += w->row[1][r] * w->row[3][r];
+static void add(struct sums *s, const struct ev_products *p, bool same_reader) {
+    for (unsigned i = same_reader ? 0 : 4; i < EV_BDG_MOMENTS; i += 4) {
+        s->product[i] += p->both;
+        s->product[i + 1] += p->diseased;
+        s->product[i + 2] += p->normal;
+        s->product[i + 3] += p->any;
     }
-    w->success.product[4] += sum[0] * sum[2];
-    w->readings.product[4] += sum[1] * sum[3];
-}
-
-// The moments of a shared case of one class, or of none: from the margins.
-static void add_margins(struct work *w, struct margin *const m[2], struct sums *out) {
-    for (unsigned c = 0; c < w->s->cases; c++) {
-        double both[2] = {0}, same = 0;
-        for (unsigned r = 0; r < w->s->readers; r++) {
-            both[0] += m[0][r].by_case[c];
-            both[1] += m[1][r].by_case[c];
-            same += m[0][r].by_case[c] * m[1][r].by_case[c];
-        }
-        unsigned k = w->s->diseased[c] ? 1 : 2;
-        out->product[k] += same;
-        out->product[k + 4] += both[0] * both[1];
-    }
-    for (unsigned r = 0; r < w->s->readers; r++) {
-        out->total[0] += m[0][r].total;
-        out->total[1] += m[1][r].total;
-        out->product[3] += m[0][r].total * m[1][r].total;
-    }
-    out->product[7] = out->total[0] * out->total[1];
 }
 
 static bool add_all(struct work *w) {
-    unsigned *t = arena_zero(w->a, w->s->cases, sizeof *t, w->e), n = 0;
-    if (!t) return false;
-    for (unsigned c = 0; c < w->s->cases; c++)
-        if (w->s->diseased[c]) t[n++] = c;
-    for (unsigned f = 0; f < w->s->cases; f++) {
-        if (w->s->diseased[f]) continue;
-        for (unsigned i = 0; i < n; i++) add_pair(w, f, t[i]);
+    if (!read_all(w)) return false;
+    for (unsigned r = 0; r < w->s->readers; r++) {
+        for (unsigned q = 0; q < w->s->readers; q++) {
+            struct ev_products hits, n = ev_reading_counts(&w->reading[0][r], &w->reading[1][q]);
+            if (!ev_reading_products(w->a, &w->reading[0][r], &w->reading[1][q], &hits, w->e)) return false;
+            add(&w->success, &hits, r == q);
+            add(&w->readings, &n, r == q);
+        }
     }
-    add_margins(w, w->margin, &w->success);
-    add_margins(w, w->read, &w->readings);
     return true;
 }
 
@@ -166,13 +115,12 @@ static void conclude(struct work *w, struct ev_ustat *x) {
 static void count_read(struct work *w, struct ev_ustat *x) {
     for (unsigned r = 0; r < w->s->readers; r++) {
         bool any = false;
-        for (unsigned m = 0; m < 2; m++) any = any || w->read[m][r].total > 0;
+        for (unsigned m = 0; m < 2; m++) any = any || w->reading[m][r].read > 0;
         x->readers += any;
     }
     for (unsigned c = 0; c < w->s->cases; c++) {
         bool any = false;
-        for (unsigned r = 0; r < w->s->readers; r++)
-            any = any || !isnan(ev_study_scores(w->s, w->at[0], r)[c]) || !isnan(ev_study_scores(w->s, w->at[1], r)[c]);
+        for (unsigned r = 0; r < w->s->readers; r++) any = any || w->reading[0][r].level[c] || w->reading[1][r].level[c];
         x->diseased += any && w->s->diseased[c];
         x->normals += any && !w->s->diseased[c];
     }
@@ -181,11 +129,8 @@ static void count_read(struct work *w, struct ev_ustat *x) {
 bool ev_ustat_pair(struct arena *a, const struct ev_study *s, unsigned modality, unsigned other, struct ev_ustat *out, struct err *e) {
     *out = (struct ev_ustat){0};
     struct work w = {.a = a, .s = s, .at = {modality, other}, .e = e};
-    double work = (double)s->diseased_count * (s->cases - s->diseased_count) * s->readers;
-    if (work * 4 > USTAT_OPERATIONS_MAX)
-        return err_set(e, ERR_TOO_LARGE, "evidence", "U-statistics of %u cases and %u readers take too long", s->cases, s->readers);
     struct arena_mark m = arena_mark(a);
-    if (!margins_make(&w) || !add_all(&w)) return false;
+    if (!add_all(&w)) return false;
     for (unsigned i = 0; i < 2; i++)
         if (!(w.readings.total[i] > 0))
             return err_set(e, ERR_BAD_INPUT, "evidence", "no reader has read cases with and cases without disease in modality \"%.*s\"",
