@@ -10,6 +10,9 @@
 #include "app/version.h"
 #include "base/clock.h"
 
+// For "%s%s%s": "evidence roc", or "dump".
+#define NAMED(args) (args)->within ? (args)->within : "", (args)->within ? " " : "", (args)->command->name
+
 enum { COMMAND_ARENA_BYTES = 1 << 30, PROGRESS_STEP_MS = 100 };
 
 static const struct cli_option *find_option(const struct cli_command *command, struct str name) {
@@ -41,12 +44,12 @@ bool cli_int(const struct cli_args *args, const char *name, int64_t fallback, in
     *out = fallback;
     if (!text) return true;
     if (str_to_i64(str_of(text), out) && *out >= min && *out <= max) return true;
-    fprintf(stderr, "gantry %s: --%s takes a whole number from %lld to %lld, not '%s'\n", args->command->name, name, (long long)min, (long long)max, text);
+    fprintf(stderr, "gantry %s%s%s: --%s takes a whole number from %lld to %lld, not '%s'\n", NAMED(args), name, (long long)min, (long long)max, text);
     return false;
 }
 
 int cli_fail(const struct cli_args *args, const struct err *e) {
-    fprintf(stderr, "gantry %s: %s\n", args->command->name, e->message);
+    fprintf(stderr, "gantry %s%s%s: %s\n", NAMED(args), e->message);
     int code = err_class_of(e->kind)->exit;
     return code ? code : EX_SOFTWARE;
 }
@@ -63,33 +66,48 @@ void cli_progress(const char *what, uint64_t done, uint64_t total) {
             (unsigned long long)total, done == total ? "\n" : "");
 }
 
-static void print_commands(FILE *to, const struct cli_command *const *commands) {
-    fprintf(to, "usage: gantry <command> [options] [arguments]\n");
+static void print_list(FILE *to, const struct cli_command *const *commands, int width) {
     const char *group = "";
     for (; *commands; commands++) {
         if (strcmp(group, (*commands)->group) != 0) {
             group = (*commands)->group;
             fprintf(to, "\n%s\n", group);
         }
-        fprintf(to, "  %-16s %s\n", (*commands)->name, (*commands)->summary);
+        fprintf(to, "  %-*s %s\n", width, (*commands)->name, (*commands)->summary);
     }
+}
+
+static void print_commands(FILE *to, const struct cli_command *const *commands) {
+    fprintf(to, "usage: gantry <command> [options] [arguments]\n");
+    print_list(to, commands, 16);
     fprintf(to, "\n'gantry <command> --help' tells more of a command; 'gantry --version' prints the version.\n");
 }
 
-static void print_help(FILE *to, const struct cli_command *command) {
-    fprintf(to, "usage: gantry %s %s\n\n%s.\n", command->name, command->synopsis, command->summary);
-    if (command->details) fprintf(to, "\n%s\n", command->details);
-    if (!command->options || !command->options->name) return;
+static void print_options(FILE *to, const struct cli_option *options) {
+    if (!options || !options->name) return;
     fprintf(to, "\n");
-    for (const struct cli_option *o = command->options; o->name; o++) {
+    for (const struct cli_option *o = options; o->name; o++) {
         char left[80];
         snprintf(left, sizeof left, "--%s%s%s%s", o->name, o->value ? " " : "", o->value ? o->value : "", o->repeat ? " ..." : "");
         fprintf(to, "  %-26s %s\n", left, o->help);
     }
 }
 
-static int bad_usage(const struct cli_command *command, const char *what, const char *which) {
-    fprintf(stderr, "gantry %s: %s%s\nusage: gantry %s %s\n", command->name, what, which, command->name, command->synopsis);
+static void print_help(FILE *to, const struct cli_args *args) {
+    const struct cli_command *command = args->command;
+    fprintf(to, "usage: gantry %s%s%s %s\n\n%s.\n", NAMED(args), command->synopsis, command->summary);
+    if (command->details) fprintf(to, "\n%s\n", command->details);
+    if (!command->subcommands) {
+        print_options(to, command->options);
+        return;
+    }
+    print_list(to, command->subcommands, 12);
+    fprintf(to, "\n'gantry %s <command> --help' tells more of each.\n", command->name);
+}
+
+static int bad_usage(const struct cli_args *args, const char *what, const char *which) {
+    fprintf(stderr, "gantry %s%s%s: %s%s\n", NAMED(args), what, which);
+    fprintf(stderr, "usage: gantry %s%s%s %s\n", NAMED(args), args->command->synopsis);
     return EX_USAGE;
 }
 
@@ -104,12 +122,12 @@ static int take_option(struct cli_args *args, int argc, char **argv, int *i) {
     const char *word = argv[*i] + 2;
     const char *eq = strchr(word, '=');
     const struct cli_option *o = find_option(args->command, (struct str){word, eq ? (size_t)(eq - word) : strlen(word)});
-    if (!o) return bad_usage(args->command, "unknown option ", argv[*i]);
-    if (args->given_count == CLI_VALUES_MAX) return bad_usage(args->command, "too many options", "");
+    if (!o) return bad_usage(args, "unknown option ", argv[*i]);
+    if (args->given_count == CLI_VALUES_MAX) return bad_usage(args, "too many options", "");
     const char *value = eq ? eq + 1 : "";
-    if (!o->value && eq) return bad_usage(args->command, "this option takes no value: ", argv[*i]);
+    if (!o->value && eq) return bad_usage(args, "this option takes no value: ", argv[*i]);
     if (o->value && !eq) {
-        if (*i + 1 >= argc) return bad_usage(args->command, "a value is missing after ", argv[*i]);
+        if (*i + 1 >= argc) return bad_usage(args, "a value is missing after ", argv[*i]);
         value = argv[++*i];
     }
     args->given[args->given_count] = o;
@@ -130,8 +148,8 @@ static int parse(struct cli_args *args, int argc, char **argv) {
         }
     }
     args->positional = argv + 2;
-    if (args->positional_count < args->command->positional_min) return bad_usage(args->command, "an argument is missing", "");
-    if (args->positional_count > args->command->positional_max) return bad_usage(args->command, "one argument too many: ", argv[1 + args->positional_count]);
+    if (args->positional_count < args->command->positional_min) return bad_usage(args, "an argument is missing", "");
+    if (args->positional_count > args->command->positional_max) return bad_usage(args, "one argument too many: ", argv[1 + args->positional_count]);
     return 0;
 }
 
@@ -141,6 +159,48 @@ static bool wants_help(int argc, char **argv) {
     return false;
 }
 
+// The command's words are argv[2] on.
+static int run_command(struct cli_args *args, int argc, char **argv) {
+    if (wants_help(argc, argv)) return print_help(stdout, args), 0;
+    struct arena arena;
+    arena_init(&arena, COMMAND_ARENA_BYTES);
+    args->arena = &arena;
+    int code = parse(args, argc, argv);
+    if (code == 0) code = args->command->run(args);
+    arena_deinit(&arena);
+    if (fflush(stdout) != 0 && code == 0) {
+        fprintf(stderr, "gantry %s%s%s: the output could not be written\n", NAMED(args));
+        code = EX_IOERR;
+    }
+    return code;
+}
+
+// One of the command's subcommands, named by argv[2].
+static int run_subcommand(struct cli_args *args, int argc, char **argv) {
+    const char *name = argc > 2 ? argv[2] : "";
+    bool help = strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0;
+    if (help || argc <= 2) return print_help(help ? stdout : stderr, args), help ? 0 : EX_USAGE;
+    const struct cli_command *command = find_command(args->command->subcommands, name);
+    if (!command) {
+        fprintf(stderr, "gantry %s: '%s' is none of its commands; 'gantry %s --help' lists them\n", args->command->name, name, args->command->name);
+        return EX_USAGE;
+    }
+    struct cli_args inner = {.command = command, .within = args->command->name};
+    return run_command(&inner, argc - 1, argv + 1);
+}
+
+// gantry help [COMMAND [SUBCOMMAND]]
+static int run_help(int argc, char **argv, const struct cli_command *const *commands) {
+    struct cli_args about = {.command = argc > 2 ? find_command(commands, argv[2]) : NULL};
+    const struct cli_command *inner = about.command && about.command->subcommands && argc > 3 ? find_command(about.command->subcommands, argv[3]) : NULL;
+    if (inner) about = (struct cli_args){.command = inner, .within = about.command->name};
+    if (about.command)
+        print_help(stdout, &about);
+    else
+        print_commands(stdout, commands);
+    return 0;
+}
+
 int cli_main(int argc, char **argv, const struct cli_command *const *commands) {
     const char *name = argc > 1 ? argv[1] : "--help";
     if (strcmp(name, "--version") == 0) return printf("gantry %s\n", GANTRY_VERSION), 0;
@@ -148,29 +208,9 @@ int cli_main(int argc, char **argv, const struct cli_command *const *commands) {
         print_commands(argc > 1 ? stdout : stderr, commands);
         return argc > 1 ? 0 : EX_USAGE;
     }
-    if (strcmp(name, "help") == 0) {
-        const struct cli_command *about = argc > 2 ? find_command(commands, argv[2]) : NULL;
-        if (about)
-            print_help(stdout, about);
-        else
-            print_commands(stdout, commands);
-        return 0;
-    }
-    const struct cli_command *command = find_command(commands, name);
-    if (!command) {
-        fprintf(stderr, "gantry: '%s' is not a command; 'gantry --help' lists them\n", name);
-        return EX_USAGE;
-    }
-    if (wants_help(argc, argv)) return print_help(stdout, command), 0;
-    struct arena arena;
-    arena_init(&arena, COMMAND_ARENA_BYTES);
-    struct cli_args args = {.arena = &arena, .command = command};
-    int code = parse(&args, argc, argv);
-    if (code == 0) code = command->run(&args);
-    arena_deinit(&arena);
-    if (fflush(stdout) != 0 && code == 0) {
-        fprintf(stderr, "gantry %s: the output could not be written\n", command->name);
-        code = EX_IOERR;
-    }
-    return code;
+    if (strcmp(name, "help") == 0) return run_help(argc, argv, commands);
+    struct cli_args args = {.command = find_command(commands, name)};
+    if (args.command) return args.command->subcommands ? run_subcommand(&args, argc, argv) : run_command(&args, argc, argv);
+    fprintf(stderr, "gantry: '%s' is not a command; 'gantry --help' lists them\n", name);
+    return EX_USAGE;
 }

@@ -20,6 +20,7 @@ enum { CLI_VALUES_MAX = 256 };
 struct cli_args {
     struct arena *arena; // of the command; deinitialised after run
     const struct cli_command *command;
+    const char *within; // of a subcommand, the command that it belongs to: "evidence"; else NULL
     const struct cli_option *given[CLI_VALUES_MAX];
     const char *values[CLI_VALUES_MAX];
     unsigned given_count;

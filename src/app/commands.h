@@ -9,6 +9,7 @@ extern const struct cli_command CMD_CLUSTER;
 extern const struct cli_command CMD_COMPACT;
 extern const struct cli_command CMD_DUMP;
 extern const struct cli_command CMD_ECHO;
+extern const struct cli_command CMD_EVIDENCE;
 extern const struct cli_command CMD_EXPORT;
 extern const struct cli_command CMD_FIND;
 extern const struct cli_command CMD_FRAMES;

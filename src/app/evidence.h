@@ -26,6 +26,10 @@ bool evidence_level(const struct cli_args *args, double *level, struct err *e);
 bool evidence_number(const struct cli_args *args, const char *name, double fallback, double min, double max, double *out, struct err *e);
 // The table of the file ("-": standard input; by its first byte CSV, or JSON: an array of objects or an object of arrays).
 bool evidence_read(struct cli_args *args, const char *file, struct csv *out, struct err *e);
+// The bytes of the file, the arena's.
+bool evidence_text(struct arena *a, const char *file, struct str *text, struct err *e);
+// Of --lang, else of the locale.
+bool evidence_language(const struct cli_args *args, enum ev_language *language, struct err *e);
 // Prints as the options say; the exit code. Warnings go with the report, not to standard error.
 int evidence_print(const struct cli_args *args, const struct ev_report *r);
 

@@ -93,6 +93,11 @@ enum {
     STORE_FAILURES_MAX = 3,                     // volumes sealed one after the other by failures before writing ends
 };
 
+// Evidence: tables of scores, and what an analysis makes of them
+#define EV_INPUT_BYTES_MAX (4LL * 1024 * 1024 * 1024)
+#define EV_ARENA_BYTES_MAX (32LL * 1024 * 1024 * 1024)
+#define EV_ROW_BYTES_MAX (4LL * 1024 * 1024 * 1024) // one row of reference values
+
 #define DCM_DEFLATED_BYTES_MAX (1024LL * 1024 * 1024)      // what a deflated data set may inflate to
 #define STORE_CACHE_BYTES (16LL * 1024 * 1024 * 1024)      // the read cache of a remote set unless it is told
 #define STORE_INDEX_BYTES (4LL * 1024 * 1024 * 1024)       // what the index keeps of volumes unless it is told

@@ -1,0 +1,35 @@
+// gantry evidence: the statistics of readers, algorithms and monitoring.
+#include "app/commands.h"
+#include "app/evidence.h"
+
+// In the order of the help; one name a line.
+static const struct cli_command *const SUBCOMMANDS[] = {
+    // Accuracy
+    //
+    // Readers
+    //
+    // Agreement
+    //
+    // Images
+    //
+    // In use
+    //
+    // Design
+    //
+    // Qualification
+    &EVIDENCE_VERIFY,
+    //
+    NULL,
+};
+
+const struct cli_command CMD_EVIDENCE = {
+    .name = "evidence",
+    .synopsis = "COMMAND [options] FILE",
+    .summary = "Statistics of readers, algorithms and their monitoring",
+    .group = "Evidence",
+    .details = "Each command reads one table (CSV, or JSON as an array of objects or an object of arrays; - is standard input) and prints what it finds with "
+               "its intervals,\n"
+               "the methods it used and where they may not hold. --json prints the same for programs; --methods adds a paragraph for a paper or a dossier.\n"
+               "What cannot be computed is refused with the reason and the row.",
+    .subcommands = SUBCOMMANDS,
+};
