@@ -5,6 +5,7 @@
 #include <stdbool.h>
 
 #include "app/cli.h"
+#include "mod/evidence/plot.h"
 #include "mod/evidence/report.h"
 #include "text/csv.h"
 
@@ -17,6 +18,7 @@ extern const struct cli_command EVIDENCE_ROC, EVIDENCE_DIAGNOSTIC, EVIDENCE_MRMC
     {"level", "0.95", "confidence level of the intervals"}, \
     {"json", NULL, "JSON instead of a table"}, \
     {"methods", NULL, "add the methods paragraph"}, \
+    {"plot", "FILE", "draw it: FILE ends in .svg, .pdf or .png"}, \
     {"lang", "en|zh-CN", "language of the words (default: that of the locale)"}
 // clang-format on
 
@@ -30,7 +32,13 @@ bool evidence_read(struct cli_args *args, const char *file, struct csv *out, str
 bool evidence_text(struct arena *a, const char *file, struct str *text, struct err *e);
 // Of --lang, else of the locale.
 bool evidence_language(const struct cli_args *args, enum ev_language *language, struct err *e);
-// Prints as the options say; the exit code. Warnings go with the report, not to standard error.
+// Prints as the options say, and draws a forest of the intervals when --plot is given; the exit code. Warnings go with the report, not to standard error.
 int evidence_print(const struct cli_args *args, const struct ev_report *r);
+// The same with a figure of its own.
+int evidence_print_plot(const struct cli_args *args, const struct ev_report *r, const struct ev_plot *plot);
+// Whether to make one.
+static inline bool evidence_plots(const struct cli_args *args) {
+    return cli_flag(args, "plot");
+}
 
 #endif

@@ -96,6 +96,7 @@ enum {
 // Evidence: tables of scores, and what an analysis makes of them
 #define EV_INPUT_BYTES_MAX (4LL * 1024 * 1024 * 1024)
 #define EV_ARENA_BYTES_MAX (32LL * 1024 * 1024 * 1024)
+#define EV_FIGURE_BYTES_MAX (256LL * 1024 * 1024)
 #define EV_ROW_BYTES_MAX (4LL * 1024 * 1024 * 1024) // one row of reference values
 
 #define DCM_DEFLATED_BYTES_MAX (1024LL * 1024 * 1024)      // what a deflated data set may inflate to

@@ -1,6 +1,8 @@
 // Drawing by cairo and pango: coverage is drawn into masks, which are then laid over the picture.
 #include "pixel/draw.h"
 
+#include <cairo-pdf.h>
+#include <cairo-svg.h>
 #include <math.h>
 #include <pango/pangocairo.h>
 #include <pthread.h>
@@ -73,10 +75,10 @@ static struct {
 } fonts = {PTHREAD_MUTEX_INITIALIZER, NULL};
 
 #ifdef __SANITIZE_ADDRESS__
-// What fontconfig keeps until the process ends is no leak.
+// What fontconfig keeps until the process ends is no leak of ours, nor is what cairo 1.16 forgets of each subset of a font in a PDF.
 const char *__lsan_default_suppressions(void);
 const char *__lsan_default_suppressions(void) {
-    return "leak:libfontconfig\nleak:libpango";
+    return "leak:libfontconfig\nleak:libpango\nleak:libcairo";
 }
 #endif
 
@@ -274,4 +276,166 @@ bool px_draw_graphics(struct arena *a, const struct px_view *v, const struct dcm
     for (unsigned i = 0; i < n; i++)
         if (!draw_layer(a, v, &layers[i], picture, e)) return false;
     return true;
+}
+
+// ---- pages ----
+
+struct px_page {
+    enum px_page_kind kind;
+    cairo_surface_t *surface;
+    cairo_t *cairo;
+    struct buf *out;
+    double scale; // pixels of a point
+};
+
+static cairo_status_t take_bytes(void *to, const unsigned char *p, unsigned n) {
+    struct buf *out = to;
+    buf_add(out, p, n);
+    return out->failed ? CAIRO_STATUS_WRITE_ERROR : CAIRO_STATUS_SUCCESS;
+}
+
+static cairo_surface_t *surface_of(struct px_page *page, double width, double height, const char *title) {
+    enum { PNG_PIXELS_PER_POINT = 2 };
+    cairo_surface_t *s;
+    page->scale = 1;
+    if (page->kind == PX_PAGE_SVG) {
+        s = cairo_svg_surface_create_for_stream(take_bytes, page->out, width, height);
+        if (cairo_surface_status(s) == CAIRO_STATUS_SUCCESS) cairo_svg_surface_set_document_unit(s, CAIRO_SVG_UNIT_PT);
+    } else if (page->kind == PX_PAGE_PDF) {
+        s = cairo_pdf_surface_create_for_stream(take_bytes, page->out, width, height);
+        if (cairo_surface_status(s) == CAIRO_STATUS_SUCCESS) {
+            cairo_pdf_surface_set_metadata(s, CAIRO_PDF_METADATA_TITLE, title);
+            cairo_pdf_surface_set_metadata(s, CAIRO_PDF_METADATA_CREATOR, "Gantry");
+        }
+    } else {
+        page->scale = PNG_PIXELS_PER_POINT;
+        s = cairo_image_surface_create(CAIRO_FORMAT_RGB24, (int)ceil(width * page->scale), (int)ceil(height * page->scale));
+    }
+    return s;
+}
+
+static void page_free(struct px_page *page) {
+    cairo_destroy(page->cairo);
+    cairo_surface_destroy(page->surface);
+    free(page);
+}
+
+struct px_page *px_page_open(enum px_page_kind kind, double width, double height, const char *title, struct buf *out, struct err *e) {
+    if (!(width >= 1 && height >= 1 && width <= PX_PAGE_POINTS_MAX && height <= PX_PAGE_POINTS_MAX)) {
+        err_set(e, ERR_TOO_LARGE, "pixel", "a page of %.0f by %.0f points; %d at most", width, height, PX_PAGE_POINTS_MAX);
+        return NULL;
+    }
+    struct px_page *page = calloc(1, sizeof *page);
+    if (!page) {
+        err_nomem(e, "pixel");
+        return NULL;
+    }
+    page->kind = kind;
+    page->out = out;
+    page->surface = surface_of(page, width, height, title);
+    page->cairo = cairo_create(page->surface);
+    if (cairo_status(page->cairo) != CAIRO_STATUS_SUCCESS) {
+        err_set(e, ERR_NOMEM, "pixel", "a page could not be begun: %s", cairo_status_to_string(cairo_status(page->cairo)));
+        page_free(page);
+        return NULL;
+    }
+    cairo_scale(page->cairo, page->scale, page->scale);
+    cairo_set_source_rgb(page->cairo, 1, 1, 1);
+    cairo_paint(page->cairo);
+    cairo_set_line_join(page->cairo, CAIRO_LINE_JOIN_ROUND);
+    cairo_save(page->cairo); // what px_page_clip goes back to
+    return page;
+}
+
+bool px_page_close(struct px_page *page, struct err *e) {
+    if (!page) return false;
+    cairo_status_t status = cairo_status(page->cairo);
+    if (page->kind == PX_PAGE_PNG && status == CAIRO_STATUS_SUCCESS) status = cairo_surface_write_to_png_stream(page->surface, take_bytes, page->out);
+    cairo_surface_finish(page->surface);
+    if (status == CAIRO_STATUS_SUCCESS) status = cairo_surface_status(page->surface);
+    page_free(page);
+    return status == CAIRO_STATUS_SUCCESS || err_set(e, ERR_IO, "pixel", "a page could not be drawn: %s", cairo_status_to_string(status));
+}
+
+static void set_colour(cairo_t *c, uint32_t rgb, double alpha) {
+    cairo_set_source_rgba(c, (rgb >> 16 & 255) / 255.0, (rgb >> 8 & 255) / 255.0, (rgb & 255) / 255.0, alpha);
+}
+
+static void trace_points(cairo_t *c, const double *xy, size_t n) {
+    cairo_new_path(c);
+    for (size_t i = 0; i < n; i++) cairo_line_to(c, bounded(xy[2 * i]), bounded(xy[2 * i + 1]));
+}
+
+void px_page_line(struct px_page *page, const double *xy, size_t n, const struct px_stroke *stroke) {
+    set_colour(page->cairo, stroke->rgb, stroke->alpha);
+    cairo_set_line_width(page->cairo, stroke->width);
+    cairo_set_dash(page->cairo, &stroke->dash, stroke->dash > 0, 0);
+    trace_points(page->cairo, xy, n);
+    cairo_stroke(page->cairo);
+}
+
+void px_page_area(struct px_page *page, const double *xy, size_t n, uint32_t rgb, double alpha) {
+    set_colour(page->cairo, rgb, alpha);
+    trace_points(page->cairo, xy, n);
+    cairo_fill(page->cairo);
+}
+
+void px_page_dot(struct px_page *page, double x, double y, double radius, uint32_t rgb, double alpha) {
+    set_colour(page->cairo, rgb, alpha);
+    cairo_new_path(page->cairo);
+    cairo_arc(page->cairo, bounded(x), bounded(y), radius, 0, 2 * M_PI);
+    cairo_fill(page->cairo);
+}
+
+void px_page_clip(struct px_page *page, double x, double y, double width, double height) {
+    cairo_restore(page->cairo);
+    cairo_save(page->cairo);
+    if (width <= 0) return;
+    cairo_rectangle(page->cairo, x, y, width, height);
+    cairo_clip(page->cairo);
+}
+
+// With fonts.lock held.
+static PangoLayout *line_of(struct str text, const struct px_type *type) {
+    PangoLayout *layout = layout_of(text, type->size);
+    cairo_font_options_t *options = cairo_font_options_create();
+    cairo_font_options_set_hint_metrics(options, CAIRO_HINT_METRICS_OFF); // spaces as wide as the font has them: pages have no pixels
+    cairo_font_options_set_hint_style(options, CAIRO_HINT_STYLE_NONE);
+    pango_cairo_context_set_font_options(pango_layout_get_context(layout), options);
+    cairo_font_options_destroy(options);
+    pango_layout_context_changed(layout);
+    pango_layout_set_single_paragraph_mode(layout, TRUE);
+    if (!type->bold) return layout;
+    PangoFontDescription *font = pango_font_description_copy(pango_layout_get_font_description(layout));
+    pango_font_description_set_weight(font, PANGO_WEIGHT_BOLD);
+    pango_layout_set_font_description(layout, font);
+    pango_font_description_free(font);
+    return layout;
+}
+
+void px_page_text(struct px_page *page, double x, double y, struct str text, const struct px_type *type) {
+    int width, height;
+    pthread_mutex_lock(&fonts.lock);
+    PangoLayout *layout = line_of(text, type);
+    pango_layout_get_size(layout, &width, &height);
+    cairo_save(page->cairo);
+    set_colour(page->cairo, type->rgb, 1);
+    cairo_translate(page->cairo, bounded(x), bounded(y));
+    cairo_rotate(page->cairo, type->turn * M_PI / 180);
+    cairo_move_to(page->cairo, -type->anchor * width / PANGO_SCALE, -(double)pango_layout_get_baseline(layout) / PANGO_SCALE);
+    pango_cairo_show_layout(page->cairo, layout);
+    cairo_restore(page->cairo);
+    g_object_unref(layout);
+    pthread_mutex_unlock(&fonts.lock);
+}
+
+double px_page_text_width(struct px_page *page, struct str text, const struct px_type *type) {
+    int width, height;
+    (void)page;
+    pthread_mutex_lock(&fonts.lock);
+    PangoLayout *layout = line_of(text, type);
+    pango_layout_get_size(layout, &width, &height);
+    g_object_unref(layout);
+    pthread_mutex_unlock(&fonts.lock);
+    return (double)width / PANGO_SCALE;
 }
