@@ -20,12 +20,13 @@ check_cppcheck() {
     cppcheck -q -j "$(nproc)" --std=c11 --enable=warning,portability --inline-suppr --error-exitcode=1 --suppressions-list=scripts/cppcheck.suppress \
         -I src -I "$build/src" -D_GNU_SOURCE src 2>&1 && echo "cppcheck: nothing"
 }
+check_terms() { scripts/check_terms.py; }
 check_shell() { # scripts parse
     for f in $(c_files '*.sh' .ci/run tests/run tests/fuzz/run tests/system/soak tests/system/tsan); do bash -n "$f" || return 1; done; echo "shell: every script parses"
 }
 
 failed=0
-for check in ${*:-layers lengths format symbols hardening shell tidy cppcheck}; do
+for check in ${*:-layers lengths format symbols hardening shell terms tidy cppcheck}; do
     "check_$check" || { echo "lint: $check failed"; failed=1; }
 done
 exit $failed

@@ -13,6 +13,7 @@
 #include "app/version.h"
 #include "base/clock.h"
 #include "base/limits.h"
+#include "mod/evidence/shipped.h"
 #include "mod/evidence/verify.h"
 #include "sys/digest.h"
 #include "text/json.h"
@@ -36,6 +37,15 @@ static bool read_dataset(void *ctx, const char *file, struct arena *a, struct st
     if (!path) return false;
     if (access(path, F_OK) != 0) return err_set(e, ERR_NOT_FOUND, "app", "is not in the data folder %s", v->data_dir);
     return evidence_text(a, path, text, e);
+}
+
+// The data sets in the program itself.
+static bool shipped_dataset(void *ctx, const char *file, struct arena *a, struct str *text, struct err *e) {
+    (void)ctx;
+    (void)a;
+    for (const struct ev_shipped *s = EV_SHIPPED; s->name; s++)
+        if (strcmp(s->name, file) == 0) return *text = (struct str){s->text, s->n}, true;
+    return err_set(e, ERR_NOT_FOUND, "app", "does not ship with Gantry");
 }
 
 static void keep_verdict(void *ctx, const struct ev_verdict *verdict) {
@@ -131,7 +141,9 @@ static void add_verdict(struct buf *b, const struct widths *w, const struct ev_v
 static void add_head(struct buf *b, const struct verify *v) {
     char now[TIME_MAX];
     time_text(now);
-    buf_addf(b, "Gantry %s, %s\nreference values: %s (SHA-256 %s)\ndata: %s\n\n", GANTRY_VERSION, now, v->table_name, v->digest, v->data_dir);
+    buf_addf(b, "Gantry %s, %s\nreference values: %s (SHA-256 %s)\n", GANTRY_VERSION, now, v->table_name, v->digest);
+    if (v->data_dir) buf_addf(b, "data: %s\n", v->data_dir);
+    buf_addc(b, '\n');
 }
 
 static void write_table(struct buf *b, const struct verify *v, const struct ev_verification *run) {
@@ -183,7 +195,7 @@ static void write_json(struct buf *b, const struct verify *v, const struct ev_ve
     json_put_strz(&w, "time", now);
     json_put_strz(&w, "table", v->table_name);
     json_put_strz(&w, "sha256", v->digest);
-    json_put_strz(&w, "data", v->data_dir);
+    if (v->data_dir) json_put_strz(&w, "data", v->data_dir);
     json_put_uint(&w, "count", run->rows);
     json_put_uint(&w, "passed", run->passed);
     json_put_uint(&w, "failed", run->rows - run->passed);
@@ -204,16 +216,25 @@ static const char *folder_of(struct arena *a, const char *file, struct err *e) {
     return slash ? arena_strz(a, (struct str){file, slash == file ? 1 : (size_t)(slash - file)}, e) : ".";
 }
 
+static bool read_table(struct verify *v, struct str *text, struct err *e) {
+    struct arena *a = v->args->arena;
+    v->table_name = cli_text(v->args, "table", NULL);
+    v->data_dir = cli_text(v->args, "data", NULL);
+    if (!v->table_name) {
+        if (v->data_dir) return err_set(e, ERR_USAGE, "app", "--data goes with --table");
+        v->table_name = "those that ship with Gantry";
+        return shipped_dataset(NULL, "reference.csv", a, text, e);
+    }
+    if (!v->data_dir && !(v->data_dir = folder_of(a, v->table_name, e))) return false;
+    return evidence_text(a, v->table_name, text, e);
+}
+
 static bool open_table(struct verify *v, struct csv *table, struct err *e) {
     struct arena *a = v->args->arena;
     struct str text;
     uint8_t digest[DIGEST_BYTES];
-    v->table_name = cli_text(v->args, "table", NULL);
-    if (!v->table_name) return err_set(e, ERR_USAGE, "app", "--table is missing: the file of reference values");
-    v->data_dir = cli_text(v->args, "data", NULL);
-    if (!v->data_dir && !(v->data_dir = folder_of(a, v->table_name, e))) return false;
     a->ceiling = (size_t)EV_ARENA_BYTES_MAX;
-    if (!evidence_text(a, v->table_name, &text, e) || !digest_of(text.p, text.n, digest, e)) return false;
+    if (!read_table(v, &text, e) || !digest_of(text.p, text.n, digest, e)) return false;
     hex_encode(digest, DIGEST_BYTES, v->digest);
     if (!csv_read(a, text, table, e)) return err_wrap(e, "%s", v->table_name);
     v->verdicts = arena_zero(a, table->rows + 1, sizeof *v->verdicts, e);
@@ -227,6 +248,7 @@ static int run(struct cli_args *args) {
     struct csv table;
     struct buf b;
     if (!open_table(&v, &table, &e)) return cli_fail(args, &e);
+    if (!v.data_dir) verification.read = shipped_dataset;
     if (!ev_verify(args->arena, &table, &verification, &e)) return err_wrap(&e, "%s", v.table_name), cli_fail(args, &e);
     if (v.failed) return cli_fail(args, &v.error);
     buf_init(&b, (size_t)EV_INPUT_BYTES_MAX);
@@ -238,7 +260,7 @@ static int run(struct cli_args *args) {
 }
 
 static const struct cli_option OPTIONS[] = {
-    {"table", "FILE", "the reference values: dataset, statistic, parameters, value, abs_tolerance, source", false},
+    {"table", "FILE", "the reference values (default: those that ship with Gantry)", false},
     {"data", "DIR", "the folder of the data sets (default: that of the table)", false},
     {"failures", NULL, "only the rows that fail, and the count", false},
     {"json", NULL, "JSON instead of a table", false},
@@ -247,7 +269,7 @@ static const struct cli_option OPTIONS[] = {
 
 const struct cli_command EVIDENCE_VERIFY = {
     .name = "verify",
-    .synopsis = "--table FILE [--data DIR] [--failures] [--json]",
+    .synopsis = "[--table FILE [--data DIR]] [--failures] [--json]",
     .summary = "Compute reference values anew and compare",
     .group = "Qualification",
     .details = "Each row of the table names a statistic, the data and the parameters, the value that somebody else found and how near ours must come.\n"
