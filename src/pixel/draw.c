@@ -7,6 +7,7 @@
 #include <pango/pangocairo.h>
 #include <pthread.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "pixel/graphic.h"
 
@@ -285,6 +286,8 @@ struct px_page {
     cairo_surface_t *surface;
     cairo_t *cairo;
     struct buf *out;
+    size_t begin; // of our bytes in out
+    char *title;  // of an SVG
     double scale; // pixels of a point
 };
 
@@ -317,7 +320,32 @@ static cairo_surface_t *surface_of(struct px_page *page, double width, double he
 static void page_free(struct px_page *page) {
     cairo_destroy(page->cairo);
     cairo_surface_destroy(page->surface);
+    free(page->title);
     free(page);
+}
+
+// cairo writes no title into an SVG: it is put after the first tag.
+static void add_title(struct px_page *page) {
+    struct buf *out = page->out, title;
+    const char *svg = out->failed ? NULL : memmem(out->p + page->begin, out->n - page->begin, "<svg", 4);
+    const char *end = svg ? memchr(svg, '>', out->n - (size_t)(svg - out->p)) : NULL;
+    if (!end) return;
+    size_t at = (size_t)(end + 1 - out->p), rest = out->n - at;
+    buf_init(&title, 1 << 16);
+    buf_addz(&title, "\n<title>");
+    for (const char *p = page->title; *p; p++) {
+        if (*p == '<' || *p == '>' || *p == '&')
+            buf_addz(&title, *p == '<' ? "&lt;" : *p == '>' ? "&gt;" : "&amp;");
+        else
+            buf_addc(&title, *p);
+    }
+    buf_addz(&title, "</title>");
+    if (!title.failed && buf_reserve(out, title.n)) {
+        memmove(out->p + at + title.n, out->p + at, rest);
+        memcpy(out->p + at, title.p, title.n);
+        out->n += title.n;
+    }
+    buf_deinit(&title);
 }
 
 struct px_page *px_page_open(enum px_page_kind kind, double width, double height, const char *title, struct buf *out, struct err *e) {
@@ -332,6 +360,13 @@ struct px_page *px_page_open(enum px_page_kind kind, double width, double height
     }
     page->kind = kind;
     page->out = out;
+    page->begin = out->n;
+    page->title = strdup(title);
+    if (!page->title) {
+        free(page);
+        err_nomem(e, "pixel");
+        return NULL;
+    }
     page->surface = surface_of(page, width, height, title);
     page->cairo = cairo_create(page->surface);
     if (cairo_status(page->cairo) != CAIRO_STATUS_SUCCESS) {
@@ -353,6 +388,7 @@ bool px_page_close(struct px_page *page, struct err *e) {
     if (page->kind == PX_PAGE_PNG && status == CAIRO_STATUS_SUCCESS) status = cairo_surface_write_to_png_stream(page->surface, take_bytes, page->out);
     cairo_surface_finish(page->surface);
     if (status == CAIRO_STATUS_SUCCESS) status = cairo_surface_status(page->surface);
+    if (page->kind == PX_PAGE_SVG && status == CAIRO_STATUS_SUCCESS) add_title(page);
     page_free(page);
     return status == CAIRO_STATUS_SUCCESS || err_set(e, ERR_IO, "pixel", "a page could not be drawn: %s", cairo_status_to_string(status));
 }
