@@ -7,6 +7,8 @@ static const struct cli_command *const SUBCOMMANDS[] = {
     // Accuracy
     //
     // Readers
+    &EVIDENCE_MRMC,
+    &EVIDENCE_FROC,
     //
     // Agreement
     //
