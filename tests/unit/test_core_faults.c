@@ -150,13 +150,16 @@ static void the_alarm_of_a_failed_flush_is_an_event(void **state) {
     fixture_open(f);
 }
 
-static void index_room(struct fixture *f, const char *pages) {
-    struct err e = {0};
-    char sql[64];
-    struct db *w = db_writer(archive_db(f->ar), &e);
-    snprintf(sql, sizeof sql, "PRAGMA max_page_count = %s", pages);
-    assert_true(db_exec(w, sql, &e));
-    db_return(archive_db(f->ar), w);
+// On PostgreSQL its disk has no room for an instance.
+static void index_room(struct fixture *f, bool some) {
+    static const char *const none[] = {"CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RAISE EXCEPTION USING ERRCODE = ''53100''; END'",
+                                       "CREATE TRIGGER refuse BEFORE INSERT ON instances FOR EACH ROW EXECUTE FUNCTION refuse()"};
+    if (!postgres_url())
+        run_sql(f, some ? "PRAGMA max_page_count = 1000000" : "PRAGMA max_page_count = 1"); // what it has and no more
+    else if (some)
+        run_sql(f, "DROP TRIGGER refuse ON instances");
+    else
+        for (int i = 0; i < 2; i++) run_sql(f, none[i]);
 }
 
 // The volume has taken the object, the index cannot: it is refused, and found when there is room again.
@@ -168,7 +171,7 @@ static void an_index_without_room_refuses_and_catches_up(void **state) {
     int refused = 0;
     log_set_level(LOG_ERROR + 1);
     store_sample(f, &(struct sample){.sop = "1.2.3.4.0"}, INGEST_STORED);
-    index_room(f, "1"); // what it has and no more
+    index_room(f, false);
     for (int i = 1; i <= 40; i++) {
         name_object(i, sop);
         make_object(f, &(struct sample){.sop = sop, .number = i, .fill = (unsigned)i});
@@ -180,7 +183,7 @@ static void an_index_without_room_refuses_and_catches_up(void **state) {
     assert_true(refused > 0);
     struct archive_figures figures;
     assert_true(archive_figures_get(f->ar, &figures, &e) && figures.full);
-    index_room(f, "1000000");
+    index_room(f, true);
     for (int i = 1; i <= 40; i++) {
         name_object(i, sop);
         make_object(f, &(struct sample){.sop = sop, .number = i, .fill = (unsigned)i});

@@ -196,6 +196,7 @@ static void go_on_with_image(struct fixture *f) {
 
 static void a_volume_whose_making_never_counted_brings_nothing_back(void **state) {
     struct fixture *f = *state;
+    SQLITE_ONLY(); // the image of a moment has the index in it
     for (int deleted = 0; deleted < 2; deleted++) {
         for (int lost = 0; lost < 2; lost++) {
             if (deleted || lost) {
