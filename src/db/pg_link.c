@@ -397,23 +397,32 @@ static PGconn *connect_named(struct pg_server *s, const char *what, int cancel_f
     return pg;
 }
 
-// Runs a text of one or more statements, in time; the last result, or NULL.
+// Runs a text of one or more statements, in time; the last result, or that of what failed; NULL: there was no answer.
 static PGresult *run_text(struct pg_server *s, PGconn *pg, const char *sql, int cancel_fd) {
     const int64_t deadline = clock_mono_ms() + PG_CONNECT_MS;
     PGresult *last = NULL;
     bool ok = PQsendQuery(pg, sql);
     for (int left; ok && (left = PQflush(pg)) != 0;) ok = left > 0 && wait_fd(s, PQsocket(pg), POLLIN | POLLOUT, deadline, cancel_fd) && PQconsumeInput(pg);
-    for (;;) {
+    while (ok) {
         while (ok && PQisBusy(pg)) ok = wait_fd(s, PQsocket(pg), POLLIN, deadline, cancel_fd) && PQconsumeInput(pg);
-        PGresult *r = ok ? PQgetResult(pg) : NULL;
-        if (!r) break;
+        if (!ok) break;
+        PGresult *r = PQgetResult(pg);
+        if (!r) return last;
         ok = PQresultStatus(r) != PGRES_FATAL_ERROR;
         PQclear(last);
         last = r;
+        if (!ok) return last;
     }
-    if (ok) return last;
     PQclear(last);
     return NULL;
+}
+
+// What the server says of a statement that it refuses; a connection that it ends, or that says nothing, is one to be made anew.
+static bool cannot_set_up(const PGresult *r, struct err *e) {
+    const char *state = PQresultErrorField(r, PG_DIAG_SQLSTATE), *message = PQresultErrorField(r, PG_DIAG_MESSAGE_PRIMARY);
+    enum err_kind kind = state ? kind_of(state) : ERR_NET;
+    return err_set(e, kind == ERR_INTERNAL ? ERR_UNSUPPORTED : kind, "db", "set up the connection to PostgreSQL: %.300s",
+                   message ? message : "it did not answer in time");
 }
 
 static bool check_server(const PGconn *pg, struct err *e) {
@@ -454,11 +463,8 @@ static bool configure(struct pg_server *s, PGconn *pg, enum db_role role, struct
     PQfreemem(schema);
     PGresult *r = run_text(s, pg, sql, -1);
     bool ok = PQresultStatus(r) == PGRES_TUPLES_OK;
-    const char *why = PQerrorMessage(pg);
     if (ok) warn_of_pooler(pg, r);
-    if (!ok)
-        err_set(e, PQstatus(pg) == CONNECTION_OK && *why ? ERR_UNSUPPORTED : ERR_NET, "db", "set up the connection to PostgreSQL: %.300s",
-                *why ? why : "it did not answer in time");
+    if (!ok) cannot_set_up(r, e);
     PQclear(r);
     return ok;
 }
@@ -591,7 +597,7 @@ struct pg_conn *pg_news_open(struct pg_server *s, const char *sql, int cancel_fd
     if (!pg) return NULL;
     PQsetNoticeProcessor(pg, be_silent, NULL);
     PGresult *r = run_text(s, pg, sql, cancel_fd);
-    bool ok = PQresultStatus(r) == PGRES_COMMAND_OK || cannot_connect(pg, e);
+    bool ok = PQresultStatus(r) == PGRES_COMMAND_OK || cannot_set_up(r, e);
     PQclear(r);
     if (ok) return pg;
     PQfinish(pg);

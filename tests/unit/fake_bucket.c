@@ -39,6 +39,7 @@ static bool put(void *ctx, const char *key, const struct s3_body *body, bool cre
     unsigned now = ++b->putting, most = b->most_putting;
     while (now > most && !atomic_compare_exchange_weak(&b->most_putting, &most, now)) continue;
     sleep_ms(b->put_ms);
+    while (b->hold_puts && !b->cancelled) sleep_ms(1);
     b->putting--;
     if (!answers(b, e)) return false;
     if (take_one(&b->refuse_puts)) return err_set(e, (enum err_kind)b->refusal, "fake", "refused");

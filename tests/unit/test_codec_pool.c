@@ -197,7 +197,7 @@ static void a_hang_costs_one_job_and_its_time(void **state) {
     codec_pool_set_deadline(700);
     int64_t before = clock_mono_ms();
     costs_one_job('h', "took longer than");
-    assert_in_range(clock_mono_ms() - before, 600, 10000);
+    assert_in_range(clock_mono_ms() - before, 600, 60000);
     codec_pool_set_deadline(0);
 }
 

@@ -495,7 +495,7 @@ static void who_reads_stores_and_deletes_does_not_notice_compaction(void **state
     if (!keeper_start(f->ar, &o, &k, &e)) fail_msg("%s", e.message);
     for (int i = 0; i < 2; i++) assert_int_equal(pthread_create(&threads[i], NULL, read_on, &readers[i]), 0);
     uint64_t random = 7;
-    for (int64_t until = clock_mono_ms() + 15000; clock_mono_ms() < until && (figures.volumes_in < 12 || figures.reaped < 6);) {
+    for (int64_t until = clock_mono_ms() + 60000; clock_mono_ms() < until && (figures.volumes_in < 12 || figures.reaped < 6);) {
         random = random * 6364136223846793005ULL + 1442695040888963407ULL;
         int study = (int)(random >> 33) % STUDIES;
         char uid[32];

@@ -93,7 +93,7 @@ static void a_series_that_came_to_rest_is_prepared(void **state) {
     if (!prepare_start(f->ar, 200, &p, &e)) fail_msg("%s", e.message);
     store_series(f, 1, 2);
     store_series(f, 2, 2);
-    for (int i = 0; i < 100 && count_rows(f, "SELECT count(*) FROM series_metadata m JOIN series s ON s.id = m.series AND s.version = m.version") < 2; i++)
+    for (int i = 0; i < 600 && count_rows(f, "SELECT count(*) FROM series_metadata m JOIN series s ON s.id = m.series AND s.version = m.version") < 2; i++)
         usleep(100 * 1000);
     assert_int_equal(count_rows(f, "SELECT count(*) FROM series_metadata m JOIN series s ON s.id = m.series AND s.version = m.version"), 2);
     prepare_stop(p);

@@ -94,6 +94,17 @@ static bool take(struct cluster *c, struct archive *ar, const char *name, struct
     return taken;
 }
 
+// Of a lease that has run out. Its holder's keeper may come between once in a while.
+static bool take_over(struct cluster *c, struct archive *ar, const char *name, struct lease *l) {
+    char sql[96];
+    snprintf(sql, sizeof sql, "UPDATE leases SET until_ms = {now} - 1 WHERE name = '%s'", name);
+    for (int i = 0; i < 20; i++) {
+        run_sql(c, sql);
+        if (take(c, ar, name, l)) return true;
+    }
+    return false;
+}
+
 static bool checks(struct cluster *c, struct archive *ar, const struct lease *l) {
     struct db *w = db_writer(archive_db(ar), &c->err);
     err_clear(&c->err);
@@ -127,11 +138,10 @@ static void what_a_former_holder_does_has_no_effect(void **state) {
     assert_true(take(c, c->a, "merge", &late));
     run_sql(c, "UPDATE leases SET until_ms = {now} - 1 WHERE name = 'merge'");
     assert_true(checks(c, c->a, &late)); // run out, but nobody has taken it: still its holder's, for as long again
-    run_sql(c, "UPDATE leases SET until_ms = {now} - 1 WHERE name = 'merge'");
-    assert_true(take(c, c->b, "merge", &now));
+    assert_true(take_over(c, c->b, "merge", &now));
     assert_false(checks(c, c->a, &late));
     assert_true(checks(c, c->b, &now));
-    int64_t until = clock_mono_ms() + 3 * NODE_BEAT_MS;
+    int64_t until = clock_mono_ms() + 4 * NODE_BEAT_MS;
     while (lease_held(&late) && clock_mono_ms() < until) usleep(20 * 1000);
     assert_false(lease_held(&late)); // its keeper noticed
     assert_true(lease_held(&now));
@@ -278,7 +288,7 @@ static void workers_of_two_nodes_do_each_job_once(void **state) {
         put(c, subject, 0);
     }
     assert_true(job_worker_start(c->a, &kind, &first, &c->err) && job_worker_start(c->b, &kind, &second, &c->err));
-    int64_t until = clock_mono_ms() + 20 * 1000;
+    int64_t until = clock_mono_ms() + 60 * 1000;
     while (number(c, "SELECT count(*) FROM jobs") > 0 && clock_mono_ms() < until) usleep(20 * 1000);
     job_worker_stop(first);
     job_worker_stop(second);
@@ -311,9 +321,21 @@ static struct str state_of(struct cluster *c, const char *name) {
 }
 
 static bool is_state(struct cluster *c, const char *name, const char *expected) {
-    int64_t until = clock_mono_ms() + 5000;
+    int64_t until = clock_mono_ms() + 30 * 1000;
     while (!str_eqz(state_of(c, name), expected) && clock_mono_ms() < until) usleep(10 * 1000);
     return str_eqz(state_of(c, name), expected);
+}
+
+// A busy machine may let the database's answer wait for longer than a node waits for it: it is asked again.
+static void wait_ready(struct cluster *c, struct node *n, bool ready) {
+    int64_t until = clock_mono_ms() + 60 * 1000;
+    bool is;
+    do {
+        err_clear(&c->err);
+        is = node_is_ready(n, &c->err);
+        if (is != ready || c->err.kind == ERR_TIMEOUT) usleep(10 * 1000);
+    } while ((is != ready || c->err.kind == ERR_TIMEOUT) && clock_mono_ms() < until);
+    if (is != ready) fail_msg("%s", c->err.message);
 }
 
 static void a_node_is_ready_until_it_drains(void **state) {
@@ -325,7 +347,7 @@ static void a_node_is_ready_until_it_drains(void **state) {
     assert_false(node_is_ready(n, &why));
     assert_string_equal(why.message, "starting");
     node_set_state(n, NODE_READY);
-    if (!node_is_ready(n, &why)) fail_msg("%s", why.message);
+    wait_ready(c, n, true);
     assert_true(is_state(c, "a", "ready"));
     assert_true(cluster_living(c->b, &living, name, &c->err));
     assert_int_equal(living, 1);
@@ -334,8 +356,12 @@ static void a_node_is_ready_until_it_drains(void **state) {
     assert_false(node_is_ready(n, &why));
     struct buf b;
     buf_init(&b, 4096);
-    assert_false(node_ready_json(n, true, &b));
-    const struct json *told = json_read(&c->arena, buf_str(&b), 0, &c->err);
+    const struct json *told = NULL;
+    for (int i = 0; i < 100 && (!told || json_get(told, "reasons")->count != 1); i++) {
+        buf_clear(&b);
+        assert_false(node_ready_json(n, true, &b));
+        told = json_read(&c->arena, buf_str(&b), 0, &c->err);
+    }
     assert_true(told && json_get(told, "reasons")->count == 1 && str_eqz(json_text(json_get(told, "state")), "draining"));
     buf_deinit(&b);
     assert_true(is_state(c, "a", "draining"));
@@ -411,7 +437,6 @@ static void a_forgotten_node_that_lives_is_there_again(void **state) {
 
 static void one_schema_version_ahead_is_worked_with_and_two_are_not(void **state) {
     struct cluster *c = *state;
-    struct err why = {0};
     char sql[128];
     struct node *n = join(c, c->a, "a");
     node_set_state(n, NODE_READY);
@@ -419,9 +444,9 @@ static void one_schema_version_ahead_is_worked_with_and_two_are_not(void **state
         snprintf(sql, sizeof sql, "INSERT INTO migrations VALUES (%u, 'of a newer program', 0)", DB_MIGRATION_COUNT + ahead);
         run_sql(c, sql);
         usleep(1100 * 1000); // beyond what was answered a moment ago
-        assert_int_equal(node_is_ready(n, &why), ahead == 1);
+        wait_ready(c, n, ahead == 1);
     }
-    assert_non_null(strstr(why.message, "upgrade this node"));
+    assert_non_null(strstr(c->err.message, "upgrade this node"));
     snprintf(sql, sizeof sql, "DELETE FROM migrations WHERE number > %u", DB_MIGRATION_COUNT);
     run_sql(c, sql);
     node_leave(n);
@@ -447,12 +472,6 @@ static bool append(struct cluster *c, struct archive *ar) {
     events_settle(ar, ok);
     db_return(archive_db(ar), w);
     return ok;
-}
-
-static void wait_ready(struct cluster *c, struct node *n, bool ready) {
-    int64_t until = clock_mono_ms() + 20 * 1000;
-    while (node_is_ready(n, &c->err) != ready && clock_mono_ms() < until) usleep(10 * 1000);
-    assert_true(node_is_ready(n, &c->err) == ready);
 }
 
 // It stood still, the others took it for dead, and a command began to work alone.

@@ -280,7 +280,7 @@ static bool one_failing_recovery(unsigned seed, unsigned n, unsigned kinds, int 
         l->vs = NULL;
     }
     // The next volume is made ready by a thread of its own, which a busy machine may keep waiting.
-    for (int ms = 0; n == 1 && l->vs && !disk_failed(second) && ms < 3000; ms += 10) nanosleep(&(struct timespec){.tv_nsec = 10000000}, NULL);
+    for (int ms = 0; n == 1 && l->vs && !disk_failed(second) && ms < 20000; ms += 10) nanosleep(&(struct timespec){.tv_nsec = 10000000}, NULL);
     bool happened = disk_failed(second);
     vol_close(l->vs);
     disk_free(second);
@@ -486,7 +486,7 @@ static void a_failed_flush_seals_the_volume_rings_and_the_next_put_goes_to_anoth
     for (unsigned i = 1; i <= 3; i++) assert_true(digest_of("", 0, l->objects[0][i].entry.digest, NULL));
     assert_true(vol_open(&o, &l->vs, &l->e));
     send(l, a);
-    usleep(50000); // the background has nothing left to flush
+    for (unsigned before = 0; before != disk_changes(l->disk); usleep(400000)) before = disk_changes(l->disk); // the background has nothing left to flush
     disk_fail(l->disk, 1, DISK_FLUSH, EIO, false);
     send(l, b);
     send(l, c);
