@@ -131,29 +131,29 @@ static bool owner_of(struct fsck *f, struct vol_loc loc, enum owner *owner, int6
     return ok;
 }
 
-static bool visit(void *ctx, const struct vol_entry *en, bool damaged, struct err *e) {
-    struct fsck *f = ctx;
+static bool check_entry(struct fsck *f, const struct fsck_entry *en, struct err *e) {
     enum owner owner;
     int64_t length;
-    if (damaged && en->sop.n == 0) return add_range(&f->gaps, en->loc.offset, en->loc.offset + en->loc.length, e);
+    const struct str sop = str_of(en->sop);
+    if (en->damaged && sop.n == 0) return add_range(&f->gaps, en->loc.offset, en->loc.offset + en->loc.length, e);
     if (!owner_of(f, en->loc, &owner, &length, e) || !add_range(&f->seen, en->loc.offset, en->end, e)) return false;
     f->report->objects += en->kind == VOL_OBJECT || en->kind == VOL_CONFLICT;
     f->report->bytes += en->loc.length;
     if (owner == OWNER_DEAD) return true;
-    if (damaged) {
-        tell(f, "damaged", &f->report->damaged, en->sop, en->loc, "the bytes do not match their digest");
-        return mark_damaged(f, en->loc, en->sop, e);
+    if (en->damaged) {
+        tell(f, "damaged", &f->report->damaged, sop, en->loc, "the bytes do not match their digest");
+        return mark_damaged(f, en->loc, sop, e);
     }
     if (owner == OWNER_NONE) {
-        tell(f, "orphan", &f->report->orphans, en->sop, en->loc, "the index does not know it");
+        tell(f, "orphan", &f->report->orphans, sop, en->loc, "the index does not know it");
         bool first = f->orphaned.n == 0 || f->orphaned.p[f->orphaned.n - 1].at != f->volume;
         return !first || add_range(&f->orphaned, f->volume, 0, e);
     }
     if ((uint64_t)length != en->loc.length) {
-        tell(f, "damaged", &f->report->damaged, en->sop, en->loc, "its length in the volume is not that in the index");
-        return mark_damaged(f, en->loc, en->sop, e);
+        tell(f, "damaged", &f->report->damaged, sop, en->loc, "its length in the volume is not that in the index");
+        return mark_damaged(f, en->loc, sop, e);
     }
-    return owner != OWNER_DAMAGED || mark_whole(f, en->loc, en->sop, e);
+    return owner != OWNER_DAMAGED || mark_whole(f, en->loc, sop, e);
 }
 
 // ---- rows without a whole entry ----
@@ -256,17 +256,15 @@ static bool check_all_rows(struct fsck *f, bool in_list, struct err *e) {
     return true;
 }
 
-static bool check_volume(struct fsck *f, struct err *e) {
-    uint64_t end;
+static bool check_volume(struct fsck *f, const struct fsck_scan *scan, struct err *e) {
     bool wanted;
-    struct err why = {0};
     f->seen.n = f->gaps.n = 0;
     if (!is_wanted(f, &wanted, e)) return false;
     if (!wanted) return true;
-    if (!vol_scan(f->ar->volumes, f->volume, 0, true, visit, f, &end, &why)) {
-        if (why.kind != ERR_NOT_FOUND) return *e = why, false;
-        return is_wanted(f, &wanted, e) && (!wanted || check_all_rows(f, false, e));
-    }
+    if (!scan->ok && scan->why.kind != ERR_NOT_FOUND) return *e = scan->why, false;
+    if (!scan->ok) return is_wanted(f, &wanted, e) && (!wanted || check_all_rows(f, false, e));
+    for (size_t i = 0; i < scan->n; i++)
+        if (!check_entry(f, &scan->p[i], e)) return false;
     return check_all_rows(f, true, e) && check_gaps(f, e) && note_there(f, e);
 }
 
@@ -331,13 +329,15 @@ bool archive_fsck(struct archive *ar, bool repair, void (*on_finding)(void *ctx,
     struct fsck f = {.ar = ar, .repair = repair, .on_finding = on_finding, .ctx = ctx, .report = out, .chunk = malloc(CHUNK_BYTES)};
     uint32_t *volumes = NULL;
     size_t n = 0;
+    struct fsck_ahead *ahead = NULL;
     f.d = db_reader(ar->db, &own);
-    bool ok = f.d && (f.chunk || err_nomem(&own, "fsck")) && fsck_volumes(ar, &volumes, &n, &own);
+    bool ok = f.d && (f.chunk || err_nomem(&own, "fsck")) && fsck_volumes(ar, &volumes, &n, &own) && fsck_ahead_start(ar, volumes, n, &ahead, &own);
     for (size_t i = 0; ok && i < n; i++) {
         f.volume = volumes[i];
-        ok = check_volume(&f, &own) || err_wrap(&own, "volume %u", volumes[i]);
+        ok = check_volume(&f, fsck_ahead_next(ahead, i), &own) || err_wrap(&own, "volume %u", volumes[i]);
         if (on_progress) on_progress(ctx, i + 1, n);
     }
+    fsck_ahead_stop(ahead);
     ok = ok && check_lost_volumes(&f, &own) && fsck_strangers(ar, volumes, n, on_stranger, &f, &own) && check_chain(&f, &own);
     db_return(ar->db, f.d);
     if (ok && repair && out->orphans) ok = index_orphans(&f, &own);

@@ -205,7 +205,10 @@ def check_death(proxy, servers, path):
     time.sleep(1)
     before = sum(r.good for r in readers)
     servers[0].kill()
+    end = time.monotonic() + 40
     time.sleep(3)
+    while sum(r.good for r in readers) <= before and time.monotonic() < end:
+        time.sleep(0.2)
     for reader in readers:
         reader.going = False
     for reader in readers:

@@ -16,7 +16,7 @@ import gantry  # noqa: E402
 import objects  # noqa: E402
 from gantry import Association, Server  # noqa: E402
 
-GRACE_S = 2
+GRACE_S = 6
 IMPLICIT = "1.2.840.10008.1.2.1"
 
 
@@ -91,12 +91,14 @@ def what_is_under_way_is_finished(folder):
         server.process.send_signal(signal.SIGTERM)
         start = time.monotonic()
         while ready(server)[0] != 503:
-            assert time.monotonic() - start < 0.5, "still ready"
+            assert time.monotonic() - start < GRACE_S / 2, "still ready"
         assert ready(server)[1]["state"] == "draining" and ready(server)[1]["reasons"] == ["shutting down"]
         assert server.http("GET", "/healthz")[0] == 200, "alive all the same"
         assert rejection(server) == "accepted", "a balancer has not noticed yet"
-        time.sleep(GRACE_S + 0.5 - (time.monotonic() - start))
-        assert rejection(server) == "00020302", "rejected transient, by the presentation related function, local limit exceeded (PS3.8 9.3.4)"
+        while (told := rejection(server)) == "accepted":
+            assert time.monotonic() - start < GRACE_S + 20, "still taken"
+            time.sleep(0.2)
+        assert told == "00020302", f"{told}: rejected transient, by the presentation related function, local limit exceeded (PS3.8 9.3.4)"
         assert slow.finish() == 0
         slow.data, slow.sop_instance = next_one.data, next_one.sop_instance
         slow.begin()
@@ -106,7 +108,7 @@ def what_is_under_way_is_finished(folder):
         begin = body.index(b"\r\n\r\n") + 4
         want = large.read_bytes()
         assert hashlib.sha256(body[begin : begin + len(want)]).digest() == hashlib.sha256(want).digest(), "the download was cut or changed"
-        server.process.wait(20)
+        server.process.wait(60)
         assert server.process.returncode == 0, server.process.returncode
     with Server(folder / "data") as server:
         assert len(server.get_json("/dicom-web/instances")) == 3
@@ -118,7 +120,7 @@ def who_rests_does_not_hold_it_up(folder):
         assert idle.echo() == 0
         start = time.monotonic()
         assert server.stop() == 0
-        assert time.monotonic() - start < 8, "an association at rest held up the stop"
+        assert time.monotonic() - start < 18, "an association at rest held up the stop"
         kind, _ = idle.receive()
         assert kind == 7, f"an A-ABORT was due, not {kind}"
 
@@ -132,7 +134,7 @@ def the_deadline_ends_what_does_not_end(folder):
         slow.begin()
         start = time.monotonic()
         assert server.stop() == 0
-        assert 1 <= time.monotonic() - start < 15
+        assert 1 <= time.monotonic() - start < 18  # of the 20 s that others are given
 
 
 def a_second_signal_ends_at_once(folder):
@@ -143,7 +145,7 @@ def a_second_signal_ends_at_once(folder):
     while ready(server)[0] != 503:
         time.sleep(0.01)
     server.process.send_signal(signal.SIGTERM)
-    assert server.process.wait(10) == -signal.SIGTERM
+    assert server.process.wait(50) == -signal.SIGTERM
 
 
 def main():

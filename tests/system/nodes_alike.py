@@ -13,6 +13,7 @@ import random
 import sys
 import tempfile
 import threading
+import time
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "support"))
@@ -110,10 +111,9 @@ def events_of(node):
     subscriber.take = take
     thread = threading.Thread(target=lambda: contextlib.suppress(Exception) and subscriber.listen(node), daemon=True)
     thread.start()
-    last = -1
-    while len(found) != last or not found:
-        last = len(found)
-        thread.join(1.2)
+    last, end = node.get_json("/api/cluster")["events"]["last"], time.monotonic() + 60
+    while len(found) < last and time.monotonic() < end:
+        thread.join(0.1)
     subscriber.going = False
     assert [e[0] for e in found] == list(range(1, len(found) + 1)), f"events without gaps: {figures}"
     of_each = {}  # in order for each subject: those of one request are stored side by side

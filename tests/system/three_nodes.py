@@ -20,7 +20,7 @@ from cluster import Home, settings  # noqa: E402
 from proxy import Fault, Proxy, S3Proxy, server_of  # noqa: E402
 from services import Postgres, free_ports  # noqa: E402
 
-RECOVERY_S = 45  # until all stores and serves again on all nodes
+RECOVERY_S = 90  # until all stores and serves again on all nodes
 SETTLE_S = 1.5   # what was asked for before that may still fail
 # what is kept where differs from node to node, so that every way is taken; small volumes are merged all the while
 COMMON = {"cache-mib": 64, "merge": "{quiet-seconds: 3, age-seconds: 10, keep-removed-seconds: 20}"}
@@ -222,7 +222,7 @@ def break_and_heal(c, ledger, count, names):
 
 def check_events(c, ledger, subscribers):
     last = int(c.home.sql("SELECT max(seq) FROM {s}.events"))
-    end = time.monotonic() + 30
+    end = time.monotonic() + 90
     while any(s.last < last for s in subscribers) and time.monotonic() < end:
         time.sleep(0.1)
     for subscriber in subscribers:

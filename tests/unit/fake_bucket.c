@@ -67,7 +67,10 @@ static bool put(void *ctx, const char *key, const struct s3_body *body, bool cre
 static bool get(void *ctx, const char *key, uint64_t at, void *p, size_t n, struct err *e) {
     struct fake_bucket *b = ctx;
     b->gets++;
+    unsigned now = ++b->getting, most = b->most_getting;
+    while (now > most && !atomic_compare_exchange_weak(&b->most_getting, &most, now)) continue;
     sleep_ms(b->get_ms);
+    b->getting--;
     if (!answers(b, e)) return false;
     pthread_mutex_lock(&b->lock);
     struct fake_object *o = find(b, key);

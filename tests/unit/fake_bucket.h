@@ -37,7 +37,7 @@ struct fake_bucket {
     _Atomic unsigned uploads;        // never finished
     _Atomic int64_t stale_before_ms; // of the last abort_stale
     // What came.
-    _Atomic unsigned puts, gets, heads, removes, lists, putting, most_putting;
+    _Atomic unsigned puts, gets, heads, removes, lists, putting, most_putting, getting, most_getting;
     _Atomic uint64_t bytes_got;
 };
 

@@ -729,6 +729,40 @@ static void fsck_indexes_what_it_finds(void **state) {
     expect(c, 14, 12, 12);
 }
 
+static struct {
+    uint32_t volumes[64];
+    unsigned n;
+} told;
+static void note_volume(void *ctx, const struct fsck_finding *f) {
+    (void)ctx;
+    if (strcmp(f->what, "damaged") == 0 && told.n < 64) told.volumes[told.n++] = (uint32_t)strtoul(f->detail.p + strlen("volume "), NULL, 10);
+}
+
+static void fsck_reads_volumes_side_by_side_and_tells_them_in_order(void **state) {
+    struct cluster *c = *state;
+    struct err e = {0};
+    struct fsck_report report;
+    for (int i = 0; i < NODES; i++) fixture_close(c->at[i]);
+    c->remote.small_bytes = 0; // each group is put
+    for (int i = 0; i < NODES; i++) open_node(c, i);
+    fill(c);
+    for (unsigned i = 0; i < c->bucket.n; i++) c->bucket.objects[i].p[c->bucket.objects[i].n / 2] ^= 1;
+    fixture_close(c->at[B]);
+    char command[128];
+    snprintf(command, sizeof command, "rm -rf %s/cache", c->at[B]->dir);
+    assert_int_equal(system(command), 0);
+    open_node(c, B);
+    c->bucket.get_ms = 20;
+    c->bucket.most_getting = 0;
+    told.n = 0;
+    if (!archive_fsck(c->at[B]->ar, false, note_volume, NULL, NULL, &report, &e)) fail_msg("%s", e.message);
+    assert_in_range(c->bucket.most_getting, 3, 8);
+    assert_int_equal(report.objects, 36);
+    assert_int_equal(report.damaged, 36);
+    assert_int_equal(told.n, 36);
+    for (unsigned i = 1; i < told.n; i++) assert_true(told.volumes[i - 1] < told.volumes[i]);
+}
+
 static bool list_nothing(void *ctx, const char *prefix, const char *after, s3_visit *visit, void *visit_ctx, struct err *e) {
     (void)ctx, (void)prefix, (void)after, (void)visit, (void)visit_ctx, (void)e;
     return true;
@@ -908,6 +942,7 @@ int main(void) {
         TEST(an_index_of_an_earlier_time_finds_what_was_merged_since),
         TEST(a_key_of_somebody_else_uses_no_numbers_up),
         TEST(fsck_indexes_what_it_finds),
+        TEST(fsck_reads_volumes_side_by_side_and_tells_them_in_order),
         TEST(a_list_that_lacks_a_volume_is_not_believed),
         TEST(an_archive_moves_whole_when_the_list_lacks_a_volume),
         TEST(old_volumes_go_to_colder_classes_and_are_asked_back),
