@@ -210,10 +210,14 @@ bool s3_delete(struct s3 *c, const char *key, struct err *e) {
 
 // ---- list ----
 
+// A service that goes on for ever is not believed: pages in a row without a key, and pages in all (of 1,000 keys).
+enum { EMPTY_PAGES_MAX = 1000, PAGES_MAX = 1 << 18 };
+
 struct walk {
     const char *prefix, *after;
     struct str next; // where the next page begins, in one of two arenas
     bool begun;
+    unsigned pages, empty; // empty: in a row
 };
 
 static void page_params(const struct walk *w, bool old, struct s3_request *r) {
@@ -253,6 +257,8 @@ static bool list_page(struct s3 *c, struct walk *w, struct arena *arena, s3_visi
     s3_answer_deinit(&a);
     *more = ok && page.more;
     if (!*more) return ok;
+    w->empty = page.count ? 0 : w->empty + 1;
+    if (++w->pages > PAGES_MAX || w->empty > EMPTY_PAGES_MAX) return err_set(e, ERR_PEER, "s3", "the service's list of keys has no end");
     struct str next = page.next.n ? page.next : old ? page.last_key : (struct str){NULL, 0};
     if (!next.n || (w->begun && str_eq(next, w->next))) return err_set(e, ERR_PEER, "s3", "the service says that there are more keys but not where they begin");
     w->next = next;

@@ -235,6 +235,8 @@ static bool uploads_page(struct stale *s, const char *prefix, struct s3_uploads 
 }
 
 bool s3_abort_stale(struct s3 *c, const char *prefix, int64_t before_ms, unsigned *aborted, struct err *e) {
+    enum { PAGES_MAX = 10 * 1000 };
+    unsigned pages = 0;
     struct s3_uploads page = {0}, last;
     struct stale s = {.c = c, .before_ms = before_ms, .aborted = aborted};
     *aborted = 0;
@@ -244,6 +246,7 @@ bool s3_abort_stale(struct s3 *c, const char *prefix, int64_t before_ms, unsigne
         bool stuck = page.more && last.more && strcmp(page.next_key, last.next_key) == 0 && strcmp(page.next_id, last.next_id) == 0;
         if (page.more && (stuck || !page.next_key[0]))
             return err_set(e, ERR_PEER, "s3", "the service says that there are more uploads but not where they begin");
+        if (++pages > PAGES_MAX) return err_set(e, ERR_PEER, "s3", "the service's list of uploads has no end");
     } while (page.more);
     return true;
 }

@@ -380,7 +380,7 @@ def doors(server, f):
     with socket.create_connection(("127.0.0.1", server.http_port), timeout=10) as s:
         s.sendall(b"GET /events?after=0 HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
         seen = b""
-        until = time.monotonic() + 10
+        until = time.monotonic() + 60
         while b"event: instance.stored" not in seen and time.monotonic() < until:
             seen += s.recv(65536)
         check("events come as they happened, numbered", b"event: instance.stored" in seen and b"id: 1\n" in seen, seen[:500])
@@ -437,11 +437,13 @@ def ending(folder):
 
         def stop():
             server.process.terminate()
-            time.sleep(0.5)
-            try:
-                refused = server.http("GET", "/healthz")[0] == 503
-            except OSError:
-                refused = True
+            refused, until = False, time.monotonic() + 15
+            while not refused and time.monotonic() < until:
+                time.sleep(0.2)
+                try:
+                    refused = server.http("GET", "/healthz")[0] == 503
+                except OSError:
+                    refused = True
             check("a server that is told to stop takes nothing new", refused)
 
         check("what is under way is finished", half(server, data, stop) == 200)
