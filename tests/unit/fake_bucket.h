@@ -28,7 +28,7 @@ struct fake_bucket {
     _Atomic unsigned silent_ms;
     _Atomic bool cancelled; // calls end at once
     _Atomic unsigned put_ms, get_ms;
-    _Atomic bool hold_puts; // a put waits until it is over
+    _Atomic bool hold_puts;          // a put waits until it is over
     _Atomic unsigned refuse_puts;    // the next so many: refusal
     _Atomic int refusal;             // enum err_kind
     _Atomic unsigned lose_answers;   // the next so many puts are done and not answered
