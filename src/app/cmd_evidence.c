@@ -13,8 +13,11 @@ static const struct cli_command *const SUBCOMMANDS[] = {
     // Agreement
     //
     // Images
+    &EVIDENCE_SEG,
+    &EVIDENCE_DETECT,
     //
     // In use
+    &EVIDENCE_QUEUE,
     //
     // Design
     //

@@ -17,6 +17,7 @@
 #include "base/arena.h"
 #include "base/err.h"
 #include "mod/evidence/report.h"
+#include "text/csv.h"
 
 enum {
     QUEUE_READERS_MAX = 64,      // radiologists
@@ -111,7 +112,11 @@ struct queue_plan {
 // The same patients go through both queues. With times of arrival given, all are counted, and traffic says nothing. ERR_BAD_INPUT; ERR_NOMEM; ERR_TOO_LARGE when a queue grows beyond QUEUE_LENGTH_MAX.
 bool queue_triage_simulate(struct arena *scratch, const struct queue_triage *t, const struct queue_plan *plan, struct queue_simulated *out, struct err *e);
 
-// Theory beside simulation, with the simulation's error and the difference in it.
+// The setting of a row of a table: columns n_radiologists, fraction_interrupting, traffic, prevalence, sens, spec (or fpf), read_min_dis, read_min_nondis, read_min_int, and other usual
+// names of these. ERR_BAD_INPUT with the line and what is missing or out of its range.
+bool queue_triage_row(const struct csv *table, size_t row, struct queue_triage *out, struct err *e);
+
+// Theory beside simulation (patients 0: none), with the simulation's error and the difference in it.
 bool queue_triage_report(struct ev_report *r, const struct queue_triage *t, const struct queue_plan *plan, struct err *e);
 
 #endif

@@ -91,40 +91,56 @@ static bool row_named(const struct ev_question *q, size_t *row) {
     return false;
 }
 
+static bool take_row(const struct csv *t, size_t row, struct setting *s, struct err *e) {
+    for (unsigned c = 0; c < t->columns; c++) {
+        double *to = field(s, t->names[c]);
+        if (to && !str_to_f64(csv_at(t, row, c), to))
+            return err_set(e, ERR_BAD_INPUT, "queue", "line %u: %.*s is no number", t->line[row], STR_FMT(t->names[c]));
+    }
+    return true;
+}
+
 static bool from_table(const struct ev_question *q, struct setting *s, struct err *e) {
     size_t row = 0;
     if (!row_named(q, &row)) {
         while (row < q->data->rows && !row_matches(q->data, row, s)) row++;
         if (row == q->data->rows) return err_set(e, ERR_NOT_FOUND, "queue", "the table has no row of these settings");
     }
-    for (unsigned c = 0; c < q->data->columns; c++) {
-        double *to = field(s, q->data->names[c]);
-        if (to && !str_to_f64(csv_at(q->data, row, c), to)) {
-            return err_set(e, ERR_BAD_INPUT, "queue", "line %u: %.*s is no number", q->data->line[row], STR_FMT(q->data->names[c]));
-        }
-    }
-    return true;
+    return take_row(q->data, row, s, e);
 }
 
+// The setting as typed values; false names the first that is missing or out of its range.
+static bool triage_of(const struct setting *s, struct queue_triage *t, struct err *e) {
+    bool interrupts = s->interrupting > 0;
+    *t = (struct queue_triage){.interrupting = isnan(s->interrupting) ? 0 : s->interrupting,
+                               .traffic = s->traffic,
+                               .prevalence = s->prevalence,
+                               .sensitivity = s->sensitivity,
+                               .specificity = isnan(s->specificity) ? 1 - s->fpf : s->specificity,
+                               .read_diseased = s->read_diseased,
+                               .read_nondiseased = s->read_nondiseased,
+                               .read_interrupting = interrupts ? s->read_interrupting : 1};
+    if (!(s->radiologists >= 1 && s->radiologists <= QUEUE_READERS_MAX))
+        return err_set(e, ERR_BAD_INPUT, "queue", "radiologists: a number from 1 to %d is needed", QUEUE_READERS_MAX);
+    t->radiologists = (unsigned)s->radiologists;
+    return queue_triage_check(t, e);
+}
+
+static const struct setting UNKNOWN = {NAN, NAN, NAN, NAN, NAN, NAN, NAN, NAN, NAN, NAN};
+
 static bool setting_of(const struct ev_question *q, struct queue_triage *t, struct str *asked, struct err *e) {
-    struct setting s = {NAN, NAN, NAN, NAN, NAN, NAN, NAN, NAN, NAN, NAN};
+    struct setting s = UNKNOWN;
     *asked = (struct str){NULL, 0};
     for (struct str rest = q->parameters; rest.p;) {
         if (!take_piece(str_trim(str_split(&rest, ';')), &s, asked, e)) return false;
     }
     if (q->data && !from_table(q, &s, e)) return false;
-    if (isnan(s.interrupting)) s.interrupting = 0;
-    *t = (struct queue_triage){.interrupting = s.interrupting,
-                               .traffic = s.traffic,
-                               .prevalence = s.prevalence,
-                               .sensitivity = s.sensitivity,
-                               .specificity = isnan(s.specificity) ? 1 - s.fpf : s.specificity,
-                               .read_diseased = s.read_diseased,
-                               .read_nondiseased = s.read_nondiseased,
-                               .read_interrupting = s.read_interrupting};
-    if (!(s.radiologists >= 1 && s.radiologists <= QUEUE_READERS_MAX)) return err_set(e, ERR_BAD_INPUT, "queue", "the row tells no number of radiologists");
-    t->radiologists = (unsigned)s.radiologists;
-    return queue_triage_check(t, e);
+    return triage_of(&s, t, e);
+}
+
+bool queue_triage_row(const struct csv *table, size_t row, struct queue_triage *out, struct err *e) {
+    struct setting s = UNKNOWN;
+    return take_row(table, row, &s, e) && (triage_of(&s, out, e) || err_wrap(e, "line %u", table->line[row]));
 }
 
 // ---- which wait ----

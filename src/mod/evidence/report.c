@@ -92,14 +92,23 @@ void ev_report_none(struct ev_report *r, const char *name, const char *why) {
     if (entry) entry->text = str_of(why);
 }
 
+static bool same_sentence(const struct ev_sentence *a, const struct ev_sentence *b) {
+    bool same = strcmp(a->text, b->text) == 0;
+    for (unsigned i = 0; same && i < 10; i++) same = str_eq(a->values[i], b->values[i]);
+    return same;
+}
+
+// Once each: analyses of several parts say the same of all.
 static void add_sentence(struct ev_report *r, struct ev_sentence **list, unsigned *count, const char *text, va_list ap) {
+    struct ev_sentence added = {.text = text};
+    const char *value;
+    for (unsigned i = 0; i < 10 && (value = va_arg(ap, const char *)); i++) added.values[i] = str_of(value);
+    for (unsigned i = 0; i < *count; i++)
+        if (same_sentence(&(*list)[i], &added)) return;
     struct ev_sentence *sentences = room(r, *list, *count, sizeof *sentences);
     if (!sentences) return;
     *list = sentences;
-    struct ev_sentence *s = &sentences[(*count)++];
-    *s = (struct ev_sentence){.text = text};
-    const char *value;
-    for (unsigned i = 0; i < 10 && (value = va_arg(ap, const char *)); i++) s->values[i] = str_of(value);
+    sentences[(*count)++] = added;
 }
 
 void ev_report_method(struct ev_report *r, const char *sentence, ...) {

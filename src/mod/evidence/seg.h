@@ -16,8 +16,9 @@
 #include "base/err.h"
 #include "mod/evidence/report.h"
 
-enum { SEG_AXIS_MAX = 32767 }; // voxels along one axis
+enum { SEG_AXIS_MAX = 32767, SEG_TOLERANCES_MAX = 16 }; // voxels along one axis
 #define SEG_VOXELS_MAX (1LL << 29)
+#define SEG_SCRATCH_BYTES_MAX (16LL << 30) // of the distances of two masks
 
 // Index order as in arrays of C: the last axis runs fastest. A plane (dims 2) has n[0] = 1; its spacing[0] is not used.
 struct seg_grid {
@@ -86,6 +87,7 @@ struct seg_asked {
     double percent; // of the robust Hausdorff distance: 95
     bool surfels, borders;
 };
+// Under the report's group; headings of percentiles and tolerances are added to it.
 bool seg_report(struct ev_report *r, const struct seg_grid *g, const uint8_t *reference, const uint8_t *predicted, const struct seg_asked *asked,
                 struct err *e);
 
