@@ -17,6 +17,7 @@ struct ev_question {
     const struct csv *(*table)(const struct ev_question *q, const char *suffix, struct err *e); // "<dataset><suffix>.csv" of the folder: "_marks", "_truth"
     void *folder;                                                                               // for table
     struct str dataset, statistic, parameters;
+    struct str earlier; // parameters of the rows above about the same data set and statistic, the nearest first: what they said need not be said again
 };
 
 // What stands for "a row that this function does not answer": then the next function of that name is asked.
