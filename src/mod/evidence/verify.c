@@ -7,7 +7,7 @@
 #include "mod/evidence/table.h"
 #include "mod/evidence/verify_tables.h"
 
-enum { COLUMN_COUNT = 6 };
+enum { COLUMN_COUNT = 6, EARLIER_ROWS = 16 };
 
 struct dataset {
     const char *file;
@@ -129,6 +129,20 @@ static const char *difference(struct arena *a, const struct ev_verdict *v, struc
     return arena_printf(a, e, "off by %.3g", v->ours - v->expected);
 }
 
+// What the rows above said about the same data set and statistic; inline rows stand alone.
+static struct str earlier(const struct run *r, const struct csv *t, size_t row, const struct ev_verdict *v, struct arena *scratch) {
+    struct str said = {NULL, 0};
+    if (str_eq_nocase(v->dataset, STR_LIT("inline"))) return said;
+    for (size_t back = 1; back <= row && back <= EARLIER_ROWS; back++) {
+        struct str dataset = csv_at(t, row - back, r->column[0]), statistic = csv_at(t, row - back, r->column[1]),
+                   parameters = csv_at(t, row - back, r->column[2]);
+        if (!str_eq(str_trim(dataset), v->dataset) || !str_eq(str_trim(statistic), v->statistic)) continue;
+        char *all = arena_printf(scratch, NULL, "%.*s%s%.*s", STR_FMT(said), said.n ? ";" : "", STR_FMT(parameters));
+        if (all) said = str_of(all);
+    }
+    return said;
+}
+
 static bool judge(struct run *r, const struct csv *t, size_t row, struct arena *scratch, struct ev_verdict *v, struct err *e) {
     struct err why = {0};
     struct str value = csv_at(t, row, r->column[3]), tolerance = csv_at(t, row, r->column[4]);
@@ -139,6 +153,7 @@ static bool judge(struct run *r, const struct csv *t, size_t row, struct arena *
     if (r->column[5] < t->columns) v->source = csv_at(t, row, r->column[5]);
     struct ev_question q = {
         .arena = scratch, .table = table_of_question, .folder = r, .dataset = v->dataset, .statistic = v->statistic, .parameters = v->parameters};
+    q.earlier = earlier(r, t, row, v, scratch);
     if (!reference_number(value, &v->expected))
         err_set(&why, ERR_BAD_INPUT, "evidence", "the expected value is no number: '%.*s'", STR_FMT(value));
     else if (!str_to_f64(tolerance, &v->tolerance) || v->tolerance < 0)

@@ -17,10 +17,13 @@ const struct ev_statistic *const EV_STATISTICS[] = {
     EV_STATISTICS_FROC,
     //
     // Agreement.
+    EV_STATISTICS_AGREEMENT,
     //
     // Calibration.
+    EV_STATISTICS_CALIBRATION,
     //
     // Monitoring.
+    EV_STATISTICS_MONITORING,
     //
     // Segmentation.
     EV_STATISTICS_SEGMENTATION,
