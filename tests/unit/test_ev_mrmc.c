@@ -489,6 +489,16 @@ static void levels_stand_in_order_of_value_whatever_the_rows(void **state) {
     assert_true(str_eqz(s.reader[0], "9") && str_eqz(s.treatment[0], "a"));
 }
 
+static void words_of_truth_are_understood(void **state) {
+    (void)state;
+    struct ev_study s = {0};
+    struct err e;
+    assert_true(read_text("reader,case,truth,rating\n1,1,Normal,1\n1,2,abnormal,2\n", EV_DESIGN_DETECT, &s, &e));
+    assert_true(str_eqz(s.positive, "abnormal") && s.diseased[1] == 1 && s.treatments == 1);
+    assert_true(read_text("reader,case,truth,rating\n1,1,10,1\n1,2,9,2\n", EV_DESIGN_DETECT, &s, &e));
+    assert_true(str_eqz(s.positive, "10"));
+}
+
 static void the_same_name_under_two_readers_is_two_cases_when_cases_are_nested(void **state) {
     (void)state;
     struct ev_study s = {0};
@@ -558,6 +568,7 @@ int main(void) {
         cmocka_unit_test(degrees_of_freedom_are_rounded_down_for_the_test_and_shown_as_they_are),
         cmocka_unit_test(both_forms_of_table_hold_the_same_study),
         cmocka_unit_test(levels_stand_in_order_of_value_whatever_the_rows),
+        cmocka_unit_test(words_of_truth_are_understood),
         cmocka_unit_test(the_same_name_under_two_readers_is_two_cases_when_cases_are_nested),
         cmocka_unit_test(designs_are_seen_from_the_data),
         cmocka_unit_test(faults_of_a_table_are_named_with_their_line),

@@ -83,7 +83,7 @@ struct ev_or_plan ev_or_plan_of(const struct ev_or *o);
 struct ev_power {
     double power, ncp, df1, df2, critical; // of the F test
 };
-// Of two modalities that differ by effect; two-sided at alpha. NaN when readers < 2 or cases < 2.
+// Of two modalities that differ by effect; two-sided at alpha. NaN when readers < 2 (fixed readers: < 1) or cases < 2.
 struct ev_power ev_or_power(const struct ev_or_plan *p, enum ev_generalise g, double readers, double cases, double effect, double alpha);
 // The smallest number of cases with that power, at most 10 million; 0: no number gives it.
 unsigned ev_or_cases(const struct ev_or_plan *p, enum ev_generalise g, double readers, double effect, double alpha, double power);

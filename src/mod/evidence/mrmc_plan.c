@@ -49,7 +49,7 @@ static double term(const struct ev_or_plan *p, enum ev_generalise g, double read
 struct ev_power ev_or_power(const struct ev_or_plan *p, enum ev_generalise g, double readers, double cases, double effect, double alpha) {
     struct ev_power x = {.power = NAN, .ncp = NAN, .df1 = 1, .df2 = NAN, .critical = NAN};
     double within, d = term(p, g, readers, cases, &within);
-    if (!(readers >= 2 && cases >= 2 && d > 0)) return x;
+    if (!(readers >= (g == EV_FRRC ? 1 : 2) && cases >= 2 && d > 0)) return x;
     x.df2 = g == EV_RRRC ? d * d / (within * within / (readers - 1)) : g == EV_RRFC ? readers - 1 : cases - 1;
     x.ncp = effect * effect * readers / 2 / d;
     x.critical = dist_f_quantile(alpha, 1, x.df2, true);

@@ -168,20 +168,6 @@ static bool answer_component(const struct ev_question *q, double *value, struct 
     return err_set(e, ERR_UNSUPPORTED, "evidence", "\"%s\" is no component: N, D, ND, R, NR, DR, RND of BCK, M1 to M8 of BDG", a.quantity);
 }
 
-// One reader's area and its unbiased variance, of studies with readers; the modality is the first unless named.
-static bool answer_reader_variance(const struct ev_question *q, double *value, struct err *e) {
-    struct ev_study s;
-    struct ev_asked a;
-    struct ev_merit m;
-    struct ev_merit_options options = {.covariance = EV_COV_UNBIASED};
-    if (!study_of(q, EV_DESIGN_CROSSED, &s, e) || !ev_asked_of(q, s.treatment, s.treatments, s.reader, s.readers, &a, e)) return false;
-    if (a.reader < 0) return err_set(e, ERR_BAD_INPUT, "evidence", "no reader is named");
-    if (!ev_merit_of(q->arena, &s, &options, &m, e)) return false;
-    size_t g = (a.treatment >= 0 ? (size_t)a.treatment : 0) * s.readers + (size_t)a.reader;
-    *value = m.cov[g * s.treatments * s.readers + g];
-    return true;
-}
-
 const struct ev_statistic EV_STATISTICS_MRMC[] = {
     {"mrmc_OR_*", answer_or},
     {"mrmc_DBM*", answer_dbm},
@@ -191,6 +177,6 @@ const struct ev_statistic EV_STATISTICS_MRMC[] = {
     {"mrmc_single_modality*", answer_ustat},
     {"BCK_*", answer_component},
     {"BDG_*", answer_component},
-    {"var_auc_unbiased", answer_reader_variance},
+
     {0},
 };

@@ -103,8 +103,18 @@ static bool collect_truths(struct reading *r, struct str seen[2], unsigned *n) {
     return true;
 }
 
+// Words that mean no disease, where the order of words would say otherwise.
+static bool says_normal(struct str x) {
+    static const char *const WORDS[] = {"normal",       "negative", "neg",    "healthy", "benign",  "nondiseased",
+                                        "non-diseased", "no",       "absent", "false",   "control", NULL};
+    for (const char *const *w = WORDS; *w; w++)
+        if (str_eq_nocase(x, str_of(*w))) return true;
+    return false;
+}
+
 static bool greater(struct str a, struct str b) {
     double x, y;
+    if (says_normal(a) != says_normal(b)) return says_normal(b);
     if (str_to_f64(a, &x) && str_to_f64(b, &y)) return x > y;
     size_t n = a.n < b.n ? a.n : b.n;
     int c = n ? memcmp(a.p, b.p, n) : 0;

@@ -24,7 +24,7 @@ enum ev_design {
 // A table without a column of modalities is of one modality.
 struct ev_study_columns {
     const char *reader, *treatment, *subject, *truth, *rating;
-    const char *positive; // the truth that means diseased; NULL: the greater of the two
+    const char *positive; // the truth that means diseased; NULL: the one that does not say "normal", "negative", "no" and the like, else the greater of the two
 };
 
 struct ev_study {
