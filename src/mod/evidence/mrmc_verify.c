@@ -113,6 +113,23 @@ static void strip(char *text, const char *word) {
     if (at) memmove(at, at + strlen(word), strlen(at + strlen(word)) + 1);
 }
 
+// iMRMC's own names of columns: "AUCA", "varAUCB", "AUCAminusAUCB".
+static void take_columns(struct ev_asked *a, unsigned treatments) {
+    static const struct {
+        const char *name;
+        int treatment;
+        bool difference;
+    } NAMED[] = {{"aucaminusaucb", 0, true}, {"auc1minusauc2", 0, true}, {"auca", 0, false}, {"aucb", 1, false}};
+    for (size_t i = 0; i < sizeof NAMED / sizeof *NAMED; i++) {
+        char *at = strstr(a->quantity, NAMED[i].name);
+        if (!at || a->treatment >= 0 || (NAMED[i].treatment || NAMED[i].difference ? 2u : 1u) > treatments) continue;
+        strip(at, NAMED[i].name);
+        a->treatment = NAMED[i].treatment;
+        a->other = 1;
+        a->difference = NAMED[i].difference;
+    }
+}
+
 static bool ustat_value(const struct ev_ustat_result *r, const char *what, bool normal, double *value) {
     if (strcmp(what, "df") == 0)
         *value = r->df;
@@ -137,8 +154,9 @@ static bool answer_ustat(const struct ev_question *q, double *value, struct err 
     struct ev_study s;
     struct ev_asked a;
     struct ustats u;
-    if (!study_of(q, EV_DESIGN_CROSSED, &s, e) || !ev_asked_of(q, s.treatment, s.treatments, s.reader, s.readers, &a, e) || !ustats_of(q, &s, &a, &u, e))
-        return false;
+    if (!study_of(q, EV_DESIGN_CROSSED, &s, e) || !ev_asked_of(q, s.treatment, s.treatments, s.reader, s.readers, &a, e)) return false;
+    take_columns(&a, s.treatments);
+    if (!ustats_of(q, &s, &a, &u, e)) return false;
     bool mle = either_says(q, "MLE"), normal = says(q->parameters, "normal");
     static const char *const METHOD[] = {"bdg", "mle", "ustat", "normal"};
     for (size_t i = 0; i < sizeof METHOD / sizeof *METHOD; i++) strip(a.quantity, METHOD[i]);

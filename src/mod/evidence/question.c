@@ -152,7 +152,7 @@ enum ev_generalise ev_generalise_of(const struct ev_question *q) {
 
 static bool is_one_of(const char *word, const char *list) {
     size_t n = strlen(word);
-    for (const char *at = list; (at = strstr(at, word)); at += n)
+    for (const char *at = list; n && (at = strstr(at, word)); at += n)
         if ((at == list || at[-1] == ' ') && (at[n] == ' ' || at[n] == 0)) return true;
     return false;
 }
