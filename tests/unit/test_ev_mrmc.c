@@ -10,6 +10,7 @@
 #include "math/rng.h"
 #include "mod/evidence/mrmc.h"
 #include "mod/evidence/ustat.h"
+#include "mod/evidence/verify.h"
 
 enum { MOST = 64 };
 
@@ -543,6 +544,70 @@ static void faults_of_a_table_are_named_with_their_line(void **state) {
     }
 }
 
+// ---- rows of reference values ----
+
+static bool answer(const struct csv *t, const char *statistic, const char *parameters, double *value, struct err *e) {
+    struct ev_question q = {.arena = &arena, .data = t, .dataset = STR_LIT("x.csv"), .statistic = str_of(statistic), .parameters = str_of(parameters)};
+    *e = (struct err){0};
+    for (const struct ev_statistic *s = EV_STATISTICS_MRMC; s->name; s++) {
+        size_t n = strlen(s->name) - (s->name[strlen(s->name) - 1] == '*');
+        if (strncmp(s->name, statistic, n) == 0) return s->answer(&q, value, e);
+    }
+    fail_msg("nothing answers %s", statistic);
+    return false;
+}
+
+static const char SMALL[] = "reader,treatment,case,truth,rating\n"
+                            "1,CT,1,0,1\n1,CT,2,0,3\n1,CT,3,1,2\n1,CT,4,1,4\n2,CT,1,0,1\n2,CT,2,0,2\n2,CT,3,1,3\n2,CT,4,1,3\n"
+                            "1,MR,1,0,2\n1,MR,2,0,1\n1,MR,3,1,2\n1,MR,4,1,5\n2,MR,1,0,1\n2,MR,2,0,4\n2,MR,3,1,2\n2,MR,4,1,3\n";
+
+static void words_of_a_row_find_their_quantity(void **state) {
+    (void)state;
+    static const struct {
+        const char *statistic, *parameters;
+        double value;
+    } ROWS[] = {
+        {"mrmc_OR_RRRC_jackknife", "AUC trtCT reader1", 0.75},
+        {"mrmc_OR_RRRC_jackknife", "reader=2;treatment=MR", 0.5},
+        {"mrmc_OR_RRRC_jackknife", "trtCT mean", 0.875},
+        {"mrmc_OR_FRRC_jackknife", "diff CT-MR", 0.1875},
+        {"mrmc_OR_FRRC_jackknife", "diff MR-CT", -0.1875},
+        {"mrmc_OR_RRFC", "diff", 0.1875},
+        {"mrmc_OR_RRFC", "df2", 1},
+        {"mrmc_OR_RRRC_jackknife", "MS(T)", 2 * 0.1875 * 0.1875 / 2},
+        {"mrmc_OR_RRRC_jackknife", "reader2 diff", 0.5},
+        {"mrmc_OR_RRRC_binary_sens(rating>=3)", "trtCT", 0.75},
+        {"mrmc_OR_RRRC_binary_spec(rating>3)", "mean spec trtMR", 0.75},
+        {"mrmc_Ustat_BDG", "AUC B", 0.6875},
+        {"mrmc_Ustat_BDG", "AUCAminusAUCB", 0.1875},
+        {"mrmc_MLE", "mod=CT", 0.875},
+    };
+    struct csv t;
+    struct err e;
+    assert_true(csv_read(&arena, str_of(SMALL), &t, &e));
+    for (size_t i = 0; i < sizeof ROWS / sizeof *ROWS; i++) {
+        double x = NAN;
+        if (!answer(&t, ROWS[i].statistic, ROWS[i].parameters, &x, &e)) fail_msg("%s: %s", ROWS[i].parameters, e.message);
+        if (!(fabs(x - ROWS[i].value) < 1e-14)) fail_msg("%s %s: %.15g is not %.15g", ROWS[i].statistic, ROWS[i].parameters, x, ROWS[i].value);
+    }
+}
+
+static void words_that_ask_nothing_known_are_refused(void **state) {
+    (void)state;
+    static const char *const ROWS[][2] = {{"mrmc_OR_RRRC_jackknife", "kurtosis"}, {"mrmc_OR_RRRC_jackknife", "trtCT MS(T)"},
+                                          {"mrmc_OR_RRRC_jackknife", "mod=PET"},  {"mrmc_OR_RRRC_jackknife", "reader=9"},
+                                          {"mrmc_Ustat_BDG", "median"},           {"BCK_component_Ustat", "mod=CT;X"},
+                                          {"mrmc_power_OR", "beauty;J=3;K=9"},    {"mrmc_OR_RRRC_binary_sens", "F"},
+                                          {"mrmc_power_OR", "power;J=many"}};
+    struct csv t;
+    struct err e;
+    assert_true(csv_read(&arena, str_of(SMALL), &t, &e));
+    for (size_t i = 0; i < sizeof ROWS / sizeof *ROWS; i++) {
+        double x = NAN;
+        if (answer(&t, ROWS[i][0], ROWS[i][1], &x, &e)) fail_msg("%s %s is answered with %g", ROWS[i][0], ROWS[i][1], x);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(jackknife_is_what_leaving_each_case_out_gives),
@@ -572,6 +637,8 @@ int main(void) {
         cmocka_unit_test(the_same_name_under_two_readers_is_two_cases_when_cases_are_nested),
         cmocka_unit_test(designs_are_seen_from_the_data),
         cmocka_unit_test(faults_of_a_table_are_named_with_their_line),
+        cmocka_unit_test(words_of_a_row_find_their_quantity),
+        cmocka_unit_test(words_that_ask_nothing_known_are_refused),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }

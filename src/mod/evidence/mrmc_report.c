@@ -55,9 +55,10 @@ static void tell_components(struct telling *t) {
     tell_value(t, "Var(R)", o->var_r, why);
     tell_value(t, "Var(T*R)", o->var_tr, why);
     ev_report_value(t->r, "Var(Error)", o->var_error);
-    ev_report_value(t->r, "Cov1", o->cov1);
-    ev_report_value(t->r, "Cov2", o->cov2);
-    ev_report_value(t->r, "Cov3", o->cov3);
+    bool several = o->merit->treatments > 1, readers = o->merit->readers > 1;
+    tell_value(t, "Cov1", several && o->merit->design != EV_DESIGN_READERS_IN_TREATMENT ? o->cov1 : NAN, why);
+    tell_value(t, "Cov2", readers ? o->cov2 : NAN, why);
+    tell_value(t, "Cov3", several && readers ? o->cov3 : NAN, why);
 }
 
 static const char *const KINDS[3] = {[EV_RRRC] = "RRRC", [EV_FRRC] = "FRRC", [EV_RRFC] = "RRFC"};
@@ -223,9 +224,13 @@ static void tell_ustat_components(struct telling *t, const struct ev_ustat *x) {
     for (unsigned i = 0; i < EV_BCK_COUNT; i++) tell_value(t, NAMES[i], x->component[i], "no two readings share this");
 }
 
-static void tell_both(struct telling *t, const char *heading, const char *name, const struct ev_ustat_result *u, const struct ev_ustat_result *m) {
+// components: of one modality; NULL: of a difference.
+static void tell_both(struct telling *t, const char *heading, const struct ev_ustat *components, const struct ev_ustat_result *u,
+                      const struct ev_ustat_result *m) {
+    const char *name = components ? "AUC" : "Difference";
     ev_report_group(t->r, "U: %s", heading);
     tell_ustat_result(t, name, u);
+    if (components) tell_ustat_components(t, components);
     if (u->variance < 0)
         ev_report_warn(
             t->r, "{0}: the unbiased variance is negative ({1}); no test is made of it. The MLE variance below is never negative, but too large on average.",
@@ -240,7 +245,7 @@ static bool tell_ustat_difference(struct telling *t, const struct ev_study *s, c
     struct ev_ustat_result u = ev_ustat_difference(&all[i], &all[k], &both, false, t->request->level);
     struct ev_ustat_result m = ev_ustat_difference(&all[i], &all[k], &both, true, t->request->level);
     const char *heading = arena_printf(t->a, t->e, "%.*s - %.*s", STR_FMT(s->treatment[i]), STR_FMT(s->treatment[k]));
-    if (heading) tell_both(t, heading, "Difference", &u, &m);
+    if (heading) tell_both(t, heading, NULL, &u, &m);
     return heading;
 }
 
@@ -252,9 +257,7 @@ static bool tell_ustats(struct telling *t, const struct ev_study *s) {
         struct ev_ustat_result u = ev_ustat_single(&all[i], false, t->request->level), m = ev_ustat_single(&all[i], true, t->request->level);
         const char *heading = arena_strz(t->a, s->treatment[i], t->e);
         if (!heading) return false;
-        tell_both(t, heading, "AUC", &u, &m);
-        ev_report_group(t->r, "U: %s", heading);
-        tell_ustat_components(t, &all[i]);
+        tell_both(t, heading, &all[i], &u, &m);
     }
     for (unsigned i = 0; i < s->treatments; i++)
         for (unsigned k = i + 1; k < s->treatments; k++)
