@@ -1,12 +1,15 @@
 // The one search: candidates are walked, checked level by level, and given in pages, each read in one snapshot.
 #include "core/query.h"
 
+#include <assert.h>
+
 #include "base/clock.h"
 #include "core/query_answer.h"
 #include "core/query_header.h"
 
 enum {
-    CANDIDATES = 64,                    // taken from the stream at a time
+    CANDIDATES = 128,                   // taken from the stream at a time, at most
+    FEW_CANDIDATES = 16,                // at least
     FIRST_PAGE = 16,                    // answers of the first page when there is no limit, so that the first comes soon; doubled from page to page
     PAGE_BYTES = 8 * 1024 * 1024,       // of rows and headers, after which a page is given as it is
     PAGE_BYTES_MAX = 192 * 1024 * 1024, // one answer may have a header of DCM_HEADER_BYTES_MAX, in two forms
@@ -25,9 +28,10 @@ struct id_list {
 };
 
 // Rows of a level that will be looked at next, read by one statement.
+enum { AHEAD_MAX = QROW_MANY + 32 }; // what comes along with candidates may be a little more than was asked for
 struct ahead {
-    int64_t ids[QROW_MANY];
-    struct qrow rows[QROW_MANY];
+    int64_t ids[AHEAD_MAX];
+    struct qrow *rows; // in the page's arena
     unsigned count, next;
 };
 
@@ -54,12 +58,13 @@ struct query_cursor {
     // The page
     struct db *d;
     struct arena page, scratch;
-    struct ahead ahead[4]; // by level; in the page's arena
+    struct ahead ahead[4]; // by level
+    struct qcarry carry;   // of studies, into ahead
     struct qmatch_row now; // the rows being looked at; above the answer's level as far as they are walked
     struct header_cache header_cache;
     struct dcm_dataset *headers[4];
     bool headers_known[4];
-    struct qmatch_row answers[QUERY_PAGE];
+    struct qmatch_row *answers; // QUERY_PAGE
     unsigned answer, answer_count, page_answers;
 };
 
@@ -225,7 +230,8 @@ static bool look_ahead(struct query_cursor *c, enum query_level level, const int
     h->next = 0;
     h->count = (unsigned)(n < QROW_MANY ? n : QROW_MANY);
     memcpy(h->ids, ids, h->count * sizeof *ids);
-    if (qrow_load_many(c->d, &c->page, level, h->ids, h->count, h->rows, e)) return true;
+    h->rows = arena_alloc(&c->page, h->count * sizeof *h->rows, e);
+    if (h->rows && qrow_load_many(c->d, &c->page, level, h->ids, h->count, h->rows, e)) return true;
     h->count = 0;
     return false;
 }
@@ -409,14 +415,38 @@ static bool look_ahead_studies(struct query_cursor *c, struct err *e) {
     return look_ahead(c, QUERY_STUDY, ids, n, e);
 }
 
+static unsigned candidates_wanted(const struct query_cursor *c) {
+    size_t n = c->plan.q->level <= QUERY_STUDY ? room(c) : FEW_CANDIDATES;
+    return n < FEW_CANDIDATES ? FEW_CANDIDATES : n < CANDIDATES ? (unsigned)n : CANDIDATES;
+}
+
+// A row that came with its candidate.
+static bool take_study(void *ctx, struct db_stmt *s, int column, int64_t study, struct err *e) {
+    struct query_cursor *c = ctx;
+    struct ahead *h = &c->ahead[QUERY_STUDY];
+    assert(h->count < AHEAD_MAX); // the stream keeps to carry.room
+    if (h->count == 0 && !(h->rows = arena_alloc(&c->page, AHEAD_MAX * sizeof *h->rows, e))) return false;
+    h->ids[h->count] = study;
+    c->carry.room--;
+    return qrow_take_study(s, &c->page, column, &h->rows[h->count++], e);
+}
+
+static bool next_candidates(struct query_cursor *c, struct err *e) {
+    struct ahead *h = &c->ahead[QUERY_STUDY];
+    h->count = h->next = c->candidate = 0;
+    c->carry.room = AHEAD_MAX;
+    c->stream.carry = c->plan.q->level <= QUERY_STUDY ? &c->carry : NULL;
+    if (!qstream_next(&c->stream, c->d, c->candidates, candidates_wanted(c), &c->candidate_count, e)) return false;
+    c->at_end = c->candidate_count == 0;
+    return true;
+}
+
 // One step down, along or on.
 static bool walk(struct query_cursor *c, struct err *e) {
     if (c->study && c->series.current) return walk_instance(c, e);
     if (c->study) return walk_series(c, e);
     if (c->candidate == c->candidate_count) {
-        c->candidate = 0;
-        if (!qstream_next(&c->stream, c->d, c->candidates, CANDIDATES, &c->candidate_count, e)) return false;
-        c->at_end = c->candidate_count == 0;
+        if (!next_candidates(c, e)) return false;
         if (c->at_end) return true;
     }
     if (!look_ahead_studies(c, e)) return false;
@@ -485,7 +515,8 @@ static bool start(struct query_cursor *c, struct arena *a, const struct query *q
 bool query_open(struct archive *ar, const struct actor *who, struct arena *a, const struct query *q, struct query_cursor **out, struct err *e) {
     (void)who; // who may see what is decided here once there is more than one scope
     struct query_cursor *c = arena_zero(a, 1, sizeof *c, e);
-    if (!c) return false;
+    if (!c || !(c->answers = arena_alloc(a, QUERY_PAGE * sizeof *c->answers, e))) return false;
+    c->carry = (struct qcarry){.columns = qrow_study_columns, .take = take_study, .ctx = c};
     c->ar = ar;
     c->skip = q->offset;
     c->left = q->limit ? q->limit : UINT64_MAX;

@@ -71,6 +71,13 @@ static void put_zone(const struct qplan *p, struct qattr *q) {
     }
 }
 
+// Declared attributes are none of those that are keys of every study: they need not be looked for when nothing else restricts.
+static bool may_be_declared(const struct qplan *p) {
+    for (unsigned i = 0; i < p->term_count; i++)
+        if (!qmatch_is_universal(&p->terms[i].attr) && !searchable_is_key(p->terms[i].attr.tag)) return true;
+    return false;
+}
+
 static void classify(struct qplan *p, struct qterm *t, const uint32_t *declared, unsigned declared_count) {
     put_zone(p, &t->attr);
     t->column = qrow_column(t->attr.tag);
@@ -125,11 +132,11 @@ static void bound_dates(struct qplan *p) {
 }
 
 bool qplan_make(struct arena *a, struct db *d, const struct query *q, struct qplan *out, struct err *e) {
-    uint32_t *declared;
-    unsigned declared_count;
+    uint32_t *declared = NULL;
+    unsigned declared_count = 0;
     if (q->key_count > TERMS_MAX) return err_set(e, ERR_TOO_LARGE, "query", "%u keys; at most %d are taken", q->key_count, TERMS_MAX);
     *out = (struct qplan){.q = q, .terms = arena_zero(a, q->key_count + 1, sizeof *out->terms, e)};
-    if (!out->terms || !searchable_read(d, a, &declared, &declared_count, e)) return false;
+    if (!out->terms) return false;
     for (unsigned i = 0; i < q->key_count; i++) {
         const struct query_key *k = &q->keys[i];
         if (k->path_n == 1 && k->path[0] == DCM_TimezoneOffsetFromUTC && str_trim(k->value).n > 0) {
@@ -143,6 +150,7 @@ bool qplan_make(struct arena *a, struct db *d, const struct query *q, struct qpl
             return false;
         }
     }
+    if (may_be_declared(out) && !searchable_read(d, a, &declared, &declared_count, e)) return false;
     for (unsigned i = 0; i < out->term_count; i++) classify(out, &out->terms[i], declared, declared_count);
     if (q->combined_datetime) combine(out);
     bound_dates(out);
@@ -286,10 +294,9 @@ static bool choose(struct arena *a, struct db *d, const struct qplan *p, struct 
     struct qprobe probes[PROBES_MAX];
     unsigned n = 0, best = 0, counts[PROBES_MAX] = {0};
     if (!find_probes(a, p, probes, &n, e)) return false;
-    for (unsigned i = 0; i < n && n > 1; i++) {
-        if (!qprobe_estimate(d, &probes[i], p->at_from, p->at_to, ESTIMATE_MAX, &counts[i], e)) return false;
+    if (n > 1 && !qprobe_estimate(d, probes, n, p->at_from, p->at_to, ESTIMATE_MAX, counts, e)) return false;
+    for (unsigned i = 0; i < n; i++)
         if (counts[i] < counts[best]) best = i;
-    }
     if (n > 0) {
         s->probe = probes[best];
         add_others(probes, counts, n, best, s);
@@ -311,12 +318,36 @@ static const struct {
     {DCM_StudyInstanceUID, "SELECT id, study_date, study_time FROM studies WHERE study_uid = ?1"},
 };
 
+// Where a statement costs a trip and a month a descent in a large index: whole values that have an index of their own, unless many studies have them.
+enum { DIRECT_MAX = 256, DIRECT_VALUES_MAX = 4 };
+static const struct {
+    uint32_t tag;
+    const char *sql;
+} by_value[] = {
+    {DCM_AccessionNumber, "SELECT id, study_date, study_time FROM studies WHERE accession_number = ?1 LIMIT 257"},
+    {DCM_PatientID, "SELECT t.id, t.study_date, t.study_time FROM patients p {join} studies t ON t.patient = p.id WHERE p.patient_id = ?1 LIMIT 257"},
+};
+
+// *found when the stream has them.
+static bool stream_direct(struct db *d, const struct qplan *p, struct qstream *out, bool *found, struct err *e) {
+    for (unsigned k = 0; k < sizeof by_value / sizeof *by_value && db_engine_of(d) == DB_POSTGRES; k++)
+        for (unsigned i = 0; i < p->term_count; i++) {
+            const struct qattr *q = &p->terms[i].attr;
+            if (q->tag != by_value[k].tag || q->kind != QMATCH_TEXT || q->wild || q->value_count > DIRECT_VALUES_MAX) continue;
+            if (!qstream_list(out, d, by_value[k].sql, q->values, q->value_count, DIRECT_MAX, found, e)) return false;
+            if (*found) return true;
+        }
+    return true;
+}
+
 bool qplan_stream(struct arena *a, struct db *d, const struct qplan *p, struct qplace after, struct qstream *out, struct err *e) {
+    bool found = false;
     qstream_init(out, p->at_from, p->at_to, after);
     for (unsigned k = 0; k < sizeof by_uid / sizeof *by_uid; k++)
         for (unsigned i = 0; i < p->term_count; i++) {
             const struct qattr *q = &p->terms[i].attr;
-            if (q->tag == by_uid[k].tag && q->kind == QMATCH_UID) return qstream_list(out, d, by_uid[k].sql, q->values, q->value_count, e);
+            if (q->tag == by_uid[k].tag && q->kind == QMATCH_UID) return qstream_list(out, d, by_uid[k].sql, q->values, q->value_count, SIZE_MAX, &found, e);
         }
-    return choose(a, d, p, out, e);
+    if (!stream_direct(d, p, out, &found, e)) return false;
+    return found || choose(a, d, p, out, e);
 }

@@ -53,9 +53,10 @@ static const struct qcolumn columns[] = {
 };
 enum { COLUMNS = sizeof columns / sizeof *columns };
 
-#define STUDY_COLUMNS                                                                                                                          \
-    "SELECT id, patient, study_uid, study_date, study_time, accession_number, study_id, description, referring_physician, patient_id, issuer," \
-    " patient_name, birth_date, sex, patient_age, modalities, sop_classes, series_count, instance_count, timezone FROM studies"
+#define STUDY_LIST                                                                                                                      \
+    "id, patient, study_uid, study_date, study_time, accession_number, study_id, description, referring_physician, patient_id, issuer," \
+    " patient_name, birth_date, sex, patient_age, modalities, sop_classes, series_count, instance_count, timezone"
+#define STUDY_COLUMNS "SELECT " STUDY_LIST " FROM studies"
 #define SERIES_COLUMNS                                                                                                                               \
     "SELECT id, study, series_uid, modality, number, series_date, series_time, description, body_part, laterality, protocol, station, manufacturer," \
     " model, department, performing_physician, operators, pps_start_date, pps_start_time, instance_count FROM series"
@@ -63,7 +64,7 @@ enum { COLUMNS = sizeof columns / sizeof *columns };
 #define INSTANCE_COLUMNS \
     "SELECT id, series, sop_instance_uid, sop_class_uid, number, ts_uid, nullif(frames, 0), nullif(rows, 0), nullif(columns, 0), state FROM instances"
 #define ONE " WHERE id = ?1"
-#define MANY " WHERE id IN (SELECT CAST(value AS BIGINT) FROM {each ?1})"
+#define MANY " WHERE id {in ?1}"
 static const struct {
     const char *one, *many;
     unsigned texts;
@@ -128,12 +129,19 @@ enum query_level qrow_attribute_level(uint32_t tag) {
     }
 }
 
-static bool take(struct db_stmt *s, struct arena *a, enum query_level level, struct qrow *out, struct err *e) {
-    *out = (struct qrow){.id = db_int(s, 0), .parent = db_int(s, 1)};
+// From this column on.
+static bool take(struct db_stmt *s, struct arena *a, enum query_level level, int column, struct qrow *out, struct err *e) {
+    *out = (struct qrow){.id = db_int(s, column), .parent = db_int(s, column + 1)};
     for (unsigned i = 0; i < tables[level].texts; i++)
-        if (!arena_dup(a, db_text(s, (int)(TEXT_FROM + i)), &out->text[i], e)) return false;
+        if (!arena_dup(a, db_text(s, column + (int)(TEXT_FROM + i)), &out->text[i], e)) return false;
     if (level == QUERY_STUDY) out->at = query_at(out->text[QSTUDY_DATE], out->text[QSTUDY_TIME]);
     return true;
+}
+
+const char qrow_study_columns[] = STUDY_LIST;
+
+bool qrow_take_study(struct db_stmt *s, struct arena *a, int column, struct qrow *out, struct err *e) {
+    return take(s, a, QUERY_STUDY, column, out, e);
 }
 
 bool qrow_load(struct db *d, struct arena *a, enum query_level level, int64_t id, struct qrow *out, bool *found, struct err *e) {
@@ -142,7 +150,7 @@ bool qrow_load(struct db *d, struct arena *a, enum query_level level, int64_t id
     db_bind_int(s, 1, id);
     enum db_step step = db_next(s, e);
     *found = step == DB_ROW;
-    bool ok = step != DB_FAIL && (!*found || take(s, a, level, out, e));
+    bool ok = step != DB_FAIL && (!*found || take(s, a, level, 0, out, e));
     if (!*found) *out = (struct qrow){.id = id};
     db_done(s);
     return ok;
@@ -159,7 +167,7 @@ struct str qrow_ids(const int64_t *ids, unsigned n, char out[QROW_IDS_BYTES]) {
 static bool put_row(struct db_stmt *s, struct arena *a, enum query_level level, const int64_t *ids, unsigned n, struct qrow *out, struct err *e) {
     int64_t id = db_int(s, 0);
     for (unsigned i = 0; i < n; i++)
-        if (ids[i] == id && out[i].id == 0) return take(s, a, level, &out[i], e);
+        if (ids[i] == id && out[i].id == 0) return take(s, a, level, 0, &out[i], e);
     return true;
 }
 

@@ -34,10 +34,14 @@ enum query_level qrow_attribute_level(uint32_t tag);
 // Reads a row; *found is false when it is gone. level: QUERY_STUDY, QUERY_SERIES or QUERY_INSTANCE.
 bool qrow_load(struct db *d, struct arena *a, enum query_level level, int64_t id, struct qrow *out, bool *found, struct err *e);
 
+// The columns of a study's row, for a statement of one's own, and the row from the column on at which they stand.
+extern const char qrow_study_columns[];
+bool qrow_take_study(struct db_stmt *s, struct arena *a, int column, struct qrow *out, struct err *e);
+
 // Many rows by one statement: out[i] is that of ids[i]; its id is 0 when it is gone.
-enum { QROW_MANY = 64 };
+enum { QROW_MANY = 128 };
 bool qrow_load_many(struct db *d, struct arena *a, enum query_level level, const int64_t *ids, unsigned n, struct qrow *out, struct err *e);
-// The ids as a JSON array, to be asked for by {each}; n is at most QROW_MANY.
+// The ids as a JSON array, to be asked for by {in}; n is at most QROW_MANY.
 enum { QROW_IDS_BYTES = QROW_MANY * 21 + 3 };
 struct str qrow_ids(const int64_t *ids, unsigned n, char out[QROW_IDS_BYTES]);
 

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "base/buf.h"
+#include "core/query_walk.h"
 
 enum {
     STREAM_BYTES_MAX = 48 * 1024 * 1024,
@@ -82,7 +83,7 @@ static int compare(const void *x, const void *y) {
     return comes_before(*a, *b) ? -1 : comes_before(*b, *a);
 }
 
-static bool push(struct qstream *s, struct qplace p, struct err *e) {
+bool qstream_push(struct qstream *s, struct qplace p, struct err *e) {
     if (p.at < s->at_from || !comes_before(s->after, p)) return true;
     if (s->place_count == s->place_cap) {
         size_t more = s->place_cap ? s->place_cap * 2 : 256;
@@ -105,17 +106,22 @@ static void settle(struct qstream *s) {
     s->place = 0;
 }
 
-bool qstream_list(struct qstream *s, struct db *d, const char *sql, const struct str *values, unsigned count, struct err *e) {
-    for (unsigned i = 0; i < count; i++) {
+bool qstream_list(struct qstream *s, struct db *d, const char *sql, const struct str *values, unsigned count, size_t max, bool *whole, struct err *e) {
+    *whole = true;
+    for (unsigned i = 0; i < count && *whole; i++) {
         struct db_stmt *q = db_prepare(d, sql, e);
         if (!q) return false;
         db_bind_text(q, 1, values[i]);
         enum db_step step;
+        size_t n = 0;
         bool ok = true;
-        while (ok && (step = db_next(q, e)) != DB_END) ok = step == DB_ROW && push(s, (struct qplace){query_at(db_text(q, 1), db_text(q, 2)), db_int(q, 0)}, e);
+        for (; ok && (step = db_next(q, e)) != DB_END; n++)
+            ok = step == DB_ROW && qstream_push(s, (struct qplace){query_at(db_text(q, 1), db_text(q, 2)), db_int(q, 0)}, e);
         db_done(q);
         if (!ok) return false;
+        *whole = n <= max;
     }
+    if (!*whole) s->place_count = 0;
     settle(s);
     return true;
 }
@@ -187,7 +193,7 @@ static struct db_stmt *span_statement(const struct qstream *s, struct db *d, con
 static bool push_rows(struct qstream *s, struct db_stmt *q, struct err *e) {
     enum db_step step;
     bool ok = q;
-    while (ok && (step = db_next(q, e)) != DB_END) ok = step == DB_ROW && push(s, (struct qplace){db_int(q, 0), db_int(q, 1)}, e);
+    while (ok && (step = db_next(q, e)) != DB_END) ok = step == DB_ROW && qstream_push(s, (struct qplace){db_int(q, 0), db_int(q, 1)}, e);
     db_done(q);
     return ok;
 }
@@ -281,22 +287,33 @@ static bool fill_months(struct qstream *s, struct db *d, struct err *e) {
     return true;
 }
 
+bool qstream_is_ordered(const struct qstream *s) {
+    return s->probe.count == 1 && !s->probe.ranges[0].hi.p && s->also_count == 0;
+}
+
+static bool is_at_end(const struct qstream *s) {
+    return s->at_once ? s->ended : s->month == s->month_count;
+}
+
 // Fills places from the current month on.
 static bool fill(struct qstream *s, struct db *d, unsigned max, struct err *e) {
-    bool ordered = s->probe.count == 1 && !s->probe.ranges[0].hi.p && s->also_count == 0;
-    if (max < READ_AHEAD) max = READ_AHEAD;
-    while (s->place == s->place_count && s->month < s->month_count) {
+    bool ordered = qstream_is_ordered(s);
+    if (max < READ_AHEAD && !s->at_once) max = READ_AHEAD;
+    while (s->place == s->place_count && !is_at_end(s)) {
         s->place = s->place_count = 0;
-        if (!(ordered ? fill_ordered(s, d, max, e) : fill_months(s, d, e))) return false;
+        if (!(s->at_once ? qwalk_fill(s, d, max, e) : ordered ? fill_ordered(s, d, max, e) : fill_months(s, d, e))) return false;
     }
     return true;
 }
 
+static bool start(struct qstream *s, struct db *d, struct err *e) {
+    s->at_once = qwalk_can(s, d);
+    s->started = true;
+    return s->at_once || read_months(d, &s->arena, query_month(s->at_from), query_month(s->after.at), &s->months, &s->month_count, e);
+}
+
 bool qstream_next(struct qstream *s, struct db *d, struct qplace *out, unsigned max, unsigned *n, struct err *e) {
-    if (s->probe.count > 0 && !s->months_known) {
-        if (!read_months(d, &s->arena, query_month(s->at_from), query_month(s->after.at), &s->months, &s->month_count, e)) return false;
-        s->months_known = true;
-    }
+    if (s->probe.count > 0 && !s->started && !start(s, d, e)) return false;
     *n = 0;
     while (*n < max) {
         if (s->probe.count > 0 && s->place == s->place_count && !fill(s, d, max, e)) return false;
@@ -340,11 +357,19 @@ static bool estimate(struct db *d, const struct qkey_range *r, unsigned n, int64
     return ok;
 }
 
-bool qprobe_estimate(struct db *d, const struct qprobe *p, int64_t at_from, int64_t at_to, unsigned max, unsigned *out, struct err *e) {
+static bool estimate_one(struct db *d, const struct qprobe *p, int64_t at_from, int64_t at_to, unsigned max, unsigned *out, struct err *e) {
     *out = 0;
     for (unsigned i = 0, n; i < p->count && *out < max; i += n) {
         n = alike(&p->ranges[i], p->count - i);
         if (!estimate(d, &p->ranges[i], n, at_from, at_to, max - *out, out, e)) return false;
     }
+    return true;
+}
+
+bool qprobe_estimate(struct db *d, const struct qprobe *p, unsigned n, int64_t at_from, int64_t at_to, unsigned max, unsigned *counts, struct err *e) {
+    bool done;
+    if (!qwalk_estimate(d, p, n, at_from, at_to, max, counts, &done, e)) return false;
+    for (unsigned i = 0; i < n && !done; i++)
+        if (!estimate_one(d, &p[i], at_from, at_to, max, &counts[i], e)) return false;
     return true;
 }

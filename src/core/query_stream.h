@@ -25,6 +25,15 @@ struct qplace {
 };
 #define QPLACE_FIRST ((struct qplace){INT64_MAX, INT64_MAX})
 
+// Rows of the studies that a stream may bring along with their places, which spares a statement.
+struct qcarry {
+    const char *columns; // of studies
+    // The statement stands on a row that has these columns from `column` on; of a study that is gone all are NULL.
+    bool (*take)(void *ctx, struct db_stmt *s, int column, int64_t study, struct err *e);
+    void *ctx;
+    unsigned room; // how many may still be taken
+};
+
 enum { QSTREAM_ALSO_MAX = 8 };
 struct qstream {
     struct qprobe probe;                  // count 0: places is the whole list
@@ -35,7 +44,14 @@ struct qstream {
     int64_t *months;     // newest first
     size_t month_count, month;
     size_t span; // how many months are read at once
-    bool months_known;
+    bool started;
+    // core/query_walk.h
+    bool at_once;          // months are not read one after the other: a statement costs a trip to the server
+    bool ended;            // nothing comes after what was read
+    bool days;             // the next statement reads some days alone
+    int64_t count_by;      // rows that are looked at for one that is counted
+    int64_t chunk;         // how many the next statement of several keys asks for; 0: it is the first
+    struct qcarry *carry;  // may be NULL
     struct qplace *places; // of the month, or the list
     size_t place_count, place, place_cap;
     struct arena arena; // of months and places
@@ -44,12 +60,20 @@ struct qstream {
 // at_from, at_to: inclusive bounds; 0 and INT64_MAX where open. after: QPLACE_FIRST to start.
 void qstream_init(struct qstream *s, int64_t at_from, int64_t at_to, struct qplace after);
 void qstream_deinit(struct qstream *s);
-// Instead of a probe: the studies that sql gives as (id, study_date, study_time) for each of values, bound as ?1.
-bool qstream_list(struct qstream *s, struct db *d, const char *sql, const struct str *values, unsigned count, struct err *e);
+// Instead of a probe: the studies that sql gives as (id, study_date, study_time) for each of values, bound as ?1. *whole is false, and the stream as it was,
+// when a value has more than max.
+bool qstream_list(struct qstream *s, struct db *d, const char *sql, const struct str *values, unsigned count, size_t max, bool *whole, struct err *e);
 // The next candidates, at most max; *n is 0 at the end. Each study once (but one that lies in two months: compare at with its row's).
 bool qstream_next(struct qstream *s, struct db *d, struct qplace *out, unsigned max, unsigned *n, struct err *e);
 
-// How many keys of the newest months with studies are in the ranges, counting no further than max or a little more.
-bool qprobe_estimate(struct db *d, const struct qprobe *p, int64_t at_from, int64_t at_to, unsigned max, unsigned *out, struct err *e);
+// How many keys of the newest months with studies are in the ranges of each of n probes, counting no further than max or a little more.
+bool qprobe_estimate(struct db *d, const struct qprobe *p, unsigned n, int64_t at_from, int64_t at_to, unsigned max, unsigned *counts, struct err *e);
+
+// ---- for core/query_walk.c ----
+
+// One key alone: its part of the table is in the order of answers.
+bool qstream_is_ordered(const struct qstream *s);
+// Adds to places what lies within the stream's bounds.
+bool qstream_push(struct qstream *s, struct qplace p, struct err *e);
 
 #endif

@@ -163,8 +163,7 @@ static bool check_tag(uint32_t tag, struct err *e) {
                    qmatch_attribute_name(tag, name));
 }
 
-// Found by keys or rows of their own already.
-static bool is_key_already(uint32_t tag) {
+bool searchable_is_key(uint32_t tag) {
     static const uint32_t tags[] = {DCM_StudyInstanceUID, DCM_SeriesInstanceUID, DCM_SOPInstanceUID, DCM_StudyDate,        DCM_AccessionNumber,
                                     DCM_PatientID,        DCM_StudyID,           DCM_PatientName,    DCM_PatientBirthDate, DCM_ReferringPhysicianName,
                                     DCM_StudyDescription, DCM_ModalitiesInStudy, DCM_Modality};
@@ -278,7 +277,7 @@ bool searchable_declare(struct archive *ar, uint32_t tag, void (*progress)(void 
     struct backfill b = {.ar = ar, .tag = tag};
     int64_t changes;
     if (!check_tag(tag, e)) return false;
-    if (is_key_already(tag)) return true;
+    if (searchable_is_key(tag)) return true;
     if (!write_one(ar, "INSERT INTO searchable_attributes SELECT ?1, ?2, 0 WHERE (SELECT count(*) FROM searchable_attributes) < 256 ON CONFLICT DO NOTHING",
                    tag, 0, &changes, e) ||
         !read_state(&b, e))

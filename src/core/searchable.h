@@ -32,6 +32,8 @@ bool searchable_list(struct archive *ar, struct arena *a, uint32_t **tags, unsig
 
 // ---- for queries ----
 
+// Whether a tag is found by keys or rows of its own, and so never declared.
+bool searchable_is_key(uint32_t tag);
 // As searchable_list, with a connection at hand.
 bool searchable_read(struct db *d, struct arena *a, uint32_t **tags, unsigned *count, struct err *e);
 // The key of a value, or of the beginning of one.

@@ -7,13 +7,14 @@
 #include "core/query_rows.h"
 #include "core/query_stream.h"
 #include "core/query_time.h"
+#include "core/query_walk.h"
 
-enum { SCRATCH_BYTES_MAX = 4 * 1024 * 1024, TEXT_BYTES_MAX = 512, MODALITIES_MAX = 32, COUNT_US = 4000, COUNT_PLACES = 512 };
+enum { SCRATCH_BYTES_MAX = 4 * 1024 * 1024, TEXT_BYTES_MAX = 512, MODALITIES_MAX = 32, COUNT_US = 4000, COUNT_PLACES = 512, CARRIED_MAX = 2 * QROW_MANY + 32 };
 
-static const char rows_sql[] =
-    "SELECT study_uid, patient_id, issuer, patient_name, birth_date, sex, patient_age, study_date, study_time, accession_number, study_id, description,"
-    " modalities, referring_physician, institution, series_count, instance_count, bytes, created_ms, changed_ms, text_flags, patient_conflict, id FROM"
-    " studies WHERE id IN (SELECT CAST(value AS BIGINT) FROM {each ?1})";
+#define COLUMNS                                                                                                                                   \
+    "study_uid, patient_id, issuer, patient_name, birth_date, sex, patient_age, study_date, study_time, accession_number, study_id, description," \
+    " modalities, referring_physician, institution, series_count, instance_count, bytes, created_ms, changed_ms, text_flags, patient_conflict, id"
+static const char rows_sql[] = "SELECT " COLUMNS " FROM studies WHERE id {in ?1}";
 
 // ---- filters as probes ----
 
@@ -89,8 +90,17 @@ static bool read_cursor(struct str cursor, struct qplace *out, struct err *e) {
 
 // ---- a page ----
 
+// A row and its place as the row itself has it.
+struct carried {
+    int64_t study, at;
+    struct worklist_row row;
+};
+
 struct listing {
     struct arena *a, scratch;
+    struct carried *carried; // CARRIED_MAX at most: those that came with their places, and those that were asked for
+    unsigned carried_count;
+    struct qcarry carry;
     const struct worklist_filter *f;
     struct db *d;
     struct qprobe probes[QSTREAM_ALSO_MAX + 2];
@@ -111,11 +121,11 @@ static bool plan(struct listing *l, struct err *e) {
 // The rarest first, so that months without it cost little.
 static bool order_probes(struct listing *l, struct err *e) {
     enum { ENOUGH = 256 };
-    unsigned best = 0, fewest = UINT32_MAX, n;
-    for (unsigned i = 0; i < l->probe_count && l->probe_count > 1; i++) {
-        if (!qprobe_estimate(l->d, &l->probes[i], l->at_from, l->at_to, ENOUGH, &n, e)) return false;
-        if (n < fewest) fewest = n, best = i;
-    }
+    unsigned best = 0, counts[QSTREAM_ALSO_MAX + 2];
+    if (l->probe_count < 2) return true;
+    if (!qprobe_estimate(l->d, l->probes, l->probe_count, l->at_from, l->at_to, ENOUGH, counts, e)) return false;
+    for (unsigned i = 1; i < l->probe_count; i++)
+        if (counts[i] < counts[best]) best = i;
     struct qprobe first = l->probes[0];
     l->probes[0] = l->probes[best];
     l->probes[best] = first;
@@ -131,47 +141,68 @@ static void open_stream(const struct listing *l, struct qplace after, struct qke
 
 enum { TEXTS = 15 };
 
-static bool take_row(struct db_stmt *s, struct arena *a, struct worklist_row *row, struct err *e) {
+// The row from this column on, and the second at which it stands.
+static bool take_row(struct db_stmt *s, struct arena *a, int column, struct carried *out, struct err *e) {
+    struct worklist_row *row = &out->row;
     struct str *const texts[TEXTS] = {&row->study_uid, &row->patient_id,  &row->issuer,     &row->patient_name,        &row->birth_date,
                                       &row->sex,       &row->patient_age, &row->study_date, &row->study_time,          &row->accession_number,
                                       &row->study_id,  &row->description, &row->modalities, &row->referring_physician, &row->institution};
-    *row = (struct worklist_row){0};
+    *out = (struct carried){.study = db_int(s, column + TEXTS + 7)};
     for (int i = 0; i < TEXTS; i++)
-        if (!arena_dup(a, db_text(s, i), texts[i], e)) return false;
-    row->series_count = db_int(s, TEXTS);
-    row->instance_count = db_int(s, TEXTS + 1);
-    row->bytes = db_int(s, TEXTS + 2);
-    row->received_ms = db_int(s, TEXTS + 3);
-    row->changed_ms = db_int(s, TEXTS + 4);
-    row->text_flags = (unsigned)db_int(s, TEXTS + 5);
-    row->patient_conflict = db_int(s, TEXTS + 6) != 0;
+        if (!arena_dup(a, db_text(s, column + i), texts[i], e)) return false;
+    const int numbers = column + TEXTS;
+    row->series_count = db_int(s, numbers);
+    row->instance_count = db_int(s, numbers + 1);
+    row->bytes = db_int(s, numbers + 2);
+    row->received_ms = db_int(s, numbers + 3);
+    row->changed_ms = db_int(s, numbers + 4);
+    row->text_flags = (unsigned)db_int(s, numbers + 5);
+    row->patient_conflict = db_int(s, numbers + 6) != 0;
+    out->at = query_at(row->study_date, row->study_time);
     return true;
 }
 
-// The row of one of the places, unless the row has moved since.
-static bool put_row(struct listing *l, struct db_stmt *s, const struct qplace *places, unsigned n, struct worklist_row *rows, bool *found, struct err *e) {
-    int64_t id = db_int(s, TEXTS + 7), at = query_at(db_text(s, 7), db_text(s, 8));
-    for (unsigned i = 0; i < n; i++)
-        if (places[i].study == id && places[i].at == at) return found[i] = take_row(s, l->a, &rows[i], e);
-    return true;
+static bool take_carried(void *ctx, struct db_stmt *s, int column, int64_t study, struct err *e) {
+    struct listing *l = ctx;
+    (void)study; // of a row that is gone it is 0
+    l->carry.room--;
+    return take_row(s, l->a, column, &l->carried[l->carried_count++], e);
 }
 
-// Rows of places, behind those that the page has; those that are gone are left out.
-static bool read_rows(struct listing *l, const struct qplace *places, unsigned n, struct worklist_page *out, struct err *e) {
+// Rows that are asked for by id; they come in any order.
+static bool read_rows(struct listing *l, const int64_t *ids, unsigned n, struct err *e) {
     char json[QROW_IDS_BYTES];
-    int64_t ids[QROW_MANY];
-    bool found[QROW_MANY] = {0}, ok = true;
-    struct worklist_row *rows = &out->rows[out->count];
-    for (unsigned i = 0; i < n; i++) ids[i] = places[i].study;
+    bool ok = true;
     struct db_stmt *s = db_prepare(l->d, rows_sql, e);
     if (!s) return false;
     db_bind_text(s, 1, qrow_ids(ids, n, json));
     enum db_step step = DB_ROW;
-    while (ok && (step = db_next(s, e)) == DB_ROW) ok = put_row(l, s, places, n, rows, found, e);
+    while (ok && l->carried_count < CARRIED_MAX && (step = db_next(s, e)) == DB_ROW) ok = take_row(s, l->a, 0, &l->carried[l->carried_count++], e);
     db_done(s);
-    for (unsigned i = 0; i < n && ok; i++)
-        if (found[i]) out->rows[out->count++] = rows[i];
-    return ok && step == DB_END;
+    return ok && step != DB_FAIL;
+}
+
+// guess: where it is likely to be.
+static const struct carried *find_carried(const struct listing *l, int64_t study, unsigned guess) {
+    for (unsigned i = 0; i < l->carried_count; i++) {
+        const struct carried *c = &l->carried[(guess + i) % l->carried_count];
+        if (c->study == study) return c;
+    }
+    return NULL;
+}
+
+// Rows of places, behind those that the page has; those that are gone, or stand elsewhere by now, are left out. What did not come along is read.
+static bool put_rows(struct listing *l, const struct qplace *places, unsigned n, struct worklist_page *out, struct err *e) {
+    int64_t missing[QROW_MANY];
+    unsigned missing_count = 0;
+    for (unsigned i = 0; i < n; i++)
+        if (!find_carried(l, places[i].study, i)) missing[missing_count++] = places[i].study;
+    if (missing_count > 0 && !read_rows(l, missing, missing_count, e)) return false;
+    for (unsigned i = 0; i < n; i++) {
+        const struct carried *c = find_carried(l, places[i].study, i);
+        if (c && c->at == places[i].at) out->rows[out->count++] = c->row;
+    }
+    return true;
 }
 
 static bool count_all(struct db *d, struct worklist_page *out, struct err *e) {
@@ -191,8 +222,14 @@ static bool is_unfiltered(const struct listing *l) {
 static bool count_on(struct listing *l, struct qstream *s, struct worklist_page *out, struct err *e) {
     struct qplace places[COUNT_PLACES];
     int64_t start = clock_mono_us();
+    uint64_t rest;
     unsigned n = 1;
-    while (n > 0 && out->total <= WORKLIST_COUNT_MAX) {
+    if (s->at_once) {
+        if (!qwalk_count(s, l->d, WORKLIST_COUNT_MAX + 1 - out->total, start + COUNT_US, &rest, &out->more, e)) return false;
+        out->total += rest;
+        n = out->more || out->total > WORKLIST_COUNT_MAX;
+    }
+    while (n > 0 && !s->at_once && out->total <= WORKLIST_COUNT_MAX) {
         if (!qstream_next(s, l->d, places, COUNT_PLACES, &n, e)) return false;
         out->total += n;
         if (n > 0 && clock_mono_us() - start > COUNT_US) break;
@@ -202,17 +239,28 @@ static bool count_on(struct listing *l, struct qstream *s, struct worklist_page 
     return true;
 }
 
+// The next places with those of their rows that come along.
+static bool next_places(struct listing *l, struct qstream *s, struct qplace *places, unsigned max, unsigned *n, struct err *e) {
+    l->carried_count = 0;
+    l->carry.room = QROW_MANY + 32;
+    s->carry = &l->carry;
+    bool ok = qstream_next(s, l->d, places, max, n, e);
+    s->carry = NULL;
+    return ok;
+}
+
 // limit rows, a look whether there is one more, and the count.
 static bool read_page(struct listing *l, struct qstream *s, bool count, unsigned limit, struct worklist_page *out, struct err *e) {
     struct qplace places[QROW_MANY], last = {0};
-    unsigned n = 1;
-    while (n > 0 && out->count < limit) {
-        unsigned room = limit - out->count;
-        if (!qstream_next(s, l->d, places, room < QROW_MANY ? room : QROW_MANY, &n, e)) return false;
-        if (n > 0 && !read_rows(l, places, n, out, e)) return false;
-        if (n > 0) last = places[n - 1];
+    unsigned n = 1, more = 0;
+    while (n > 0 && more == 0) {
+        unsigned room = limit - out->count, wanted = room < QROW_MANY ? room + 1 : QROW_MANY; // the one more, too
+        if (!next_places(l, s, places, wanted, &n, e)) return false;
+        more = n > room;
+        if (n > more && !put_rows(l, places, n - more, out, e)) return false;
+        if (n > more) last = places[n - 1 - more];
     }
-    if (n > 0 && !qstream_next(s, l->d, places, 1, &n, e)) return false;
+    n = more;
     if (n > 0) snprintf(out->next, sizeof out->next, "%lld.%lld", (long long)last.at, (long long)last.study);
     out->counted = count;
     if (!count) return true;
@@ -238,7 +286,9 @@ bool worklist_read(struct archive *ar, const struct actor *who, struct arena *a,
     if (limit == 0 || limit > WORKLIST_PAGE_MAX) limit = WORKLIST_PAGE_MAX;
     struct listing l = {.a = a, .f = f};
     *out = (struct worklist_page){.rows = arena_zero(a, limit, sizeof *out->rows, e)};
-    if (!out->rows || !(l.d = db_reader(archive_db(ar), e))) return false;
+    l.carried = arena_alloc(a, CARRIED_MAX * sizeof *l.carried, e);
+    l.carry = (struct qcarry){.columns = COLUMNS, .take = take_carried, .ctx = &l};
+    if (!out->rows || !l.carried || !(l.d = db_reader(archive_db(ar), e))) return false;
     arena_init(&l.scratch, SCRATCH_BYTES_MAX);
     bool ok = db_begin(l.d, e) && list(&l, cursor, limit, out, e);
     db_rollback(l.d);

@@ -44,6 +44,10 @@ enum db_engine db_pool_engine(const struct db_pool *p) {
     return p->driver->engine;
 }
 
+enum db_engine db_engine_of(const struct db *d) {
+    return d->driver->engine;
+}
+
 // ---- pool ----
 
 static void disconnect(struct db *d) {

@@ -3,6 +3,7 @@
 // SQL is written once, for both engines, with ?1 parameters. What they do not share is a word in braces, which the driver replaces when it
 // prepares the statement (db/dialect.c has the table):
 //   {each ?1}            the values of a JSON array of texts, as the one column `value` of a table: SELECT value FROM {each ?1}
+//   {in ?1}              behind an expression: it is one of the numbers of a JSON array, WHERE id {in ?1}
 //   {join}               a join whose sides are visited as they are written
 //   {greatest} {least}   the larger, the smaller of their arguments, none of them NULL
 //   {lock}               at the end of a SELECT: the rows are locked, rows that another has locked are passed over
@@ -49,6 +50,7 @@ struct db *db_writer(struct db_pool *p, struct err *e);
 // One for short writes of their own that need no place in the archive's order (leases, heartbeats, what can be made again). SQLite: the writer.
 struct db *db_side(struct db_pool *p, struct err *e);
 enum db_engine db_pool_engine(const struct db_pool *p);
+enum db_engine db_engine_of(const struct db *d);
 void db_return(struct db_pool *p, struct db *d);
 // Asked each time before a connection is lent for writing; *e when it refuses. Set before the pool is used by others.
 void db_pool_set_gate(struct db_pool *p, bool (*may_write)(void *ctx, struct err *e), void *ctx);

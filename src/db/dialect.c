@@ -8,6 +8,7 @@ static const struct word {
     const char *says[2];
 } WORDS[] = {
     {"each", {[DB_SQLITE] = "json_each(%)", [DB_POSTGRES] = "json_array_elements_text(%::json)"}},
+    {"in", {[DB_SQLITE] = "IN (SELECT value FROM json_each(%))", [DB_POSTGRES] = "= ANY (%::bigint[])"}},
     {"join", {[DB_SQLITE] = "CROSS JOIN", [DB_POSTGRES] = "JOIN"}}, // connections to PostgreSQL have join_collapse_limit = 1
     {"greatest", {[DB_SQLITE] = "max", [DB_POSTGRES] = "greatest"}},
     {"least", {[DB_SQLITE] = "min", [DB_POSTGRES] = "least"}},

@@ -7,7 +7,7 @@
 
 // pg_type.dat: these numbers are fixed.
 enum { T_BOOL = 16, T_BYTEA = 17, T_NAME = 19, T_INT8 = 20, T_INT2 = 21, T_INT4 = 23, T_TEXT = 25, T_OID = 26, T_JSON = 114 };
-enum { T_FLOAT4 = 700, T_FLOAT8 = 701, T_BPCHAR = 1042, T_VARCHAR = 1043, T_NUMERIC = 1700 };
+enum { T_FLOAT4 = 700, T_FLOAT8 = 701, T_BPCHAR = 1042, T_VARCHAR = 1043, T_NUMERIC = 1700, T_INT8_ARRAY = 1016 };
 
 enum { NUMERIC_HEAD = 8, NUMERIC_BASE = 10000, NUMERIC_NEGATIVE = 0x4000 };
 
@@ -37,6 +37,47 @@ static void put_be(char *to, uint64_t v, unsigned n) {
     for (unsigned i = n; i > 0; i--, v >>= 8) to[i - 1] = (char)(v & 0xff);
 }
 
+// ---- arrays ----
+
+enum { ARRAY_HEAD = 20, ARRAY_INT = 12 };
+
+bool pg_type_is_int_array(uint32_t type) {
+    return type == T_INT8_ARRAY;
+}
+
+size_t pg_int_array_bytes(struct str json) {
+    return ARRAY_HEAD + (json.n / 2 + 1) * ARRAY_INT; // a number takes two characters with what parts it from the next
+}
+
+// The number that begins at *i, which is then behind it.
+static int64_t take_number(struct str json, size_t *i) {
+    bool negative = json.p[*i] == '-';
+    uint64_t v = 0;
+    for (*i += negative; *i < json.n && json.p[*i] >= '0' && json.p[*i] <= '9'; ++*i) v = v * 10 + (uint64_t)(json.p[*i] - '0');
+    return (int64_t)(negative ? -v : v);
+}
+
+struct str pg_int_array(struct str json, char *out) {
+    uint64_t count = 0;
+    size_t at = ARRAY_HEAD;
+    for (size_t i = 0; i < json.n;) {
+        if (json.p[i] != '-' && (json.p[i] < '0' || json.p[i] > '9')) {
+            i++;
+            continue;
+        }
+        put_be(out + at, 8, 4);
+        put_be(out + at + 4, (uint64_t)take_number(json, &i), 8);
+        at += ARRAY_INT;
+        count++;
+    }
+    put_be(out, count > 0, 4); // dimensions
+    put_be(out + 4, 0, 4);     // no NULLs
+    put_be(out + 8, T_INT8, 4);
+    put_be(out + 12, count, 4);
+    put_be(out + 16, 1, 4);
+    return (struct str){out, count > 0 ? at : 12};
+}
+
 static bool in_text(const char scratch[PG_SCRATCH_BYTES], int n, struct pg_sent *out) {
     *out = (struct pg_sent){scratch, n, false};
     return true;
@@ -64,7 +105,7 @@ static bool encode_double(uint32_t type, double v, char scratch[PG_SCRATCH_BYTES
 
 static bool encode_bytes(uint32_t type, int i, struct str v, char scratch[PG_SCRATCH_BYTES], struct pg_sent *out, struct err *e) {
     if (v.n > INT32_MAX / 2) return err_set(e, ERR_TOO_LARGE, "db", "parameter %d has %zu bytes, more than a value of PostgreSQL", i, v.n);
-    if (type == T_BYTEA || is_text(type)) {
+    if (type == T_BYTEA || type == T_INT8_ARRAY || is_text(type)) {
         *out = (struct pg_sent){v.p, (int)v.n, true};
         return true;
     }

@@ -35,6 +35,11 @@ bool pg_encode(uint32_t type, int i, const struct pg_bound *v, char scratch[PG_S
 bool pg_type_is_json(uint32_t type);
 bool pg_clean_json(struct str v, char *writable);
 
+// An array of integers as it is sent, from the same in JSON: out has room for pg_int_array_bytes of it.
+bool pg_type_is_int_array(uint32_t type);
+size_t pg_int_array_bytes(struct str json);
+struct str pg_int_array(struct str json, char *out);
+
 // Of a value that is not NULL. Text that is a number is read as one, as far as it goes.
 int64_t pg_read_int(uint32_t type, struct str v);
 double pg_read_double(uint32_t type, struct str v);

@@ -318,9 +318,17 @@ static void bind_double(struct db_stmt *s, int i, double v) {
     bind(s, i, (struct pg_bound){.kind = PG_BOUND_DOUBLE, .d = v});
 }
 
+// A JSON array as the type that the server takes instead. Without memory it is none, and the statement fails.
+static struct str as_array(struct db_stmt *s, struct str v) {
+    char *copy = db_keep(s, pg_int_array_bytes(v));
+    return copy ? pg_int_array(v, copy) : STR_LIT("");
+}
+
 static void bind_text(struct db_stmt *s, int i, struct str v) {
     const struct pg_known *k = prepared_of(s)->known;
-    if (v.p && i >= 1 && (unsigned)i <= k->parameters && pg_type_is_json(k->types[i - 1]) && pg_clean_json(v, NULL)) {
+    uint32_t type = v.p && i >= 1 && (unsigned)i <= k->parameters ? k->types[i - 1] : 0;
+    if (pg_type_is_int_array(type)) v = as_array(s, v);
+    if (pg_type_is_json(type) && pg_clean_json(v, NULL)) {
         char *copy = db_keep(s, v.n);
         if (copy) pg_clean_json(v, memcpy(copy, v.p, v.n));
         v = copy ? (struct str){copy, v.n} : STR_LIT("[]");

@@ -225,6 +225,30 @@ static void both_engines_keep_the_same_text(void **state) {
     db_pool_close(p);
 }
 
+static int64_t numbers_among(struct db *d, const char *json) {
+    struct err e = {0};
+    struct db_stmt *s = db_prepare(
+        d, "SELECT coalesce(sum(v), 0) FROM (SELECT -9000000000 AS v UNION ALL SELECT 0 UNION ALL SELECT 7 UNION ALL SELECT 8) n WHERE v {in ?1}", &e);
+    if (!s) fail_msg("%s", e.message);
+    db_bind_text(s, 1, str_of(json));
+    if (db_next(s, &e) != DB_ROW) fail_msg("%s", e.message);
+    int64_t sum = db_int(s, 0);
+    db_done(s);
+    return sum;
+}
+
+static void numbers_of_a_list_are_found(void **state) {
+    (void)state;
+    struct err e = {0};
+    struct db_pool *p = open_pool();
+    struct db *w = db_writer(p, &e);
+    assert_int_equal(numbers_among(w, "[7,-9000000000]"), 7 - 9000000000);
+    assert_int_equal(numbers_among(w, "[8, 0 ,3,9]"), 8);
+    assert_int_equal(numbers_among(w, "[]"), 0);
+    db_return(p, w);
+    db_pool_close(p);
+}
+
 static void texts_are_ordered_by_their_bytes(void **state) {
     (void)state;
     struct err e = {0};
@@ -397,6 +421,7 @@ int main(void) {
         TEST(the_words_of_the_dialect_work),
         TEST(values_are_read_as_what_they_are_asked_for),
         TEST(both_engines_keep_the_same_text),
+        TEST(numbers_of_a_list_are_found),
         TEST(texts_are_ordered_by_their_bytes),
         TEST(a_large_blob_comes_back_whole),
         TEST(thousands_of_rows_are_written_and_read_while_others_are_asked),

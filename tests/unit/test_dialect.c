@@ -24,6 +24,7 @@ static void says(bool (*rewrite)(enum db_engine, const char *, struct buf *, str
 static void words_in_braces_become_what_the_engine_says(void **state) {
     (void)state;
     says(dialect_statement, "SELECT value FROM {each ?1}", "SELECT value FROM json_each(?1)", "SELECT value FROM json_array_elements_text($1::json)");
+    says(dialect_statement, "WHERE id {in ?1}", "WHERE id IN (SELECT value FROM json_each(?1))", "WHERE id = ANY ($1::bigint[])");
     says(dialect_statement, "a {join} b ON a.x = b.x", "a CROSS JOIN b ON a.x = b.x", "a JOIN b ON a.x = b.x");
     says(dialect_statement, "{greatest}(?1, {least}(?2, 3)){lock}", "max(?1, min(?2, 3))", "greatest($1, least($2, 3))FOR UPDATE SKIP LOCKED");
     says(dialect_statement, "VALUES ({last}, ?1)", "VALUES (last_insert_rowid(), ?1)", "VALUES (lastval(), $1)");

@@ -1,0 +1,3 @@
+-- A study by its accession number without a walk through all months, each of which is a descent of its own in a large archive. (SQLite makes them in the
+-- process, from a page cache of its own.)
+--postgres CREATE INDEX studies_accession ON studies (accession_number);
