@@ -20,6 +20,7 @@ static const struct cli_command *const SUBCOMMANDS[] = {
     &EVIDENCE_QUEUE,
     //
     // Design
+    &EVIDENCE_SIMULATE,
     //
     // Qualification
     &EVIDENCE_VERIFY,

@@ -13,6 +13,8 @@
 bool rank_sort(struct arena *a, double *x, size_t n, struct err *e);
 // order[i]: index of the i-th smallest, equal values in their order of appearance (stable). n < 2^32.
 bool rank_order(struct arena *a, const double *x, size_t n, uint32_t **order, struct err *e);
+// The same, and with it same[i]: 1 when the value at i in the order equals the one before it, else 0.
+bool rank_groups(struct arena *a, const double *x, size_t n, uint32_t **order, uint8_t **same, struct err *e);
 // Midranks from 1: equal values share the mean of their ranks.
 bool rank_mid(struct arena *a, const double *x, size_t n, double *rank, struct err *e);
 

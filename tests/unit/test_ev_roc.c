@@ -178,6 +178,30 @@ static double unbiased_by_pairs(const struct sample *s, const double *x) {
     return all / pairs * (all / pairs) - apart / pairs_apart;
 }
 
+// So many cases that the second of two tests goes to a thread of its own.
+static void many_cases_are_placed_side_by_side_as_one_by_one(void **state) {
+    (void)state;
+    enum { N = 120000 };
+    struct rng r;
+    rng_seed(&r, 77);
+    double *x = arena_alloc(&arena, 3 * N * sizeof *x, NULL);
+    uint8_t *positive = arena_alloc(&arena, N, NULL);
+    for (size_t i = 0; i < N; i++) {
+        positive[i] = rng_below(&r, 3) == 0;
+        for (size_t t = 0; t < 3; t++) x[t * N + i] = floor(20 * rng_normal(&r) + (positive[i] ? 15 : 0)) / (double)(t + 1);
+    }
+    const double *tests[] = {x, x + N, x + 2 * N};
+    struct ev_delong d;
+    assert_true(ev_delong(&arena, 3, tests, positive, N, &d, NULL));
+    for (unsigned t = 0; t < 3; t++) {
+        struct ev_placements p;
+        assert_true(ev_placements(&arena, &(struct ev_roc_data){tests[t], positive, N}, &p, NULL));
+        assert_true(p.auc == d.auc[t]);
+        assert_memory_equal(p.positive, d.placed[t].positive, p.n1 * sizeof(double));
+        assert_memory_equal(p.negative, d.placed[t].negative, p.n0 * sizeof(double));
+    }
+}
+
 static void the_variance_without_bias_is_that_of_all_pairs(void **state) {
     (void)state;
     struct rng r;
@@ -452,6 +476,7 @@ int main(void) {
         T(two_tests_compare_as_in_proc),
         T(the_test_of_all_areas_is_the_paired_one_when_there_are_two),
         T(areas_and_covariances_are_those_of_all_pairs),
+        T(many_cases_are_placed_side_by_side_as_one_by_one),
         T(the_variance_without_bias_is_that_of_all_pairs),
         T(a_monotone_change_of_scores_changes_nothing_and_a_reversal_mirrors),
         T(what_has_no_area_is_refused_with_its_reason),

@@ -164,6 +164,31 @@ static void equal_values_keep_their_order_and_share_their_rank(void **state) {
     assert_non_null(strstr(err.message, "value 3 is no number"));
 }
 
+// Values that agree in the upper half of their bits, in runs short and long.
+static void values_that_are_nearly_equal_are_told_apart(void **state) {
+    (void)state;
+    enum { N = 30000 };
+    struct rng r;
+    rng_seed(&r, 23);
+    double *x = arena_alloc(&arena, N * sizeof *x, &err), *y = arena_alloc(&arena, N * sizeof *y, &err);
+    uint32_t *order;
+    uint8_t *same;
+    for (size_t i = 0; i < N; i++) {
+        double near = (double)rng_below(&r, i % 3 ? 400 : 20000);
+        x[i] = y[i] = i % 3 == 0 ? 1 + near * 0x1p-52 : i % 3 == 1 ? near + 0x1p-40 * (double)rng_below(&r, 3) : -near;
+    }
+    assert_true(rank_groups(&arena, x, N, &order, &same, &err));
+    assert_int_equal(same[0], 0);
+    for (size_t i = 1; i < N; i++) {
+        double before = x[order[i - 1]], now = x[order[i]];
+        assert_true(before < now || (before == now && order[i - 1] < order[i]));
+        assert_int_equal(same[i], before == now);
+    }
+    qsort(y, N, sizeof *y, ascending);
+    assert_true(rank_sort(&arena, x, N, &err));
+    for (size_t i = 0; i < N; i++) assert_true(x[i] == y[i]);
+}
+
 static void midranks_always_add_up(void **state) {
     (void)state;
     struct rng r;
@@ -292,6 +317,7 @@ int main(void) {
         T(whole_numbers_below_a_bound_are_equally_likely),
         T(sorting_agrees_with_qsort_at_every_size),
         T(equal_values_keep_their_order_and_share_their_rank),
+        T(values_that_are_nearly_equal_are_told_apart),
         T(midranks_always_add_up),
         T(sums_keep_what_plain_addition_loses),
         T(nist_s_hardest_standard_deviation_is_met),

@@ -147,7 +147,11 @@ void ev_report_table(const struct ev_report *r, enum ev_language language, struc
     add_row(&t, out, NULL, language);
     for (unsigned i = 0; i < r->entry_count; i++) {
         const struct ev_entry *en = &r->entries[i];
-        if (en->group.n && (i == 0 || !str_eq(en->group, r->entries[i - 1].group))) buf_addf(out, "\n%s\n", ev_term(en->group.p, language));
+        struct str before = i > 0 ? r->entries[i - 1].group : STR_LIT("");
+        if (!str_eq(en->group, before)) {
+            buf_addc(out, '\n');
+            if (en->group.n) buf_addf(out, "%s\n", ev_term(en->group.p, language));
+        }
         add_row(&t, out, en, language);
     }
     buf_deinit(&t.cell);

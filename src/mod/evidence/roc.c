@@ -2,6 +2,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "base/thread.h"
 #include "math/dist.h"
 #include "math/matrix.h"
 #include "math/rank.h"
@@ -24,65 +25,71 @@ bool ev_roc_check(const struct ev_roc_data *d, size_t *n0, size_t *n1, struct er
 
 // Cases in one order of scores; equal scores lie together.
 struct walk {
-    const struct ev_roc_data *d;
+    const uint8_t *positive;
     const uint32_t *order;
-    const uint32_t *within; // by case: its place among those of its class
-    uint64_t pairs, equal;  // pairs with the positive above; pairs that are equal
+    const uint8_t *same;   // by place in the order: as the one before
+    double *place;         // by case
+    uint64_t pairs, equal; // pairs with the positive above; pairs that are equal
 };
 
-// The group of equal scores [from, to): cases below it are known.
-static void place_group(struct walk *w, size_t from, size_t to, size_t below0, size_t below1, struct ev_placements *out) {
-    size_t in1 = 0;
-    for (size_t i = from; i < to; i++) in1 += w->d->positive[w->order[i]];
+// The group of equal scores [from, to) with in1 positives: cases below it are known.
+static void place_group(struct walk *w, size_t from, size_t to, size_t in1, size_t below0, size_t below1, const struct ev_placements *out) {
     size_t in0 = to - from - in1;
-    double of_positive = ((double)below0 + 0.5 * (double)in0) / (double)out->n0;
-    double of_negative = ((double)(out->n1 - below1 - in1) + 0.5 * (double)in1) / (double)out->n1;
-    for (size_t i = from; i < to; i++) {
-        uint32_t at = w->order[i];
-        if (w->d->positive[at])
-            out->positive[w->within[at]] = of_positive;
-        else
-            out->negative[w->within[at]] = of_negative;
-    }
+    // by class: a branch on it would be guessed wrongly half of the time
+    const double of[2] = {((double)(out->n1 - below1 - in1) + 0.5 * (double)in1) / (double)out->n1, ((double)below0 + 0.5 * (double)in0) / (double)out->n0};
+    for (size_t i = from; i < to; i++) w->place[w->order[i]] = of[w->positive[w->order[i]] != 0];
     w->pairs += (uint64_t)in1 * below0;
     w->equal += (uint64_t)in1 * in0;
 }
 
-static void place_all(struct walk *w, struct ev_placements *out) {
-    size_t below0 = 0, below1 = 0, n = w->d->n;
+static void place_all(struct walk *w, size_t n, const struct ev_placements *out) {
+    size_t below0 = 0, below1 = 0;
     for (size_t from = 0, to; from < n; from = to) {
-        double value = w->d->score[w->order[from]];
-        size_t in1 = 0;
-        for (to = from; to < n && w->d->score[w->order[to]] == value; to++) in1 += w->d->positive[w->order[to]];
-        place_group(w, from, to, below0, below1, out);
+        size_t in1 = w->positive[w->order[from]] != 0;
+        for (to = from + 1; to < n && w->same[to]; to++) in1 += w->positive[w->order[to]] != 0;
+        place_group(w, from, to, in1, below0, below1, out);
         below1 += in1;
         below0 += to - from - in1;
     }
 }
 
-static uint32_t *places_within(struct arena *a, const struct ev_roc_data *d, struct err *e) {
-    uint32_t *within = arena_alloc(a, d->n * sizeof *within, e), next[2] = {0, 0};
-    for (size_t i = 0; within && i < d->n; i++) within[i] = next[d->positive[i] ? 1 : 0]++;
-    return within;
+static void part_by_class(const struct walk *w, size_t n, struct ev_placements *out) {
+    size_t in0 = 0, in1 = 0;
+    for (size_t i = 0; i < n; i++) {
+        bool positive = w->positive[i] != 0;
+        double *to = positive ? out->positive + in1 : out->negative + in0;
+        *to = w->place[i];
+        in1 += positive;
+        in0 += !positive;
+    }
 }
 
-bool ev_placements(struct arena *a, const struct ev_roc_data *d, struct ev_placements *out, struct err *e) {
-    uint32_t *order = NULL;
+static bool placements_room(struct arena *a, const struct ev_roc_data *d, struct ev_placements *out, struct err *e) {
     *out = (struct ev_placements){0};
     if (!ev_roc_check(d, &out->n0, &out->n1, e)) return false;
     out->negative = arena_alloc(a, out->n0 * sizeof(double), e);
     out->positive = out->negative ? arena_alloc(a, out->n1 * sizeof(double), e) : NULL;
-    if (!out->positive) return false;
-    struct arena_mark mark = arena_mark(a);
-    uint32_t *within = places_within(a, d, e);
-    if (!within || !rank_order(a, d->score, d->n, &order, e)) return false;
-    struct walk w = {d, order, within, 0, 0};
-    place_all(&w, out);
-    arena_rewind(a, mark);
+    return out->positive != NULL;
+}
+
+static bool placements_fill(struct arena *scratch, const struct ev_roc_data *d, struct ev_placements *out, struct err *e) {
+    uint32_t *order = NULL;
+    uint8_t *same = NULL;
+    struct arena_mark mark = arena_mark(scratch);
+    double *place = arena_alloc(scratch, d->n * sizeof *place, e);
+    if (!place || !rank_groups(scratch, d->score, d->n, &order, &same, e)) return false;
+    struct walk w = {d->positive, order, same, place, 0, 0};
+    place_all(&w, d->n, out);
+    part_by_class(&w, d->n, out);
+    arena_rewind(scratch, mark);
     double pairs = (double)out->n0 * (double)out->n1;
     out->auc = ((double)w.pairs + 0.5 * (double)w.equal) / pairs;
     out->equal = (double)w.equal / pairs;
     return true;
+}
+
+bool ev_placements(struct arena *a, const struct ev_roc_data *d, struct ev_placements *out, struct err *e) {
+    return placements_room(a, d, out, e) && placements_fill(a, d, out, e);
 }
 
 // Of two sets of placements about their areas.
@@ -105,13 +112,48 @@ static bool delong_room(struct arena *a, unsigned tests, size_t n, struct ev_del
     return out->placed != NULL;
 }
 
+// One test's work on a thread of its own, in memory of its own.
+struct placing {
+    struct ev_roc_data d;
+    struct ev_placements *out;
+    struct arena scratch;
+    struct err e;
+    bool ok;
+};
+
+static void *place_aside(void *arg) {
+    struct placing *p = arg;
+    p->ok = placements_fill(&p->scratch, &p->d, p->out, &p->e);
+    return NULL;
+}
+
+enum { ASIDE_MIN = 100 * 1000 }; // cases from which a thread is worth its start
+
+// The first of the tests that are left, and the second beside it.
+static bool place_two(struct arena *a, unsigned left, const double *const *score, const uint8_t *positive, size_t n, struct ev_placements *out, struct err *e) {
+    struct ev_roc_data first = {score[0], positive, n};
+    if (left < 2) return placements_fill(a, &first, out, e);
+    struct placing p = {.d = {score[1], positive, n}, .out = out + 1};
+    arena_init(&p.scratch, a->ceiling);
+    pthread_t thread;
+    if (n < ASIDE_MIN || !thread_start(&thread, "evidence", place_aside, &p, NULL))
+        return placements_fill(a, &first, out, e) && placements_fill(a, &p.d, out + 1, e);
+    bool ok = placements_fill(a, &first, out, e);
+    pthread_join(thread, NULL);
+    arena_deinit(&p.scratch);
+    if (ok && !p.ok && e) *e = p.e;
+    return ok && p.ok;
+}
+
 static bool place_tests(struct arena *a, unsigned tests, const double *const *score, const uint8_t *positive, size_t n, struct ev_delong *out, struct err *e) {
     if (!delong_room(a, tests, n, out, e)) return false;
     for (unsigned t = 0; t < tests; t++) {
         struct ev_roc_data d = {score[t], positive, n};
-        if (!ev_placements(a, &d, &out->placed[t], e)) return false;
-        out->auc[t] = out->placed[t].auc;
+        if (!placements_room(a, &d, &out->placed[t], e)) return false;
     }
+    for (unsigned t = 0; t < tests; t += 2)
+        if (!place_two(a, tests - t, score + t, positive, n, &out->placed[t], e)) return false;
+    for (unsigned t = 0; t < tests; t++) out->auc[t] = out->placed[t].auc;
     out->n0 = out->placed[0].n0;
     out->n1 = out->placed[0].n1;
     return true;
