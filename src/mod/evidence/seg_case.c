@@ -4,6 +4,8 @@
 #include <math.h>
 #include <string.h>
 
+enum { CASE_VOXELS_MAX = 1 << 26 };
+
 // ---- drawing ----
 
 // Coordinates of a plane are its rows and columns.
@@ -279,6 +281,8 @@ bool seg_case_make(struct arena *a, struct str words, struct str spacing_given, 
     if (spacings && spacings != out->grid.dims) return err_set(e, ERR_BAD_INPUT, "seg", "%u spacings for a mask of %u axes", spacings, out->grid.dims);
     for (unsigned i = 0; i < spacings; i++) out->grid.spacing[axis_of(&out->grid, i)] = spacing[i];
     if (!seg_grid_check(&out->grid, e)) return false;
+    if (seg_voxels(&out->grid) > CASE_VOXELS_MAX)
+        return err_set(e, ERR_TOO_LARGE, "seg", "masks of %zu voxels: words may tell of %d", seg_voxels(&out->grid), CASE_VOXELS_MAX);
     for (unsigned i = 0; i < 2; i++) {
         out->masks[i] = arena_zero(a, seg_voxels(&out->grid), 1, e);
         if (!out->masks[i]) return false;
