@@ -5,6 +5,8 @@
 // In the order of the help; one name a line.
 static const struct cli_command *const SUBCOMMANDS[] = {
     // Accuracy
+    &EVIDENCE_ROC,
+    &EVIDENCE_DIAGNOSTIC,
     //
     // Readers
     &EVIDENCE_MRMC,
@@ -21,6 +23,7 @@ static const struct cli_command *const SUBCOMMANDS[] = {
     //
     // Design
     &EVIDENCE_SIMULATE,
+    &EVIDENCE_POWER,
     //
     // Qualification
     &EVIDENCE_VERIFY,

@@ -8,6 +8,7 @@
 
 #include <cmocka.h>
 
+#include "math/rank.h"
 #include "math/rng.h"
 #include "mod/evidence/power.h"
 #include "mod/evidence/roc.h"
@@ -234,6 +235,53 @@ static void a_monotone_change_of_scores_changes_nothing_and_a_reversal_mirrors(v
     assert_true(t.difference == 0 && t.p == 1);
 }
 
+// A case's placement is its midrank among all less its midrank among its own, over the number of the others (Sun and Xu 2014, equation 12).
+static void check_by_midranks(const double *x, const uint8_t *positive, size_t n, const struct ev_placements *p) {
+    double *rank = arena_alloc(&arena, n * sizeof *rank, NULL), *own = arena_alloc(&arena, n * sizeof *own, NULL),
+           *own_rank = arena_alloc(&arena, n * sizeof *own, NULL);
+    size_t k = 0;
+    assert_true(rank && own && own_rank && rank_mid(&arena, x, n, rank, NULL));
+    for (size_t i = 0; i < n; i++)
+        if (positive[i]) own[k++] = x[i];
+    assert_int_equal(k, p->n1);
+    assert_true(rank_mid(&arena, own, k, own_rank, NULL));
+    k = 0;
+    for (size_t i = 0; i < n; i++) {
+        if (!positive[i]) continue;
+        if (p->positive[k] != (rank[i] - own_rank[k]) / (double)p->n0) fail_msg("positive %zu: %.17g", k, p->positive[k]);
+        k++;
+    }
+}
+
+// A score of a large set: normal, few levels, numbers alike but for the last bits of their fractions, and all of these signs and sizes together.
+static double large_score(struct rng *r, int kind) {
+    double near_one = 1 + (double)rng_below(r, 1 << 24) * 0x1p-52;
+    if (kind == 0) return rng_normal(r);
+    if (kind == 1) return (double)rng_below(r, 7) - 3;
+    if (kind == 2) return near_one;
+    return rng_below(r, 3) ? -near_one * (double)rng_below(r, 3) : rng_normal(r) * 1e300;
+}
+
+static void large_sets_are_placed_as_midranks_say(void **state) {
+    (void)state;
+    enum { N = 60000, KINDS = 4 }; // what sorting does with many
+    const double *tests[KINDS];
+    uint8_t *positive = arena_alloc(&arena, N, NULL);
+    struct rng r;
+    struct ev_delong d;
+    rng_seed(&r, 16);
+    assert_non_null(positive);
+    for (int i = 0; i < N; i++) positive[i] = rng_below(&r, 3) == 0;
+    for (int k = 0; k < KINDS; k++) {
+        double *x = arena_alloc(&arena, N * sizeof *x, NULL);
+        assert_non_null(x);
+        for (int i = 0; i < N; i++) x[i] = large_score(&r, k);
+        tests[k] = x;
+    }
+    assert_true(ev_delong(&arena, KINDS, tests, positive, N, &d, NULL));
+    for (int k = 0; k < KINDS; k++) check_by_midranks(tests[k], positive, N, &d.placed[k]);
+}
+
 // ---- refusals and edges ----
 
 static void what_has_no_area_is_refused_with_its_reason(void **state) {
@@ -368,8 +416,8 @@ static void the_bootstrap_repeats_itself_and_agrees_with_delong(void **state) {
     }
     const double *tests[1] = {x};
     assert_true(ev_delong(&arena, 1, tests, positive, N, &d, NULL));
-    assert_true(ev_roc_bootstrap(&arena, 1, tests, positive, N, &w, R, 5, &first, NULL) &&
-                ev_roc_bootstrap(&arena, 1, tests, positive, N, &w, R, 5, &second, NULL));
+    assert_true(ev_roc_bootstrap(&arena, 1, tests, positive, N, &w, 1, R, 5, &first, NULL) &&
+                ev_roc_bootstrap(&arena, 1, tests, positive, N, &w, 1, R, 5, &second, NULL));
     assert_memory_equal(first, second, R * sizeof *first);
     assert_true(ev_resampled(&arena, first, R, 0.95, &b, NULL));
     assert_int_equal(b.undefined, 0);
@@ -479,6 +527,7 @@ int main(void) {
         T(many_cases_are_placed_side_by_side_as_one_by_one),
         T(the_variance_without_bias_is_that_of_all_pairs),
         T(a_monotone_change_of_scores_changes_nothing_and_a_reversal_mirrors),
+        T(large_sets_are_placed_as_midranks_say),
         T(what_has_no_area_is_refused_with_its_reason),
         T(one_case_of_a_class_has_an_area_but_no_variance),
         T(constant_scores_are_chance_and_values_of_1e300_are_ordinary),

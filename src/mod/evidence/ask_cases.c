@@ -4,19 +4,7 @@
 
 #include "math/rank.h"
 #include "mod/evidence/ask.h"
-
-static const char *const OUTCOMES[] = {"outcome",   "truth", "status", "label", "disease", "diagnosis", "response", "class",
-                                       "reference", "gold",  "y",      "d",     "low",     "target",    NULL};
-static const char *const SCORES[] = {"rating", "score", "predictor", "marker", "phat", "p", "prob", "probability", "test", "prediction", NULL};
-static const char *const POSITIVES[] = {"positive", "pos", "yes", "true", "case", "diseased", "abnormal", "malignant", "present", NULL};
-
-static int first_column(const struct csv *t, const char *const *names) {
-    for (; *names; names++) {
-        int at = csv_find(t, *names);
-        if (at >= 0) return at;
-    }
-    return -1;
-}
+#include "mod/evidence/roc_read.h"
 
 // A column by its name, with or without the "ID" that some layouts add.
 static int column_named(struct arena *a, const struct csv *t, struct str name) {
@@ -76,38 +64,20 @@ static bool filter_rows(struct rows *r, struct err *e) {
     }
 }
 
-// Which of the two levels is positive.
-static int positive_level(const struct ev_question *q, const struct csv_levels *l) {
-    struct str named;
-    if (ev_parameter(q, "positive", &named)) {
-        for (unsigned i = 0; i < l->count; i++)
-            if (str_eq_nocase(str_trim(l->names[i]), str_trim(named))) return (int)i;
-        return -1;
-    }
-    for (const char *const *p = POSITIVES; *p; p++)
-        for (unsigned i = 0; i < l->count; i++)
-            if (str_eq_nocase(l->names[i], str_of(*p))) return (int)i;
-    double x, y;
-    if (str_to_f64(l->names[0], &x) && str_to_f64(l->names[1], &y)) return y > x ? 1 : 0;
-    return str_cmp(l->names[1], l->names[0]) > 0 ? 1 : 0;
-}
-
 // truth[row]: 1, 0, or -1 where it is missing.
 static bool truth_of_column(const struct ev_question *q, const struct csv *t, int8_t *truth, int *column, struct err *e) {
     struct str named;
     struct csv_levels l;
+    int level;
     static const char *const KEYS[] = {"outcome", "truth", "response", "label"};
     *column = -1;
     for (size_t i = 0; i < sizeof KEYS / sizeof KEYS[0] && *column < 0; i++)
         if (ev_parameter(q, KEYS[i], &named)) *column = column_named(q->arena, t, named);
-    if (*column < 0) *column = first_column(t, OUTCOMES);
+    if (*column < 0) *column = ev_truth_column(t);
     if (*column < 0) return ev_ask_lacks(q, "outcome=COLUMN, and no column of the data has a name that tells it", e);
-    if (!csv_levels(t, (unsigned)*column, &l, e)) return false;
-    if (l.count != 2)
-        return err_set(e, ERR_BAD_INPUT, "evidence", "the column %.*s has %u different values: a truth has two", STR_FMT(t->names[*column]), l.count);
-    int positive = positive_level(q, &l);
-    if (positive < 0) return err_set(e, ERR_BAD_INPUT, "evidence", "no row of %.*s has the value that is to be positive", STR_FMT(t->names[*column]));
-    for (size_t i = 0; i < t->rows; i++) truth[i] = l.of[i] < 0 ? -1 : (int8_t)(l.of[i] == positive);
+    const char *positive = ev_parameter(q, "positive", &named) ? arena_strz(q->arena, str_trim(named), e) : NULL;
+    if (!ev_truth_levels(t, (unsigned)*column, positive, &l, &level, e)) return false;
+    for (size_t i = 0; i < t->rows; i++) truth[i] = l.of[i] < 0 ? -1 : (int8_t)(l.of[i] == level);
     return true;
 }
 
@@ -165,7 +135,7 @@ static bool score_columns(const struct ev_question *q, const struct csv *t, cons
     }
     const unsigned count = tests ? tests : 1;
     for (unsigned i = 0; i < count; i++) {
-        int at = tests ? column_named(q->arena, t, str_trim(names[i])) : first_column(t, SCORES);
+        int at = tests ? column_named(q->arena, t, str_trim(names[i])) : ev_score_column(t);
         if (at < 0 && tests) return err_set(e, ERR_BAD_INPUT, "evidence", "the data have no column %.*s", STR_FMT(names[i]));
         if (at < 0) return ev_ask_lacks(q, "predictor=COLUMN", e);
         c->at[i] = (unsigned)at;
@@ -218,7 +188,7 @@ bool ev_ask_cases(const struct ev_question *q, const struct str *names, unsigned
 
 static bool most_different(const struct ev_question *q, struct str pair[2], struct err *e) {
     double least = INFINITY, most = -INFINITY;
-    int outcome = first_column(q->data, OUTCOMES);
+    int outcome = ev_truth_column(q->data);
     for (unsigned i = 0; i < q->data->columns; i++) {
         struct ev_cases c;
         struct ev_placements p;

@@ -81,6 +81,10 @@ double ev_binormal_area(const struct ev_binormal *x) {
     return area;
 }
 
+struct ev_binormal ev_binormal_of_area(double auc) {
+    return (struct ev_binormal){dist_norm_quantile(auc, false) * M_SQRT2, 1, 0, 1};
+}
+
 double ev_binormal_variance(const struct ev_binormal *x, double ratio) {
     struct slopes f = binormal_slopes(x);
     double a = x->a, b = x->b;

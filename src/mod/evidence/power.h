@@ -31,6 +31,8 @@ struct ev_binormal {
     double a, b, from, to; // 0 and 1: the whole area
 };
 double ev_binormal_area(const struct ev_binormal *x);
+// The whole curve of that area with b = 1.
+struct ev_binormal ev_binormal_of_area(double auc);
 double ev_binormal_variance(const struct ev_binormal *x, double ratio);
 double ev_binormal_covariance(const struct ev_binormal *x, const struct ev_binormal *y, double r_positive, double r_negative, double ratio);
 

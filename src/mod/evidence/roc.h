@@ -109,9 +109,9 @@ struct ev_wanted {
 };
 double ev_roc_index(const struct ev_roc_curve *c, const struct ev_wanted *w);
 
-// Cases drawn with replacement within each class; value[t * replicates + r] is the index of test t in replicate r, the same cases for all tests. Same seed, same values.
+// Cases drawn with replacement within each class; value[(t * wanted + k) * replicates + r] is index k of test t in replicate r, the same cases for all tests. Same seed, same values.
 bool ev_roc_bootstrap(struct arena *a, unsigned tests, const double *const *score, const uint8_t *positive, size_t n, const struct ev_wanted *w,
-                      unsigned replicates, uint64_t seed, double **value, struct err *e);
+                      unsigned wanted, unsigned replicates, uint64_t seed, double **value, struct err *e);
 // Percentile interval (Hyndman and Fan's type 7) and standard deviation of replicates; NaN replicates are left out and counted.
 struct ev_resampled {
     double se, lo, hi;

@@ -76,20 +76,20 @@ static bool ready_tests(struct arena *a, unsigned tests, const double *const *sc
 }
 
 bool ev_roc_bootstrap(struct arena *a, unsigned tests, const double *const *score, const uint8_t *positive, size_t n, const struct ev_wanted *w,
-                      unsigned replicates, uint64_t seed, double **value, struct err *e) {
+                      unsigned wanted, unsigned replicates, uint64_t seed, double **value, struct err *e) {
     struct ready ready[EV_TESTS_MAX] = {0};
     struct classes classes = {0};
     struct rng r;
     if (tests == 0 || tests > EV_TESTS_MAX)
         return err_set(e, ERR_TOO_LARGE, "evidence", "%u tests: between 1 and %d are compared at once", tests, EV_TESTS_MAX);
-    *value = arena_zero(a, (size_t)tests * replicates, sizeof **value, e);
+    *value = arena_zero(a, (size_t)tests * wanted * replicates, sizeof **value, e);
     if (!*value || !ready_tests(a, tests, score, positive, n, ready, e) || !split_classes(a, positive, n, &classes, e)) return false;
     rng_seed(&r, seed);
     for (unsigned i = 0; i < replicates; i++) {
         draw(&r, &classes, ready, tests);
         for (unsigned t = 0; t < tests; t++) {
             curve_of_drawn(&ready[t]);
-            (*value)[(size_t)t * replicates + i] = ev_roc_index(&ready[t].curve, w);
+            for (unsigned k = 0; k < wanted; k++) (*value)[((size_t)t * wanted + k) * replicates + i] = ev_roc_index(&ready[t].curve, &w[k]);
         }
     }
     return true;
