@@ -13,12 +13,15 @@ static const struct cli_command *const SUBCOMMANDS[] = {
     &EVIDENCE_FROC,
     //
     // Agreement
+    &EVIDENCE_AGREE,
     //
     // Images
     &EVIDENCE_SEG,
     &EVIDENCE_DETECT,
     //
     // In use
+    &EVIDENCE_CALIB,
+    &EVIDENCE_DRIFT,
     &EVIDENCE_QUEUE,
     //
     // Design
