@@ -187,9 +187,9 @@ static bool calibration(const struct ev_question *q, double *value, struct err *
 // ---- Hosmer and Lemeshow ----
 
 // "(19x9,18)": sizes of the groups. *sizes stays NULL when the row has none.
-static bool sizes_of(const struct ev_question *q, size_t n, size_t **sizes, unsigned *groups, struct err *e) {
-    size_t open = str_find(q->parameters, '(', 0), close = str_find(q->parameters, ')', open);
-    struct str list = close < q->parameters.n ? str_sub(q->parameters, open + 1, close - open - 1) : (struct str){NULL, 0};
+static bool sizes_of(const struct ev_question *q, struct str text, size_t n, size_t **sizes, unsigned *groups, struct err *e) {
+    size_t open = str_find(text, '(', 0), close = str_find(text, ')', open);
+    struct str list = close < text.n ? str_sub(text, open + 1, close - open - 1) : (struct str){NULL, 0};
     unsigned count = 0;
     *sizes = NULL;
     for (size_t i = 0; i < list.n; i++)
@@ -233,9 +233,11 @@ static unsigned groups_of(const struct ev_question *q) {
 static bool hosmer(const struct ev_question *q, double *value, struct err *e) {
     struct forecast f;
     struct ev_hosmer h;
-    size_t *sizes;
-    unsigned groups = groups_of(q);
-    if (!binary(q, &f, e) || !sizes_of(q, f.n, &sizes, &groups, e)) return false;
+    size_t *sizes, *above;
+    unsigned groups = groups_of(q), of_above = 0;
+    if (!binary(q, &f, e) || !sizes_of(q, q->parameters, f.n, &sizes, &groups, e)) return false;
+    if (!sizes && !sizes_of(q, q->earlier, f.n, &above, &of_above, e)) return false;
+    if (!sizes && above && of_above == groups) sizes = above; // the p-value of the row above
     bool type7 = ev_holds(q->statistic, "type7") || ev_holds(q->parameters, "type 7") || ev_holds(q->parameters, "ResourceSelection");
     if (!ev_hosmer(q->arena, f.p, f.y, f.n, type7 ? EV_GROUPS_QUANTILE : EV_GROUPS_COUNT, groups, sizes, &h, e)) return false;
     bool p = ev_ask_word(q->parameters, "p") || str_ends(q->statistic, STR_LIT("_p"));

@@ -44,6 +44,7 @@ static bool measure(const double *table, const double *w, unsigned q, struct mar
 static double chance(enum ev_agreement_kind kind, const struct margins *m, const double *w, unsigned q) {
     double sum = 0;
     if (kind == EV_AGREE_PERCENT) return 0;
+    if (q == 1) return 1;
     if (kind == EV_AGREE_BRENNAN) return m->total_weight / q / q;
     for (unsigned k = 0; k < q; k++) {
         if (kind == EV_AGREE_GWET) sum += m->mean[k] * (1 - m->mean[k]);
@@ -51,7 +52,7 @@ static double chance(enum ev_agreement_kind kind, const struct margins *m, const
         if (kind != EV_AGREE_SCOTT && kind != EV_AGREE_KRIPPENDORFF) continue;
         for (unsigned l = 0; l < q; l++) sum += w[(size_t)k * q + l] * m->mean[k] * m->mean[l];
     }
-    return kind == EV_AGREE_GWET && q > 1 ? m->total_weight * sum / q / (q - 1) : sum;
+    return kind == EV_AGREE_GWET ? m->total_weight * sum / q / (q - 1) : sum;
 }
 
 // What a subject in cell (k, l) adds to twice the chance agreement: its derivative by the cell's share.
