@@ -68,7 +68,7 @@ static bool take_list(const struct cli_args *args, const char *name, const char 
 }
 
 static bool take_whole(const struct cli_args *args, const char *name, unsigned fallback, unsigned min, unsigned max, unsigned *out, struct err *e) {
-    double v;
+    double v = fallback;
     if (!evidence_number(args, name, fallback, min, max, &v, e)) return false;
     *out = (unsigned)v;
     return v == floor(v) || err_set(e, ERR_USAGE, "app", "--%s takes a whole number", name);
@@ -80,7 +80,7 @@ static bool take_sizes(const struct cli_args *args, unsigned fallback, unsigned 
 }
 
 static bool take_cases(const struct cli_args *args, size_t *cases, struct err *e) {
-    unsigned n;
+    unsigned n = 0;
     bool ok = take_whole(args, "cases", 1000, 1, EV_SIM_CASES_MAX, &n, e);
     *cases = n;
     return ok;
@@ -152,7 +152,7 @@ static bool simulate_tests(struct work *w, struct err *e) {
 
 static bool simulate_drift(struct work *w, struct err *e) {
     struct ev_sim_drift m = {0};
-    unsigned before, over;
+    unsigned before = 0, over = 0;
     if (!take_cases(w->args, &m.cases, e) || !take_list(w->args, "auc", "0.9,0.85", 2, 2, m.auc, NULL, e) ||
         !take_list(w->args, "prevalence", "0.2,0.2", 2, 2, m.prevalence, NULL, e) || !evidence_number(w->args, "shift", 0, -1e6, 1e6, &m.shift, e) ||
         !evidence_number(w->args, "specificity", 0.9, 0, 1, &m.specificity, e) ||

@@ -13,43 +13,30 @@ struct reader {
     struct arena *arena;
     const char *p, *end;
     char separator;
-    uint32_t line;  // of p
-    uint32_t began; // line of the row that is read
-    struct str *fields;
-    size_t count, room;
-    uint32_t *lines; // of rows
-    size_t rows, rows_room;
+    uint32_t line;      // of p
+    uint32_t began;     // line of the row that is read
+    struct str *fields; // the names, then row by row
+    size_t count;
+    uint32_t *lines; // of rows, that of the names first
+    size_t rows;
 };
 
 static bool fail(const struct reader *r, struct err *e, const char *what) {
     return err_set(e, ERR_BAD_INPUT, "csv", "line %u: %s", (unsigned)r->line, what);
 }
 
-static bool push_field(struct reader *r, struct str field, struct err *e) {
-    if (r->count == r->room) {
-        size_t room = r->room ? r->room * 2 : 256;
-        struct str *grown = arena_alloc(r->arena, room * sizeof *grown, e);
-        if (!grown) return false;
-        if (r->count) memcpy(grown, r->fields, r->count * sizeof *grown);
-        r->fields = grown;
-        r->room = room;
+// At most so many fields and rows as there are separators and ends of lines: room for all at once, so that nothing is moved as a table grows.
+static bool make_room(struct reader *r, struct err *e) {
+    size_t fields = 1, lines = 1;
+    for (const char *p = r->p; p < r->end; p++) {
+        bool line = *p == '\n' || *p == '\r';
+        lines += line;
+        fields += line || *p == r->separator;
     }
-    r->fields[r->count++] = field;
-    return true;
-}
-
-static bool push_row(struct reader *r, struct err *e) {
-    if (r->rows > CSV_ROWS_MAX) return err_set(e, ERR_TOO_LARGE, "csv", "line %u: more than %d rows", (unsigned)r->began, CSV_ROWS_MAX);
-    if (r->rows == r->rows_room) {
-        size_t room = r->rows_room ? r->rows_room * 2 : 64;
-        uint32_t *grown = arena_alloc(r->arena, room * sizeof *grown, e);
-        if (!grown) return false;
-        if (r->rows) memcpy(grown, r->lines, r->rows * sizeof *grown);
-        r->lines = grown;
-        r->rows_room = room;
-    }
-    r->lines[r->rows++] = r->began;
-    return true;
+    if (lines > CSV_ROWS_MAX * (size_t)2) return err_set(e, ERR_TOO_LARGE, "csv", "more than %d rows", CSV_ROWS_MAX); // CR LF counts two
+    r->fields = arena_alloc(r->arena, fields * sizeof *r->fields, e);
+    r->lines = r->fields ? arena_alloc(r->arena, lines * sizeof *r->lines, e) : NULL;
+    return r->lines != NULL;
 }
 
 // ---- fields ----
@@ -104,7 +91,8 @@ static bool take_field(struct reader *r, struct err *e) {
         field = take_plain(r);
     }
     if (memchr(field.p ? field.p : "", 0, field.n)) return fail(r, e, "a NUL byte; this is no text file");
-    return push_field(r, field, e);
+    r->fields[r->count++] = field;
+    return true;
 }
 
 static void take_line_end(struct reader *r) {
@@ -136,7 +124,9 @@ static bool take_row(struct reader *r, size_t *columns, struct err *e) {
     }
     take_line_end(r);
     *columns = r->count - before;
-    return push_row(r, e);
+    if (r->rows > CSV_ROWS_MAX) return err_set(e, ERR_TOO_LARGE, "csv", "line %u: more than %d rows", (unsigned)r->began, CSV_ROWS_MAX);
+    r->lines[r->rows++] = r->began;
+    return true;
 }
 
 // ---- the document ----
@@ -197,17 +187,13 @@ bool csv_read(struct arena *a, struct str text, struct csv *out, struct err *e) 
     if (r.p == r.end) return err_set(e, ERR_BAD_INPUT, "csv", "the table is empty; its first line must name the columns");
     r.separator = separator_of(r.p, r.end);
     size_t columns;
-    if (!take_row(&r, &columns, e)) return false;
+    if (!make_room(&r, e) || !take_row(&r, &columns, e)) return false;
     out->columns = (unsigned)columns;
     out->names = r.fields;
-    if (!check_names(out, r.began, e)) return false;
-    r.fields = NULL;
-    r.count = r.room = 0;
-    r.rows = 0;
-    if (!read_rows(&r, out->columns, e)) return false;
-    out->fields = r.fields;
-    out->rows = r.rows;
-    out->line = r.lines;
+    if (!check_names(out, r.began, e) || !read_rows(&r, out->columns, e)) return false;
+    out->fields = r.fields + columns;
+    out->rows = r.rows - 1;
+    out->line = r.lines + 1;
     return true;
 }
 
