@@ -155,10 +155,24 @@ static void a_report_with_intervals_becomes_a_forest(void **state) {
     ev_report_group(&r, "读者 %d", 2);
     ev_report_estimate(&r, "AUC", 0.8, 0.02, 0.76, 0.84);
     assert_true(ev_plot_of_report(&plot, &arena, &r));
-    assert_int_equal(plot.row_count, 4); // two headings, two intervals
-    assert_true(plot.rows[0].heading && plot.rows[1].value == 0.9 && plot.rows[3].hi == 0.84);
+    assert_int_equal(plot.row_count, 2); // a line for each reader
+    assert_true(str_eqz(plot.rows[1].label, "读者 2") && plot.rows[0].value == 0.9 && plot.rows[1].hi == 0.84);
+    assert_string_equal(plot.x_label, "AUC");
     assert_true(isnan(plot.reference));
     assert_non_null(strstr(draw(PX_PAGE_SVG), "</svg>"));
+}
+
+static void values_of_different_names_are_a_forest_under_their_groups(void **state) {
+    (void)state;
+    struct ev_report r;
+    ev_report_init(&r, &arena, "ROC", 0.95);
+    ev_report_group(&r, "at 3");
+    ev_report_estimate(&r, "Sensitivity", 0.9, 0.02, 0.86, 0.94);
+    ev_report_estimate(&r, "Specificity", 0.8, 0.02, 0.76, 0.84);
+    ev_report_none(&r, "AUC", "one class only");
+    assert_true(ev_plot_of_report(&plot, &arena, &r));
+    assert_int_equal(plot.row_count, 3);
+    assert_true(plot.rows[0].heading && plot.rows[2].value == 0.8);
 }
 
 static void a_forest_of_differences_has_its_line_at_zero(void **state) {
@@ -204,6 +218,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(ticks_are_whole_steps_within_the_axis, begin, end),
         cmocka_unit_test_setup_teardown(an_end_that_is_told_is_kept, begin, end),
         cmocka_unit_test_setup_teardown(a_report_with_intervals_becomes_a_forest, begin, end),
+        cmocka_unit_test_setup_teardown(values_of_different_names_are_a_forest_under_their_groups, begin, end),
         cmocka_unit_test_setup_teardown(a_forest_of_differences_has_its_line_at_zero, begin, end),
         cmocka_unit_test_setup_teardown(a_forest_too_long_for_a_page_is_refused, begin, end),
         cmocka_unit_test_setup_teardown(memory_that_ends_shows_in_the_drawing, begin, end),

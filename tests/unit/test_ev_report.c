@@ -57,18 +57,42 @@ static void the_table_fits_its_columns(void **state) {
     assert_out("Methods\n"
                "Confidence level: 95%\n"
                "\n"
-               "  Name   Value      SE  Lower  Upper  Unit\n"
+               "  Name      Value      SE  Lower  Upper  Unit\n"
                "\n"
                "reader 1\n"
-               "  Value  0.875  0.0625   0.75      1\n"
-               "  Lower  1e-12                        mm\n"
+               "  Value     0.875  0.0625   0.75      1\n"
+               "  Lower     1e-12                        mm\n"
                "\n"
                "读者乙\n"
                "  Upper  Not available\n"
-               "  Name    -inf\n"
+               "  Name   -inf\n"
                "\n"
                "Warnings\n"
                "  Confidence level: x\n");
+}
+
+static void points_stand_under_one_another_and_readers_in_one_list(void **state) {
+    (void)state;
+    ev_report_init(&r, &arena, "Methods", 0.95);
+    for (int reader = 1; reader <= 2; reader++) {
+        ev_report_group(&r, "reader %d", reader);
+        ev_report_value(&r, "Value", reader == 1 ? 0.25 : -12.5);
+    }
+    ev_report_group(&r, "all");
+    ev_report_value(&r, "Value", 100);
+    ev_report_value(&r, "SE", 1.125);
+    ev_report_table(&r, EV_EN, &out);
+    assert_out("Methods\n"
+               "\n"
+               "  Name        Value\n"
+               "\n"
+               "Value\n"
+               "  reader 1    0.25\n"
+               "  reader 2  -12.5\n"
+               "\n"
+               "all\n"
+               "  Value     100\n"
+               "  SE          1.125\n");
 }
 
 static void wide_characters_count_two(void **state) {
@@ -76,8 +100,8 @@ static void wide_characters_count_two(void **state) {
     ev_report_table(&r, EV_ZH, &out);
     assert_true(buf_ok(&out, NULL));
     buf_addc(&out, '\0');
-    assert_non_null(strstr(out.p, "\n  项目     值  标准误  下限  上限  单位\n"));
-    assert_non_null(strstr(out.p, "\n  值    0.875  0.0625  0.75     1\n"));
+    assert_non_null(strstr(out.p, "\n  项目        值  标准误  下限  上限  单位\n"));
+    assert_non_null(strstr(out.p, "\n  值       0.875  0.0625  0.75     1\n"));
     assert_non_null(strstr(out.p, "\n  上限  不可用\n"));
     assert_non_null(strstr(out.p, "置信水平：95%\n"));
 }
@@ -151,8 +175,14 @@ static void every_term_has_its_chinese(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        T(the_table_fits_its_columns), T(wide_characters_count_two), T(json_has_every_digit),       T(the_methods_paragraph_names_program_and_sources),
-        T(many_entries_are_all_kept),  T(memory_that_ends_is_told),  T(every_term_has_its_chinese),
+        T(the_table_fits_its_columns),
+        T(points_stand_under_one_another_and_readers_in_one_list),
+        T(wide_characters_count_two),
+        T(json_has_every_digit),
+        T(the_methods_paragraph_names_program_and_sources),
+        T(many_entries_are_all_kept),
+        T(memory_that_ends_is_told),
+        T(every_term_has_its_chinese),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -55,7 +55,9 @@ void ev_plot_init(struct ev_plot *p, struct arena *a, const char *title, const c
 void ev_plot_add(struct ev_plot *p, const struct ev_series *s);
 void ev_plot_level(struct ev_plot *p, const char *label, double y, unsigned colour, bool dashed);
 void ev_plot_row(struct ev_plot *p, const struct ev_forest_row *row);
-// A forest of the report's entries that have intervals; false (no error) when it has none.
+// A forest of the report's entries of that name, a line for each group; false (no error) when none has an interval.
+bool ev_plot_of_entries(struct ev_plot *p, struct arena *a, const struct ev_report *r, const char *name);
+// A forest of what the report has first: entries of one name where groups share it, else all that have intervals.
 bool ev_plot_of_report(struct ev_plot *p, struct arena *a, const struct ev_report *r);
 
 bool ev_plot_draw(const struct ev_plot *p, enum ev_language language, enum px_page_kind kind, struct buf *out, struct err *e);

@@ -48,10 +48,6 @@ static bool has_interval(const struct ev_entry *en) {
     return isfinite(en->value) && isfinite(en->lo) && isfinite(en->hi);
 }
 
-static bool same_unit(const struct ev_entry *a, const struct ev_entry *b) {
-    return a->unit == b->unit || (a->unit && b->unit && strcmp(a->unit, b->unit) == 0);
-}
-
 // What is compared with nothing stands about 0.
 static double reference_of(const struct ev_plot *p) {
     for (unsigned i = 0; i < p->row_count; i++)
@@ -59,22 +55,43 @@ static double reference_of(const struct ev_plot *p) {
     return NAN;
 }
 
+static unsigned count_named(const struct ev_report *r, const char *name) {
+    unsigned n = 0;
+    for (unsigned i = 0; i < r->entry_count; i++) n += has_interval(&r->entries[i]) && strcmp(r->entries[i].name, name) == 0;
+    return n;
+}
+
+static bool same_unit(const struct ev_entry *a, const struct ev_entry *b) {
+    return a->unit == b->unit || (a->unit && b->unit && strcmp(a->unit, b->unit) == 0);
+}
+
+bool ev_plot_of_entries(struct ev_plot *p, struct arena *a, const struct ev_report *r, const char *name) {
+    ev_plot_init(p, a, r->title, name, NULL);
+    for (unsigned i = 0; i < r->entry_count; i++) {
+        const struct ev_entry *en = &r->entries[i];
+        if (!has_interval(en) || strcmp(en->name, name) != 0) continue;
+        ev_plot_row(p, &(struct ev_forest_row){.label = en->group.n ? en->group : str_of(en->name), .value = en->value, .lo = en->lo, .hi = en->hi});
+    }
+    p->reference = reference_of(p);
+    return p->row_count > 0;
+}
+
 bool ev_plot_of_report(struct ev_plot *p, struct arena *a, const struct ev_report *r) {
     const struct ev_entry *first = NULL;
     struct str group = {NULL, 0};
-    ev_plot_init(p, a, r->title, NULL, NULL);
-    for (unsigned i = 0; i < r->entry_count; i++) {
+    for (unsigned i = 0; i < r->entry_count && !first; i++)
+        if (has_interval(&r->entries[i])) first = &r->entries[i];
+    if (first && count_named(r, first->name) > 1) return ev_plot_of_entries(p, a, r, first->name);
+    ev_plot_init(p, a, r->title, first ? first->unit : NULL, NULL);
+    for (unsigned i = 0; first && i < r->entry_count; i++) {
         const struct ev_entry *en = &r->entries[i];
-        if (!has_interval(en) || (first && !same_unit(first, en))) continue;
-        if (!first) first = en;
+        if (!has_interval(en) || !same_unit(first, en)) continue;
         if (en->group.n && !str_eq(en->group, group)) ev_plot_row(p, &(struct ev_forest_row){.label = en->group, .heading = true});
         group = en->group;
         ev_plot_row(p, &(struct ev_forest_row){.label = str_of(en->name), .value = en->value, .lo = en->lo, .hi = en->hi});
     }
-    if (!first) return false;
-    p->x_label = first->unit;
     p->reference = reference_of(p);
-    return true;
+    return first != NULL;
 }
 
 // ---- axes ----

@@ -17,6 +17,7 @@ struct forest {
     struct ev_axis x;
     double left, top, bottom; // of the frame
     unsigned rows;
+    int decimals;
 };
 
 static void fit(struct forest *f) {
@@ -68,13 +69,21 @@ static void draw_axis(struct forest *f) {
     if (f->plot->x_label) px_page_text(f->page, f->left + FRAME_WIDE / 2.0, f->bottom + 30, str_of(ev_term(f->plot->x_label, f->language)), &name);
 }
 
-// As many decimals as the interval's width has meaning for.
-static void figures_of(const struct ev_forest_row *r, char out[256]) {
-    double width = r->hi - r->lo, v[3] = {r->value, r->lo, r->hi};
-    int decimals = isfinite(width) && width > 0 ? (int)ceil(2 - log10(width)) : 3;
+// As many decimals as the widest interval has meaning for.
+static int decimals_of(const struct forest *f) {
+    double widest = 0;
+    for (unsigned i = 0; i < f->rows; i++) {
+        double width = f->plot->rows[i].heading ? NAN : f->plot->rows[i].hi - f->plot->rows[i].lo;
+        if (isfinite(width)) widest = fmax(widest, width);
+    }
+    int decimals = widest > 0 ? (int)ceil(2 - log10(widest)) : 3;
+    return decimals < 0 ? 0 : decimals > 6 ? 6 : decimals;
+}
+
+static void figures_of(const struct ev_forest_row *r, int decimals, char out[256]) {
+    const double v[3] = {r->value, r->lo, r->hi};
     bool large = fabs(r->value) >= 1e9;
     char plain[32], text[3][64];
-    decimals = decimals < 0 ? 0 : decimals > 6 ? 6 : decimals;
     for (int i = 0; i < 3; i++) {
         if (large)
             snprintf(plain, sizeof plain, "%.4g", v[i]);
@@ -114,13 +123,14 @@ static void draw_row(struct forest *f, unsigned i) {
     px_page_clip(f->page, f->left - 4, f->top, FRAME_WIDE + 8, f->bottom - f->top);
     draw_mark(f, r, y);
     px_page_clip(f->page, 0, 0, 0, 0);
-    figures_of(r, text);
+    figures_of(r, f->decimals, text);
     px_page_text(f->page, f->left + FRAME_WIDE + 14, y + 3.5, str_of(text), &FIGURES);
 }
 
 bool ev_plot_draw_forest(const struct ev_plot *p, enum ev_language language, enum px_page_kind kind, struct buf *out, struct err *e) {
     struct forest f = {.plot = p, .language = language, .rows = p->row_count};
     if (p->row_count > ROWS_MAX) return err_set(e, ERR_TOO_LARGE, "evidence", "a forest of %u rows; a figure takes %d", p->row_count, ROWS_MAX);
+    f.decimals = decimals_of(&f);
     f.left = MARGIN + label_width(&f) + 8;
     f.top = MARGIN + TITLE_HIGH;
     f.bottom = f.top + f.rows * ROW_HIGH + 4;

@@ -39,11 +39,30 @@ static void add_number(struct buf *out, double v) {
     buf_addf(out, "%.7g", v == 0 ? 0 : v);
 }
 
-static void add_cell(struct buf *out, const struct ev_entry *en, int column, enum ev_language language) {
+// Whether the entry is alone in its group. A run of such entries of one name is told as one list, by group: readers, modalities.
+static bool is_alone(const struct ev_report *r, unsigned i) {
+    const struct ev_entry *en = &r->entries[i];
+    if (!en->group.n || (i > 0 && str_eq(en->group, r->entries[i - 1].group))) return false;
+    return i + 1 == r->entry_count || !str_eq(en->group, r->entries[i + 1].group);
+}
+
+static bool runs_on(const struct ev_report *r, unsigned i, unsigned next) {
+    return next < r->entry_count && is_alone(r, i) && is_alone(r, next) && strcmp(r->entries[i].name, r->entries[next].name) == 0;
+}
+
+static bool is_listed(const struct ev_report *r, unsigned i) {
+    return runs_on(r, i, i + 1) || (i > 0 && runs_on(r, i - 1, i));
+}
+
+static void add_cell(struct buf *out, const struct ev_report *r, unsigned i, int column, enum ev_language language) {
+    const struct ev_entry *en = &r->entries[i];
     double numbers[] = {[VALUE] = en->value, [SE] = en->se, [LOWER] = en->lo, [UPPER] = en->hi};
     switch (column) {
     case NAME:
-        buf_addz(out, ev_term(en->name, language));
+        if (is_listed(r, i))
+            buf_addz(out, ev_term(en->group.p, language));
+        else
+            buf_addz(out, ev_term(en->name, language));
         break;
     case UNIT:
         if (en->unit) buf_addz(out, ev_term(en->unit, language));
@@ -71,56 +90,92 @@ static void pad(struct buf *out, int n) {
 }
 
 struct table {
+    const struct ev_report *report;
+    enum ev_language language;
     struct buf cell;
     int width[COLUMNS];
+    int after[COLUMNS]; // of numbers: columns from the decimal point on
     bool used[COLUMNS];
 };
 
-static struct str cell(struct table *t, const struct ev_entry *en, int column, enum ev_language language) {
+enum { HEAD = UINT32_MAX }; // in place of an entry: the line of names
+
+static struct str cell(struct table *t, unsigned i, int column) {
     buf_clear(&t->cell);
-    if (en)
-        add_cell(&t->cell, en, column, language);
+    if (i != HEAD)
+        add_cell(&t->cell, t->report, i, column, t->language);
     else
-        buf_addz(&t->cell, ev_term(HEADS[column], language));
+        buf_addz(&t->cell, ev_term(HEADS[column], t->language));
     return buf_str(&t->cell);
 }
 
-static void measure(struct table *t, const struct ev_report *r, enum ev_language language) {
+// From the point (or the exponent) on.
+static int after_of(struct str number) {
+    size_t at = 0;
+    while (at < number.n && number.p[at] != '.' && number.p[at] != 'e') at++;
+    return (int)(number.n - at);
+}
+
+static bool is_number(int column) {
+    return column != NAME && column != UNIT;
+}
+
+static void measure(struct table *t) {
     t->used[NAME] = t->used[VALUE] = true;
     for (int c = 0; c < COLUMNS; c++) {
-        for (unsigned i = 0; i < r->entry_count; i++) {
-            int w = width_of(cell(t, &r->entries[i], c, language));
-            if (w > t->width[c]) t->width[c] = w;
+        int before = 0;
+        for (unsigned i = 0; i < t->report->entry_count; i++) {
+            struct str s = cell(t, i, c);
+            int w = width_of(s), after = is_number(c) ? after_of(s) : 0;
+            if (after > t->after[c]) t->after[c] = after;
+            if (w - after > before) before = w - after;
             t->used[c] |= w > 0;
         }
-        int head = width_of(cell(t, NULL, c, language));
+        t->width[c] = before + t->after[c];
+        int head = width_of(cell(t, HEAD, c));
         if (head > t->width[c]) t->width[c] = head;
     }
 }
 
-// Names and units to the left, numbers to the right; words follow the numbers' place.
-static void add_row(struct table *t, struct buf *out, const struct ev_entry *en, enum ev_language language) {
+// A number with its point under that of the others; words to the left.
+static void add_aligned(struct table *t, struct buf *out, unsigned i, int c, struct str s) {
+    int gap = t->width[c] - width_of(s), behind = gap;
+    if (is_number(c)) behind = i == HEAD || s.n == 0 ? 0 : t->after[c] - after_of(s);
+    pad(out, gap - behind);
+    buf_add_str(out, s);
+    pad(out, behind);
+}
+
+// Words follow the numbers' place.
+static void add_row(struct table *t, struct buf *out, unsigned i) {
+    const struct ev_entry *en = i == HEAD ? NULL : &t->report->entries[i];
     buf_addz(out, "  ");
     size_t end = out->n;
     for (int c = 0; c < COLUMNS; c++) {
         if (!t->used[c]) continue;
-        struct str s = cell(t, en, c, language);
-        int gap = t->width[c] - width_of(s);
-        bool words = c == VALUE && en && isnan(en->value) && en->text.p;
-        if (words) {
-            buf_addz(out, "  ");
-            if (en->text.n) buf_addz(out, ev_term(en->text.p, language));
+        if (c != NAME) buf_addz(out, "  ");
+        if (c == VALUE && en && isnan(en->value) && en->text.p) {
+            if (en->text.n) buf_addz(out, ev_term(en->text.p, t->language));
             end = out->n;
             break;
         }
-        if (c != NAME) buf_addz(out, "  ");
-        if (c != NAME && c != UNIT) pad(out, gap);
-        buf_add_str(out, s);
+        struct str s = cell(t, i, c);
+        add_aligned(t, out, i, c, s);
         if (s.n) end = out->n;
-        if (c == NAME || c == UNIT) pad(out, gap);
     }
+    while (end > 0 && !out->failed && out->p[end - 1] == ' ') end--;
     if (!out->failed) out->n = end;
     buf_addc(out, '\n');
+}
+
+static void add_heading(struct table *t, struct buf *out, unsigned i) {
+    const struct ev_report *r = t->report;
+    const struct ev_entry *en = &r->entries[i];
+    if (is_listed(r, i)) {
+        if (i == 0 || !runs_on(r, i - 1, i)) buf_addf(out, "\n%s\n", ev_term(en->name, t->language));
+    } else if (i > 0 ? !str_eq(en->group, r->entries[i - 1].group) : en->group.n > 0) {
+        buf_addf(out, "\n%s%s", en->group.n ? ev_term(en->group.p, t->language) : "", en->group.n ? "\n" : "");
+    }
 }
 
 static void add_list(struct buf *out, const char *head, const struct ev_sentence *list, unsigned count, enum ev_language language) {
@@ -136,23 +191,18 @@ void ev_report_table(const struct ev_report *r, enum ev_language language, struc
     char level[32];
     add_percent(level, r->level);
     buf_addf(out, "%s\n", ev_term(r->title, language));
-    struct table t = {0};
+    struct table t = {.report = r, .language = language};
     buf_init(&t.cell, 1 << 20);
-    measure(&t, r, language);
+    measure(&t);
     if (t.used[LOWER] || t.used[UPPER]) {
         add_sentence(out, &(struct ev_sentence){"Confidence level: {0}", {str_of(level)}}, language);
         buf_addc(out, '\n');
     }
     buf_addc(out, '\n');
-    add_row(&t, out, NULL, language);
+    add_row(&t, out, HEAD);
     for (unsigned i = 0; i < r->entry_count; i++) {
-        const struct ev_entry *en = &r->entries[i];
-        struct str before = i > 0 ? r->entries[i - 1].group : STR_LIT("");
-        if (!str_eq(en->group, before)) {
-            buf_addc(out, '\n');
-            if (en->group.n) buf_addf(out, "%s\n", ev_term(en->group.p, language));
-        }
-        add_row(&t, out, en, language);
+        add_heading(&t, out, i);
+        add_row(&t, out, i);
     }
     buf_deinit(&t.cell);
     add_list(out, "Warnings", r->warnings, r->warning_count, language);
