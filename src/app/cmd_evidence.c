@@ -24,6 +24,8 @@ static const struct cli_command *const SUBCOMMANDS[] = {
     &EVIDENCE_DRIFT,
     &EVIDENCE_QUEUE,
     //
+    &EVIDENCE_RECORDS,
+    //
     // Design
     &EVIDENCE_SIMULATE,
     &EVIDENCE_POWER,
