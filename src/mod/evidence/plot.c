@@ -2,6 +2,7 @@
 #include "mod/evidence/plot.h"
 
 #include <math.h>
+#include <stdio.h>
 
 #include "mod/evidence/plot_part.h"
 
@@ -43,7 +44,7 @@ static void stretch_by_series(const struct ev_series *s, double x[2], double y[2
     for (size_t i = 0; i < s->n; i++) {
         if (s->x) stretch(&x[0], &x[1], s->x[i]);
         stretch(&y[0], &y[1], s->y[i]);
-        if (s->kind == EV_SERIES_BAND) stretch(&y[0], &y[1], s->y2[i]);
+        if (s->kind == EV_SERIES_BAND || s->kind == EV_SERIES_ZONE) stretch(&y[0], &y[1], s->y2[i]);
         if (s->kind != EV_SERIES_BARS) continue;
         stretch(&y[0], &y[1], s->y2[2 * i]);
         stretch(&y[0], &y[1], s->y2[2 * i + 1]);
@@ -66,7 +67,7 @@ static void fit_axes(struct drawing *d) {
 
 static bool has_levels(const struct ev_plot *p) {
     for (unsigned i = 0; i < p->series_count; i++)
-        if (p->series[i].kind == EV_SERIES_LEVEL && p->series[i].label.n) return true;
+        if (p->series[i].kind == EV_SERIES_LEVEL) return true;
     return false;
 }
 
@@ -221,21 +222,32 @@ static void draw_level(struct drawing *d, const struct ev_series *s) {
     double at = ev_axis_at(&d->y, s->y[0]), edge = d->left + d->width;
     if (!isfinite(at) || at < d->top - 1 || at > d->top + d->height + 1) return;
     px_page_line(d->page, (double[]){d->left, at, edge, at}, 2, &stroke);
-    draw_text(d, edge + 5, at + 3.5, ev_plot_words(d->plot->arena, s->label, d->language), &type);
+    char number[32], text[64];
+    snprintf(number, sizeof number, "%.4g", s->y[0]);
+    ev_plot_minus(number, text);
+    struct str name = ev_plot_words(d->plot->arena, s->label, d->language);
+    const char *label = arena_printf(d->plot->arena, NULL, "%.*s%s%s", STR_FMT(name), name.n ? " " : "", text);
+    draw_text(d, edge + 5, at + 3.5, str_of(label ? label : text), &type);
 }
 
-// In the order that lets lines be seen: bands, then dots, then lines.
+static void draw_zone(struct drawing *d, const struct ev_series *s) {
+    double y = ev_axis_at(&d->y, s->y[0]), y2 = ev_axis_at(&d->y, s->y2[0]), edge = d->left + d->width;
+    if (isfinite(y) && isfinite(y2)) px_page_area(d->page, (double[]){d->left, y, edge, y, edge, y2, d->left, y2}, 4, ev_plot_colour(s->colour), 0.13);
+}
+
+// In the order that lets lines be seen: bands, then dots, then lines; alarms above all.
 static bool draw_series(struct drawing *d, struct err *e) {
     const struct ev_plot *p = d->plot;
     enum { ROOM = 2 * (4 * POINTS_MAX + 16) };
     double *room = arena_alloc(p->arena, ROOM * sizeof *room, e);
     uint8_t *taken = room ? arena_zero(p->arena, (size_t)(2 * WIDE + 2) * (2 * WIDE + 2), 1, e) : NULL;
     if (!taken) return false;
-    for (int turn = 0; turn < 3; turn++) {
+    for (int turn = 0; turn < 4; turn++) {
         for (unsigned i = 0; i < p->series_count; i++) {
             const struct ev_series *s = &p->series[i];
             if (turn == 0 && s->kind == EV_SERIES_BAND) draw_band(d, s, room);
-            if (turn == 1 && s->kind == EV_SERIES_DOTS) draw_dots(d, s, taken);
+            if (turn == 0 && s->kind == EV_SERIES_ZONE) draw_zone(d, s);
+            if (turn == (s->colour == EV_COLOUR_ALARM ? 3 : 1) && s->kind == EV_SERIES_DOTS) draw_dots(d, s, taken);
             if (turn == 2 && (s->kind == EV_SERIES_LINE || s->kind == EV_SERIES_STEP)) draw_line(d, s, room);
             if (turn == 2 && s->kind == EV_SERIES_BARS) draw_bars(d, s);
         }
@@ -275,10 +287,10 @@ bool ev_plot_draw(const struct ev_plot *p, enum ev_language language, enum px_pa
     d.page = px_page_open(kind, d.page_width, d.page_height, ev_term(p->title, language), out, e);
     if (!d.page) return false;
     draw_frame(&d);
-    px_page_clip(d.page, d.left - 2, d.top - 2, d.width + 4, d.height + 4);
+    draw_levels(&d);
+    px_page_clip(d.page, d.left - 4, d.top - 4, d.width + 8, d.height + 8);
     bool ok = draw_series(&d, e);
     px_page_clip(d.page, 0, 0, 0, 0);
-    draw_levels(&d);
     draw_legend(&d);
     return px_page_close(d.page, ok ? e : NULL) && ok && buf_ok(out, e);
 }

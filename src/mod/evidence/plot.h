@@ -16,7 +16,8 @@ enum ev_series_kind {
     EV_SERIES_BAND, // between y and y2
     EV_SERIES_DOTS,
     EV_SERIES_BARS,  // dots with their interval from y2[2i] to y2[2i + 1]
-    EV_SERIES_LEVEL, // a horizontal line at y[0], named at its end
+    EV_SERIES_ZONE,  // all across, from y[0] to y2[0]
+    EV_SERIES_LEVEL, // a horizontal line at y[0], with its name and value at its end
 };
 
 struct ev_series {
@@ -24,10 +25,10 @@ struct ev_series {
     struct str label; // in the legend (of a level: at its end); {NULL, 0}: none
     const double *x, *y, *y2;
     size_t n;
-    unsigned colour; // 0, 1, 2, ...; EV_COLOUR_GREY, EV_COLOUR_ALARM
+    unsigned colour; // 0, 1, 2, ...; EV_COLOUR_GREY, EV_COLOUR_ALARM, EV_COLOUR_INK
     bool dashed;
 };
-enum { EV_COLOUR_GREY = 100, EV_COLOUR_ALARM = 101 };
+enum { EV_COLOUR_GREY = 100, EV_COLOUR_ALARM = 101, EV_COLOUR_INK = 102 };
 
 struct ev_forest_row {
     struct str label;
@@ -46,6 +47,7 @@ struct ev_plot {
     unsigned series_count;
     struct ev_forest_row *rows; // a forest instead of series
     unsigned row_count;
+    double level;     // of bands, where there are any
     double reference; // of a forest: a line there; NaN: none
     bool failed;      // memory; ev_plot_draw says so
 };

@@ -151,6 +151,7 @@ uint32_t ev_plot_colour(unsigned colour) {
     static const uint32_t palette[] = {0x0072B2, 0xD55E00, 0x009E73, 0xCC79A7, 0xE69F00, 0x56B4E9, 0x000000};
     if (colour == EV_COLOUR_GREY) return 0x8A8A8A;
     if (colour == EV_COLOUR_ALARM) return 0xC1121F;
+    if (colour == EV_COLOUR_INK) return 0x333333;
     return palette[colour % (sizeof palette / sizeof *palette)];
 }
 
