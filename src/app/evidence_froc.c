@@ -26,7 +26,7 @@ static int run(struct cli_args *args) {
     struct ev_report r;
     struct err e = {0};
     if (!report(args, &r, &e)) return cli_fail(args, &e);
-    return evidence_print(args, &r);
+    return evidence_mrmc_print(args, &r);
 }
 
 const struct cli_command EVIDENCE_FROC = {

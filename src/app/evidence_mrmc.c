@@ -113,11 +113,25 @@ static bool report(struct cli_args *args, struct ev_report *r, struct err *e) {
            ev_mrmc_report(args->arena, &s, &merit, &request, r, e);
 }
 
+int evidence_mrmc_print(const struct cli_args *args, const struct ev_report *r) {
+    struct ev_report differences = *r;
+    struct ev_plot plot;
+    struct err e = {0};
+    if (!evidence_plots(args)) return evidence_print(args, r);
+    differences.entry_count = 0;
+    differences.entries = arena_zero(args->arena, r->entry_count, sizeof *r->entries, &e);
+    if (!differences.entries) return cli_fail(args, &e);
+    for (unsigned i = 0; i < r->entry_count; i++)
+        if (strcmp(r->entries[i].name, "Difference") == 0) differences.entries[differences.entry_count++] = r->entries[i];
+    if (differences.entry_count == 0 || !ev_plot_of_report(&plot, args->arena, &differences)) return evidence_print(args, r);
+    return evidence_print_plot(args, r, &plot);
+}
+
 static int run(struct cli_args *args) {
     struct ev_report r;
     struct err e = {0};
     if (!report(args, &r, &e)) return cli_fail(args, &e);
-    return evidence_print(args, &r);
+    return evidence_mrmc_print(args, &r);
 }
 
 const struct cli_command EVIDENCE_MRMC = {

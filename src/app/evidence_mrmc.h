@@ -20,5 +20,7 @@
 
 // Level, inferences and plan, as the options say.
 bool evidence_mrmc_request(const struct cli_args *args, struct ev_mrmc_request *r, struct err *e);
+// As evidence_print; its forest is of differences alone where there are any: they do not share an axis with what they are differences of.
+int evidence_mrmc_print(const struct cli_args *args, const struct ev_report *r);
 
 #endif

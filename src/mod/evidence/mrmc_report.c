@@ -134,6 +134,15 @@ static void warn_components(struct telling *t) {
     }
 }
 
+static void tell_analyses(struct telling *t) {
+    for (unsigned g = 0; g < 3; g++) {
+        if (!t->request->generalise[g]) continue;
+        tell_analysis(t, (enum ev_generalise)g);
+        say_analysis(t, (enum ev_generalise)g);
+    }
+    warn_components(t);
+}
+
 static void say_design(struct telling *t) {
     static const char *const SAID[] = {
         [EV_DESIGN_DETECT] = NULL,
@@ -152,12 +161,7 @@ static void tell_rockette(struct telling *t) {
     say_design(t);
     tell_merits(t);
     tell_components(t);
-    for (unsigned g = 0; g < 3; g++) {
-        if (!t->request->generalise[g]) continue;
-        tell_analysis(t, (enum ev_generalise)g);
-        say_analysis(t, (enum ev_generalise)g);
-    }
-    warn_components(t);
+    tell_analyses(t);
     ev_report_source(t->r, "Obuchowski NA, Rockette HE. Commun Stat Simul Comput 1995;24:285-308");
     ev_report_source(t->r, "Hillis SL. Stat Med 2007;26:596-619");
 }
@@ -175,6 +179,7 @@ static void tell_dbm(struct telling *t) {
     ev_report_method(
         t->r, "Dorfman, Berbaum and Metz' analysis of variance of pseudovalues; with jackknife covariances its tests are those of Obuchowski and Rockette.",
         NULL);
+    if (!t->request->rockette) tell_analyses(t);
     ev_report_source(t->r, "Hillis SL, Obuchowski NA, Schartz KM, Berbaum KS. Stat Med 2005;24:1579-1607");
 }
 
@@ -321,8 +326,8 @@ bool ev_mrmc_report(struct arena *a, const struct ev_study *s, const struct ev_m
     tell_size(&t, s->readers, s->treatments, s->diseased_count, s->cases - s->diseased_count);
     if (request->rockette || request->dbm || request->plan.wanted) {
         struct ev_merit m;
-        if (request->dbm && (merit->covariance != EV_COV_JACKKNIFE || s->design != EV_DESIGN_CROSSED))
-            return err_set(e, ERR_USAGE, "evidence", "the analysis of pseudovalues (DBM) is for crossed designs with jackknife covariances");
+        if (request->dbm && (merit->covariance != EV_COV_JACKKNIFE || !ev_study_complete(s)))
+            return err_set(e, ERR_USAGE, "evidence", "the analysis of pseudovalues (DBM) is for complete crossed studies with jackknife covariances");
         say_metric(&t, s, merit);
         if (!ev_study_complete(s) && s->design == EV_DESIGN_CROSSED)
             ev_report_warn(
