@@ -214,16 +214,16 @@ void index_be_conflict(struct vol_put *put) {
              STR_FMT(p->facts.sop_uid));
 }
 
-static bool classify_object(struct index *ix, struct db *d, struct vol_put *put, struct vol_put *const *earlier, size_t n, struct err *e) {
+// On the writer's connection: its cache holds what it has just written, while a reader's is void after each commit. Where processes share the index, that
+// connection is not kept from whoever has something to write.
+static struct db *lend(struct index *ix, struct err *e) {
+    return ix->ar->shared ? db_reader(ix->ar->db, e) : db_writer(ix->ar->db, e);
+}
+
+// What the object is to those that the index has. taken: another of its group has its UID.
+static bool classify_by_index(struct index *ix, struct db *d, struct vol_put *put, bool taken, struct err *e) {
     struct index_put *p = put->user;
-    const struct vol_put *taken, *twin;
-    bool found;
-    put->outcome = VOL_STORED;
-    if (!find_earlier(ix, put, earlier, n, &taken, &twin, e)) return false;
-    p->twin_of = twin;
-    p->among = taken;
-    if (twin) return index_be_known(put, twin->outcome == VOL_STORED_CONFLICT), true;
-    found = p->seen;
+    bool found = p->seen;
     if (!p->looked && !find_uid(d, p->facts.sop_uid, &found, e)) return false;
     if (!found && !taken) return true; // a new object, as nearly all are: its digest is not asked for
     enum index_kept kept = INDEX_NEW;
@@ -234,6 +234,20 @@ static bool classify_object(struct index *ix, struct db *d, struct vol_put *put,
     put->entry.kind = VOL_CONFLICT;
     index_be_conflict(put);
     return true;
+}
+
+static bool classify_object(struct index *ix, struct vol_put *put, struct vol_put *const *earlier, size_t n, struct err *e) {
+    struct index_put *p = put->user;
+    const struct vol_put *taken, *twin;
+    if (!find_earlier(ix, put, earlier, n, &taken, &twin, e)) return false;
+    p->twin_of = twin;
+    p->among = taken;
+    if (twin) return index_be_known(put, twin->outcome == VOL_STORED_CONFLICT), true;
+    if (p->looked && !p->seen && !taken) return true; // the group was looked for as a whole
+    struct db *d = lend(ix, e);
+    bool ok = d && classify_by_index(ix, d, put, taken, e);
+    db_return(ix->ar->db, d);
+    return ok;
 }
 
 static bool classify_quarantine(struct db *d, struct vol_put *put, struct vol_put *const *earlier, size_t n, struct err *e) {
@@ -262,13 +276,10 @@ static bool classify(void *ctx, struct vol_put *put, struct vol_put *const *earl
     // Only before the first of a group: what a group has not committed is not the index's to see.
     if (n == 0 && !close_gap(ix, e)) return false;
     put->outcome = VOL_STORED;
-    // On the writer's connection: its cache holds what it has just written, while a reader's is void after each commit. Where processes share the
-    // index, that connection is not kept from whoever has something to write.
-    struct db *d = ix->ar->shared ? db_reader(ix->ar->db, e) : db_writer(ix->ar->db, e);
+    if (put->entry.kind < VOL_QUARANTINE) return classify_object(ix, put, earlier, n, e);
+    struct db *d = lend(ix, e);
     if (!d) return false;
-    bool ok = put->entry.kind > VOL_QUARANTINE    ? hold_classify(d, put, earlier, n, e)
-              : put->entry.kind == VOL_QUARANTINE ? classify_quarantine(d, put, earlier, n, e)
-                                                  : classify_object(ix, d, put, earlier, n, e);
+    bool ok = put->entry.kind > VOL_QUARANTINE ? hold_classify(d, put, earlier, n, e) : classify_quarantine(d, put, earlier, n, e);
     db_return(ix->ar->db, d);
     return ok;
 }

@@ -10,8 +10,9 @@
 #include "text/utf8.h"
 
 enum {
-    CONNECTIONS_MAX = 64,    // of one role
-    LEND_WAIT_MS = 30 * 1000 // for a free connection
+    CONNECTIONS_MAX = 64,     // of one role
+    LEND_WAIT_MS = 30 * 1000, // for a free connection
+    IDLE_MS = 60 * 1000       // after which a connection to a server is closed
 };
 
 // The connections of one role. A place is kept when its connection is lost, to be connected anew.
@@ -152,7 +153,9 @@ static struct db *wait_place(struct db_pool *p, enum db_role role, struct err *e
 }
 
 static void give_back(struct db_pool *p, struct db *d) {
+    int64_t now = clock_mono_ms();
     pthread_mutex_lock(&p->lock);
+    d->returned_ms = now;
     d->lent = false;
     pthread_cond_signal(&p->lanes[d->role].returned);
     pthread_mutex_unlock(&p->lock);
@@ -161,6 +164,26 @@ static void give_back(struct db_pool *p, struct db *d) {
 void db_pool_set_gate(struct db_pool *p, bool (*may_write)(void *ctx, struct err *e), void *ctx) {
     p->may_write = may_write;
     p->gate_ctx = ctx;
+}
+
+// What a burst has left: a connection that nobody took for long, since those before it serve. It is nobody else's meanwhile.
+static struct db *take_idle(struct db_pool *p, enum db_role role) {
+    struct lane *l = &p->lanes[role];
+    struct db *d = NULL;
+    int64_t now = clock_mono_ms();
+    pthread_mutex_lock(&p->lock);
+    for (unsigned i = l->count; i > 1 && !d; i--)
+        if (!l->all[i - 1]->lent && l->all[i - 1]->native && now - l->all[i - 1]->returned_ms > IDLE_MS) d = l->all[i - 1];
+    if (d) d->lent = true;
+    pthread_mutex_unlock(&p->lock);
+    return d;
+}
+
+static void close_idle(struct db_pool *p, enum db_role role) {
+    struct db *d = p->driver->engine == DB_POSTGRES ? take_idle(p, role) : NULL;
+    if (!d) return;
+    disconnect(d);
+    give_back(p, d);
 }
 
 static struct db *lend(struct db_pool *p, enum db_role role, struct err *e) {
@@ -194,7 +217,9 @@ void db_return(struct db_pool *p, struct db *d) {
     if (!d) return;
     if (db_lost(d)) p->lost++;
     db_rollback(d);
+    enum db_role role = d->role;
     give_back(p, d);
+    close_idle(p, role);
 }
 
 void db_pool_statements(struct db_pool *p, void (*visit)(void *ctx, const char *sql), void *ctx) {

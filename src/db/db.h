@@ -62,7 +62,8 @@ struct db_figures {
 void db_figures_get(struct db_pool *p, struct db_figures *out);
 
 // Of a reader: a stable snapshot. Of the writer: the one writing transaction of the whole archive, whichever process asks; what others committed
-// before is seen (SQLite: BEGIN IMMEDIATE; PostgreSQL: an advisory lock, READ COMMITTED). Of a side connection: an ordinary transaction.
+// before is seen (SQLite: BEGIN IMMEDIATE; PostgreSQL: an advisory lock, READ COMMITTED, which is asked for with the first statement that is waited for: that
+// one waits for those who write, and fails when it took too long). Of a side connection: an ordinary transaction.
 bool db_begin(struct db *d, struct err *e);
 // Of the last db_begin: no other transaction of this process has the same.
 uint64_t db_transaction(const struct db *d);

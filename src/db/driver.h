@@ -26,6 +26,7 @@ struct db {
     void *native; // NULL: not connected
     enum db_role role;
     bool lent;
+    int64_t returned_ms;
     uint64_t tick, transaction;
     unsigned statement_count;
     struct db_stmt statements[DB_STATEMENTS_MAX];

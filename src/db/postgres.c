@@ -118,13 +118,14 @@ static bool lock_key(struct db *d, int first, struct err *e) {
     return pg_queue_text(d, sql, e);
 }
 
-// The writer has its place in the order before it goes on; others begin with their first statement.
+// The writer's place in the order is taken before its first statement, and travels with it: that one's snapshot is taken when the lock is there. Others begin
+// with their first statement.
 static bool begin(struct db *d, struct err *e) {
     struct pg_link *c = pg_link_of(d);
     if (!pg_sound(d, e) || !pg_queue_text(d, "BEGIN", e)) return false;
     c->transaction = true;
     if (d->role != DB_FOR_WRITING) return true;
-    return (lock_key(d, LOCK_WRITER, e) && pg_settle(d, "take the archive's lock", NULL, e)) || (db_rollback(d), false);
+    return lock_key(d, LOCK_WRITER, e) || (db_rollback(d), false);
 }
 
 static bool commit(struct db *d, struct err *e) {

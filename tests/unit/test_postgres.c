@@ -196,9 +196,9 @@ static void *write_second(void *arg) {
     struct err own = {0};
     struct db *w = db_writer(s->pool, &own);
     if (w && db_begin(w, &own)) {
-        s->inside = true;
         struct db_stmt *q = db_prepare(w, "SELECT count(*) FROM settings", &own);
         if (q && db_next(q, &own) == DB_ROW) s->seen = db_int(q, 0);
+        s->inside = true;
         db_done(q);
         db_commit(w, &own);
     }
@@ -212,6 +212,7 @@ static void of_two_processes_one_writes_at_a_time_and_sees_what_the_other_wrote(
     struct db *w = db_writer(pool, &e);
     pthread_t thread;
     assert_true(db_begin(w, &e));
+    assert_int_equal(one(w, "SELECT count(*) FROM settings"), 0);
     assert_int_equal(pthread_create(&thread, NULL, write_second, &s), 0);
     usleep(200 * 1000);
     assert_false(s.inside);
@@ -246,6 +247,7 @@ static void archives_in_two_schemas_do_not_wait_for_each_other(void **state) {
     struct db_pool *other = open_pool("other");
     struct db *a = db_writer(pool, &e), *b = db_writer(other, &e);
     assert_true(db_begin(a, &e) && db_begin(b, &e));
+    assert_int_equal(one(a, "SELECT 1") + one(b, "SELECT 1"), 2);
     db_return(pool, a);
     db_return(other, b);
     db_pool_close(other);
