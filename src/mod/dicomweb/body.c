@@ -10,6 +10,7 @@
 #include "dicom/value.h"
 #include "http/condition.h"
 #include "http/range.h"
+#include "sys/sums.h"
 
 enum {
     SWAP_BLOCK = 4096,
@@ -206,11 +207,22 @@ struct sending {
     uint64_t from, length;
 };
 
+// As many of n bytes that a read ends where a block of an object does: the next one begins there, and no block is read and checked twice.
+static size_t to_block(struct dw_body *b, uint64_t position, size_t n) {
+    uint64_t end = position + n;
+    if (n == 0 || end == b->length) return n;
+    size_t at = find_piece(b, end - 1);
+    const struct dw_piece *piece = &b->pieces[at];
+    uint64_t begin = b->ends[at] - piece->length, over = (piece->offset + end - begin) % SUMS_BLOCK_BYTES;
+    if (piece->kind != DW_OBJECT || piece->swap > 1 || end == b->ends[at] || over >= n || end - over <= begin) return n;
+    return n - (size_t)over;
+}
+
 static int64_t generate(void *context, uint64_t position, void *p, size_t n) {
     struct sending *s = context;
     struct err e = {0};
     uint64_t left = position < s->length ? s->length - position : 0;
-    size_t take = left < n ? (size_t)left : n;
+    size_t take = to_block(s->body, s->from + position, left < n ? (size_t)left : n);
     if (dw_body_read(s->body, s->from + position, p, take, &e)) return (int64_t)take;
     log_err(&e, "an answer is cut off at byte %llu of %llu", (unsigned long long)position, (unsigned long long)s->length);
     return -1; // the connection is cut: nobody takes a part for the whole
