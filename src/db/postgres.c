@@ -329,7 +329,7 @@ static void bind_text(struct db_stmt *s, int i, struct str v) {
     const struct pg_known *k = prepared_of(s)->known;
     uint32_t type = v.p && i >= 1 && (unsigned)i <= k->parameters ? k->types[i - 1] : 0;
     if (pg_type_is_int_array(type)) v = as_array(s, v);
-    if (pg_type_is_json(type) && pg_clean_json(v, NULL)) {
+    if (v.p && pg_type_is_json(type) && pg_clean_json(v, NULL)) {
         char *copy = db_keep(s, v.n);
         if (copy) pg_clean_json(v, memcpy(copy, v.p, v.n));
         v = copy ? (struct str){copy, v.n} : STR_LIT("[]");
