@@ -15,7 +15,7 @@ enum {
     SLOW_US = 3000,      // fewer
     ONE_IN = 16,         // so many studies of the days that are read first are expected to be found
     ONE_IN_CUT = 256,    // likewise where sets are cut
-    KEYS_OF_A_STUDY = 3, // of a range, in a count
+    KEYS_OF_A_STUDY = 2, // of a range, in a count
     DAYS = 31,           // of a month
     SQL_BYTES = 16384,   //
     ESTIMATE_KEYS = 6,   // first parameter of the keys of an estimate
@@ -218,13 +218,13 @@ static const char *const COUNTS[] = {
 
 static struct db_stmt *count_statement(const struct qstream *s, struct db *d, const struct part *p, struct err *e) {
     struct buf sql;
-    bool all = p->reach == REACH_ALL;
+    bool all = p->reach == REACH_ALL, plain = all && is_one_key(s);
     buf_init(&sql, SQL_BYTES);
-    buf_addz(&sql, COUNTS[p->reach]);
+    buf_addz(&sql, plain ? "SELECT count(*), count(*), 0, 0 FROM (SELECT q.study FROM " : COUNTS[p->reach]);
     put_months(&sql, p->reach);
     buf_addf(&sql, " %s LATERAL (SELECT%s u.study FROM ", all ? "JOIN" : "LEFT JOIN", all || is_one_key(s) ? "" : " DISTINCT");
     put_sets(&sql, s, p->reach);
-    buf_addf(&sql, " LIMIT ?6) q ON true LIMIT ?6) x%s", all ? " GROUP BY x.study) x" : "");
+    buf_addf(&sql, " LIMIT ?6) q ON true LIMIT ?6) x%s", all && !plain ? " GROUP BY x.study) x" : "");
     buf_addc(&sql, '\0');
     struct db_stmt *q = buf_ok(&sql, e) ? db_prepare(d, sql.p, e) : NULL;
     buf_deinit(&sql);
