@@ -10,7 +10,7 @@
 #include "db/db.h"
 #include "sys/file.h"
 
-enum { CHUNK_BYTES = 1 << 20, PATH_BYTES = 4096 };
+enum { CHUNK_BYTES = 1 << 20, PATH_BYTES = 4096, PAGE = 256, UID_BYTES = 72 };
 
 struct exporting {
     struct archive *ar;
@@ -76,19 +76,32 @@ static bool export_query(struct exporting *x, const struct retrieve_query *q, st
     return ok;
 }
 
-// Study by study, so that memory does not grow with the archive.
-static bool export_all(struct exporting *x, struct err *e) {
+static bool count_all(struct exporting *x, struct err *e) {
     struct db *d = db_reader(archive_db(x->ar), e);
-    struct db_stmt *s = d ? db_prepare(d, "SELECT DISTINCT study_uid, (SELECT sum(instance_count) FROM studies) FROM studies", e) : NULL;
-    bool ok = s;
-    enum db_step step = DB_END;
-    while (ok && (step = db_next(s, e)) == DB_ROW) {
-        x->total = (uint64_t)db_int(s, 1);
-        ok = export_query(x, &(struct retrieve_query){.study_uids = db_text(s, 0)}, e);
-    }
+    struct db_stmt *s = d ? db_prepare(d, "SELECT CAST(coalesce(sum(instance_count), 0) AS BIGINT) FROM studies", e) : NULL;
+    bool ok = s && db_next(s, e) == DB_ROW;
+    if (ok) x->total = (uint64_t)db_int(s, 0);
     db_done(s);
     db_return(archive_db(x->ar), d);
-    return ok && step != DB_FAIL;
+    return ok;
+}
+
+// Page by page and study by study, so that memory does not grow with the archive.
+static bool export_all(struct exporting *x, struct err *e) {
+    struct arena a;
+    struct str studies[PAGE];
+    char after[UID_BYTES] = "";
+    unsigned n = PAGE;
+    arena_init(&a, 1 << 20);
+    bool ok = count_all(x, e);
+    while (ok && n == PAGE) {
+        arena_reset(&a);
+        ok = retrieve_studies_after(x->ar, &a, str_of(after), PAGE, studies, &n, e);
+        for (unsigned i = 0; ok && i < n; i++) ok = export_query(x, &(struct retrieve_query){.study_uids = studies[i]}, e);
+        if (ok && n) snprintf(after, sizeof after, "%.*s", STR_FMT(studies[n - 1]));
+    }
+    arena_deinit(&a);
+    return ok;
 }
 
 static int export(struct cli_args *args, struct exporting *x) {

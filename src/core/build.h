@@ -24,6 +24,12 @@ struct build_drop {
     struct build_drop *next;
 };
 
+struct build_left {
+    uint32_t volume;
+    struct err why;
+    struct build_left *next;
+};
+
 struct build {
     struct archive *ar;
     const struct merge_options *options;
@@ -33,17 +39,29 @@ struct build {
     uint32_t *volumes;
     size_t volume_count;
     struct build_entry *entries; // by study, series, number
-    size_t count, cap;
+    size_t count, cap, copied;
     struct build_drop *drops;
+    struct build_left *left; // volumes that could not be read: they stay as they are
     struct arena arena;
     struct merge_report *report;
 };
 
-// build_gather.c: what lives in the batch's volumes. ERR_BUSY: one of them is archived or grows.
+// build_gather.c: what lives in the batch's volumes. ERR_BUSY: one of them grows.
 bool build_gather(struct build *b, struct err *e);
+// build_left.c: after reading a volume failed with *why. True: it is left out, and the others go on. False: *e, the batch is tried again later: the failure
+// says nothing of the volume, or all of them fail.
+bool build_leave(struct build *b, uint32_t volume, const struct err *why, struct err *e);
+bool build_is_left(const struct build *b, uint32_t volume);
+// At the end of the batch, in its transaction: told. Afterwards: those that are not there are marked as missing.
+bool build_tell_left(struct build *b, struct db *w, struct err *e);
+bool build_mark_left(struct build *b, struct err *e);
 // build_rows.c: where the copied ones of entries [from, to) come from, noted beforehand; and forgotten, of this whole batch.
 bool build_note(struct build *b, size_t from, size_t to, struct err *e);
 bool build_forget(struct build *b, struct err *e);
+// Of a volume that came to nothing; that it fails costs some rows until they are swept.
+void build_forget_moves(struct build *b, uint32_t volume);
+// Notes of batches that are over: of builds that were overtaken, or died.
+bool build_sweep(struct archive *ar, struct err *e);
 // The transaction that makes a volume count.
 bool build_commit(struct build *b, const struct vol_info *v, struct err *e);
 // The end of a batch: what is empty now is removed, what is not is left as it is.

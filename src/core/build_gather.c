@@ -172,8 +172,13 @@ static int by_series(const void *va, const void *vb) {
 }
 
 bool build_gather(struct build *b, struct err *e) {
-    for (size_t i = 0; i < b->volume_count; i++)
-        if (!gather_volume(b, b->volumes[i], e)) return err_wrap(e, "volume %u", b->volumes[i]);
+    for (size_t i = 0; i < b->volume_count; i++) {
+        struct err why = {0};
+        size_t before = b->count;
+        if (gather_volume(b, b->volumes[i], &why)) continue;
+        b->count = before;
+        if (!build_leave(b, b->volumes[i], &why, e)) return err_wrap(e, "volume %u", b->volumes[i]);
+    }
     if (b->count) qsort(b->entries, b->count, sizeof *b->entries, by_series);
     return true;
 }

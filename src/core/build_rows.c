@@ -50,6 +50,22 @@ bool build_forget(struct build *b, struct err *e) {
     return ok;
 }
 
+void build_forget_moves(struct build *b, uint32_t volume) {
+    struct db *d = db_side(b->ar->db, NULL);
+    if (d) sql_run(d, "DELETE FROM moves WHERE to_volume = ?1", SQL_VALUES(SQL_I(volume)), NULL);
+    db_return(b->ar->db, d);
+}
+
+bool build_sweep(struct archive *ar, struct err *e) {
+    struct db *d = db_side(ar->db, e);
+    bool ok = d && sql_run(d,
+                           "DELETE FROM moves WHERE NOT EXISTS (SELECT 1 FROM jobs WHERE kind IN ('" MERGE_JOB "', '" COMPACT_JOB
+                           "') AND subject = CAST(moves.batch AS TEXT))",
+                           NULL, 0, e);
+    db_return(ar->db, d);
+    return ok;
+}
+
 // ---- a volume that is there ----
 
 #define FOLLOW(table, and)                                                                                                                               \
@@ -140,7 +156,8 @@ static bool settle(struct build *b, struct db *w, struct err *e) {
         if (!drop_tombstone(w, d, e)) return false;
     for (size_t i = 0; i < b->count; i++)
         if (b->entries[i].damaged && !tell_damaged(b, w, &b->entries[i].en, e)) return false;
-    return sql_run(w, NOTHING_ALIVE, &batch, 1, e) && sql_run(w, "UPDATE volumes SET batch = -2 WHERE batch = ?1 AND removed_ms IS NULL", &batch, 1, e);
+    return build_tell_left(b, w, e) && sql_run(w, NOTHING_ALIVE, &batch, 1, e) &&
+           sql_run(w, "UPDATE volumes SET batch = -2 WHERE batch = ?1 AND removed_ms IS NULL", &batch, 1, e);
 }
 
 bool build_settle(struct build *b, struct err *e) {

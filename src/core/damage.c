@@ -30,7 +30,7 @@ static void describe(const uint32_t *volumes, size_t count, char out[512]) {
     if (count > NAMED_MAX) snprintf(out + n, 512 - (size_t)n, " ...");
 }
 
-static bool append_alarm(struct archive *ar, struct db *w, const char *message, struct err *e) {
+bool damage_alarm(struct archive *ar, struct db *w, const char *message, struct err *e) {
     struct buf detail;
     struct json_writer j;
     buf_init(&detail, 4096);
@@ -62,7 +62,7 @@ bool damage_tell_missing(struct archive *ar, const uint32_t *volumes, size_t n, 
     describe(volumes, n, message);
     log_line(LOG_ERROR, "store", "%s: what lies in them is taken anew when it is sent again", message);
     struct db *w = db_writer(ar->db, e);
-    bool ok = w && archive_begin(ar, w, e) && append_alarm(ar, w, message, e) &&
+    bool ok = w && archive_begin(ar, w, e) && damage_alarm(ar, w, message, e) &&
               mark_volumes(w, "UPDATE volumes SET batch = " VOLUME_MISSING " WHERE volume = ?1", volumes, n, e) && db_commit(w, e);
     return end(ar, w, ok);
 }

@@ -19,6 +19,8 @@ struct db;
 void damage_found(struct archive *ar, const struct instance_ref *ref, const struct err *why);
 // These volumes are missing: marked, and told by one alarm.
 bool damage_tell_missing(struct archive *ar, const uint32_t *volumes, size_t n, struct err *e);
+// An event for whoever looks after the archive, in the writing transaction.
+bool damage_alarm(struct archive *ar, struct db *w, const char *message, struct err *e);
 // They are there again.
 bool damage_found_again(struct archive *ar, const uint32_t *volumes, size_t n, struct err *e);
 // Whether a volume's bytes can be had at all: true unless it is known not to be there.

@@ -36,22 +36,22 @@ void merge_defaults(struct merge_options *o) {
 // ---- one volume ----
 
 static bool copy_entry(struct build *b, struct vol_build *vb, struct build_entry *n, struct err *e) {
-    struct err why = {0};
+    struct err why = {0}, bytes = {0};
+    if (build_is_left(b, n->en.loc.volume)) return true;
     if (vol_build_add(vb, &n->en, &n->to, &why)) {
         n->copied = true;
+        b->copied++;
         return build_keep(b, e);
     }
+    bool whole = vol_verify(b->ar->volumes, &n->en, &bytes);
     if (why.kind != ERR_CORRUPT) {
-        if (e) *e = why;
+        if (!whole) return build_leave(b, n->en.loc.volume, &why, e);
+        if (e) *e = why; // it is the new volume that cannot be written
         return false;
     }
     // Broken headers keep nobody from reading the bytes; a bucket that does not answer says nothing of them.
-    struct err bytes = {0};
-    n->damaged = !vol_verify(b->ar->volumes, &n->en, &bytes);
-    if (n->damaged && bytes.kind != ERR_CORRUPT && bytes.kind != ERR_IO) {
-        if (e) *e = bytes;
-        return false;
-    }
+    n->damaged = !whole;
+    if (n->damaged && bytes.kind != ERR_CORRUPT && bytes.kind != ERR_IO) return build_leave(b, n->en.loc.volume, &bytes, e);
     b->report->damaged += n->damaged;
     log_err(&why, "an entry stays in volume %u", n->en.loc.volume);
     return true;
@@ -61,6 +61,7 @@ static bool copy_entry(struct build *b, struct vol_build *vb, struct build_entry
 static void withdraw(struct build *b, uint32_t volume) {
     struct err why = {0};
     bool there = true;
+    build_forget_moves(b, volume);
     if (build_is_there(b, volume, &there, &why) && !there && !vol_remove(b->ar->volumes, volume, &why))
         log_err(&why, "volume %u, which was built in vain, is left to be found later", volume);
 }
@@ -165,7 +166,7 @@ static bool run(struct build *b, struct err *e) {
         to = volume_end(b, from);
         if (!make_volume(b, from, to, e)) return false;
     }
-    return build_settle(b, e);
+    return build_settle(b, e) && build_mark_left(b, e);
 }
 
 bool merge_batch(struct archive *ar, const struct merge_options *o, const struct job *job, int64_t batch, struct merge_report *out, struct err *e) {

@@ -45,6 +45,7 @@ void merge_defaults(struct merge_options *o);
 // What is done with one batch.
 struct merge_report {
     uint64_t volumes_in, volumes_out, bytes_in, bytes_out, entries, damaged;
+    uint64_t left; // volumes that could not be read
 };
 // Builds a batch anew. job: in whose name, checked in each transaction; NULL: nobody else can (tests).
 bool merge_batch(struct archive *ar, const struct merge_options *o, const struct job *job, int64_t batch, struct merge_report *out, struct err *e);

@@ -2,6 +2,7 @@
 #include <stdlib.h>
 
 #include "base/log.h"
+#include "core/build.h"
 #include "core/index.h"
 #include "core/merge.h"
 #include "core/state.h"
@@ -107,14 +108,15 @@ bool reap_volumes(struct archive *ar, const struct merge_options *o, bool at_onc
     merge_defaults(&options);
     r->ar = ar;
     if (!at_once) r->after_ms = options.removed_ms, r->bucket_after_ms = options.removed_bucket_ms;
-    bool ok = true;
-    do {
+    bool ok = build_sweep(ar, e);
+    while (ok) {
         ok = list_round(r, e);
         for (size_t i = 0; ok && i < r->n; i++) {
             r->last = r->list[i].volume;
             ok = reap_one(r, &r->list[i], e) || err_wrap(e, "remove volume %u", r->last);
         }
-    } while (ok && r->n == ROUND);
+        if (r->n < ROUND) break;
+    }
     *removed = r->removed;
     *bytes = r->bytes;
     free(r);

@@ -183,6 +183,22 @@ bool retrieve_list(struct archive *ar, const struct actor *who, struct arena *a,
     return ok;
 }
 
+bool retrieve_studies_after(struct archive *ar, struct arena *a, struct str after, unsigned max, struct str *out, unsigned *n, struct err *e) {
+    struct db *d = db_reader(ar->db, e);
+    struct db_stmt *s = d ? db_prepare(d, "SELECT DISTINCT study_uid FROM studies WHERE study_uid > ?1 ORDER BY study_uid LIMIT ?2", e) : NULL;
+    enum db_step step = DB_FAIL;
+    bool ok = s;
+    *n = 0;
+    if (s) {
+        db_bind_text(s, 1, after);
+        db_bind_int(s, 2, max);
+    }
+    while (ok && *n < max && (step = db_next(s, e)) == DB_ROW) ok = arena_dup(a, db_text(s, 0), &out[(*n)++], e);
+    db_done(s);
+    db_return(ar->db, d);
+    return ok && step != DB_FAIL;
+}
+
 // ---- headers ----
 
 // The base's bytes; kept from one object of a series to the next.

@@ -35,6 +35,8 @@ struct retrieve_query {
 
 // The objects served (conflicting copies and deleted ones are not), by study, series number, instance number. Empty list when there are none.
 bool retrieve_list(struct archive *ar, const struct actor *who, struct arena *a, const struct retrieve_query *q, struct instance_list *out, struct err *e);
+// UIDs of studies that come after one, in the order of their bytes; "" is before all. *n: fewer than max at the end.
+bool retrieve_studies_after(struct archive *ar, struct arena *a, struct str after, unsigned max, struct str *out, unsigned *n, struct err *e);
 
 // The header of an object (all before pixel data) from the index, as stored; offsets are those of the Part 10 file's data set.
 bool retrieve_header(struct archive *ar, struct arena *a, const struct instance_ref *ref, struct dcm_dataset **out, struct err *e);

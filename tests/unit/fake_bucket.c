@@ -75,6 +75,7 @@ static bool get(void *ctx, const char *key, uint64_t at, void *p, size_t n, stru
     pthread_mutex_lock(&b->lock);
     struct fake_object *o = find(b, key);
     bool ok = o ? true : missing(e, key);
+    if (ok && o->refusal) ok = err_set(e, (enum err_kind)o->refusal, "fake", "refused");
     if (ok && o->archived) ok = err_set(e, ERR_BUSY, "fake", "it is archived");
     if (ok && (at > o->n || n > o->n - at)) ok = err_set(e, ERR_CORRUPT, "fake", "range");
     if (ok) memcpy(p, o->p + at, n);

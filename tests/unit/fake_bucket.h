@@ -15,6 +15,7 @@ struct fake_object {
     char *p;
     uint64_t n;
     bool archived, held;
+    int refusal; // enum err_kind of every read; 0: none
     unsigned restores;
 };
 

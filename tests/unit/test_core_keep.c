@@ -452,6 +452,24 @@ static void what_lies_in_a_missing_volume_is_taken_anew(void **state) {
     }
 }
 
+static void studies_are_listed_page_by_page(void **state) {
+    struct fixture *f = *state;
+    struct err e = {0};
+    struct str page[3];
+    char after[32] = "", all[256] = "";
+    unsigned n = 3;
+    for (int study = 1; study <= 11; study++) store_many(f, 0, 1, study);
+    store_sample(f, &(struct sample){.study = "1.2.5", .series = "1.2.5.9", .sop = "1.2.5.9.1", .patient_id = "another"}, INGEST_CONFLICT); // a second study
+    while (n == 3) {
+        if (!retrieve_studies_after(f->ar, &f->arena, str_of(after), 3, page, &n, &e)) fail_msg("%s", e.message);
+        for (unsigned i = 0; i < n; i++) {
+            snprintf(after, sizeof after, "%.*s", STR_FMT(page[i]));
+            strcat(strcat(all, after + 4), " ");
+        }
+    }
+    assert_string_equal(all, "1 10 11 2 3 4 5 6 7 8 9 ");
+}
+
 static void rot_in_what_was_stored_last_is_told_and_not_cleared_by_a_rebuild(void **state) {
     struct fixture *f = *state;
     SQLITE_ONLY();
@@ -524,6 +542,7 @@ int main(void) {
         TEST(what_a_reader_finds_damaged_is_taken_anew),
         TEST(what_is_whole_again_is_no_longer_damaged_after_fsck),
         TEST(what_lies_in_a_missing_volume_is_taken_anew),
+        TEST(studies_are_listed_page_by_page),
         TEST(rot_in_what_was_stored_last_is_told_and_not_cleared_by_a_rebuild),
         TEST(a_lost_volume_and_an_unknown_one_are_told_and_repaired),
         TEST(an_archive_has_one_owner),

@@ -139,7 +139,7 @@ static bool run_merges(struct cluster *c, int node, struct merge_report *all, st
     while (ok && done) {
         ok = batch_run_one(c->at[node]->ar, &SOON, MERGE_JOB, &done, &one, e);
         if (!ok || !done) continue;
-        all->volumes_in += one.volumes_in, all->volumes_out += one.volumes_out, all->entries += one.entries;
+        all->volumes_in += one.volumes_in, all->volumes_out += one.volumes_out, all->entries += one.entries, all->left += one.left;
     }
     return ok;
 }
@@ -308,6 +308,35 @@ static void a_tombstone_stays_while_a_copy_that_it_does_not_name_lies_somewhere(
     expect(c, 12, 0, 12);
 }
 
+static void empty_caches(struct cluster *c) {
+    char command[128];
+    for (int i = 0; i < NODES; i++) {
+        fixture_close(c->at[i]);
+        snprintf(command, sizeof command, "rm -rf %s/cache", c->at[i]->dir);
+        assert_int_equal(system(command), 0);
+    }
+    for (int i = 0; i < NODES; i++) open_node(c, i);
+}
+
+static void a_volume_that_cannot_be_read_keeps_no_other_back(void **state) {
+    static const enum err_kind kinds[] = {ERR_FORBIDDEN, ERR_PEER, ERR_NOT_FOUND};
+    struct cluster *c = *state;
+    c->remote.small_bytes = 0; // each group is put
+    empty_caches(c);
+    fill(c);
+    empty_caches(c);
+    for (int i = 0; i < 3; i++) c->bucket.objects[5 + 10 * i].refusal = (int)kinds[i];
+    struct merge_report r = merge(c, A);
+    assert_int_equal(r.left, 3);
+    assert_int_equal(r.entries, 33);
+    assert_int_equal(count_rows(c->at[A], "SELECT count(*) FROM jobs"), 0);
+    assert_int_equal(count_rows(c->at[A], "SELECT count(*) FROM events WHERE type = 'store.alarm'"), 3);
+    assert_int_equal(merge(c, B).volumes_in, 0); // nor is it tried for ever
+    for (int i = 0; i < 3; i++) c->bucket.objects[5 + 10 * i].refusal = 0;
+    adopt(c, B);
+    expect(c, 12, 12, 12);
+}
+
 // B takes the job over, as when A's lease ran out, and is done before A is.
 static void merge_on_the_other(struct cluster *c, uint32_t volume) {
     struct err e = {0};
@@ -331,8 +360,11 @@ static void a_batch_that_two_nodes_work_on_counts_once(void **state) {
     assert_int_equal(e.kind, ERR_CONFLICT);
     expect(c, 12, 12, 12);
     assert_int_equal(count_rows(c->at[A], "SELECT count(*) FROM volumes WHERE place = 1"), 1);
+    assert_int_equal(count_rows(c->at[A], "SELECT count(*) FROM moves"), 0);
     assert_int_equal(adopt(c, B), 0); // what came to nothing was taken away again
+    sql(c, "INSERT INTO moves (to_volume, to_offset, volume, \"offset\", length, sop_instance_uid, batch) VALUES (9, 9, 9, 9, 9, '', 1)"); // A was later yet
     reap(c, A);
+    assert_int_equal(count_rows(c->at[A], "SELECT count(*) FROM moves"), 0);
     rebuild(c);
     expect(c, 12, 12, 12);
 }
@@ -390,6 +422,7 @@ static void a_build_that_never_counted_goes_again(void **state) {
     merge(c, B);
     reap(c, B);
     expect(c, 12, 0, 12);
+    assert_int_equal(count_rows(c->at[B], "SELECT count(*) FROM moves"), 0);
 }
 
 static void fail_the_commit(struct cluster *c, uint32_t volume) {
@@ -928,6 +961,7 @@ int main(void) {
         TEST(a_study_that_is_still_coming_waits),
         TEST(what_is_deleted_by_another_node_while_it_is_copied_is_deleted),
         TEST(a_tombstone_stays_while_a_copy_that_it_does_not_name_lies_somewhere),
+        TEST(a_volume_that_cannot_be_read_keeps_no_other_back),
         TEST(a_batch_that_two_nodes_work_on_counts_once),
         TEST(a_build_of_which_nobody_knows_whether_it_counts_is_not_taken_away),
         TEST(a_build_that_never_counted_goes_again),
