@@ -12,8 +12,6 @@
 
 enum {
     INDEX_REASON_MAX = 256,
-    // A key of the bucket with a number beyond is somebody's own: numbers are not counted on from it, or they would be used up.
-    VOLUME_NUMBER_BELIEVED = 1 << 30,
 };
 
 // vol_put.user: all that the commit needs, made ready on the sender's thread.

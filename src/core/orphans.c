@@ -105,7 +105,7 @@ static bool visit(void *ctx, const struct vol_info *v, struct err *e) {
     struct comparing *c = ctx;
     bool known;
     if (v->place != VOL_IN_BUCKET) return true;
-    if (v->volume > c->highest && v->volume < VOLUME_NUMBER_BELIEVED) c->highest = v->volume;
+    if (v->volume > c->highest && v->volume < VOL_NUMBER_BELIEVED) c->highest = v->volume;
     if (v->volume <= c->last) {
         c->unordered = true;
         return is_known(c, v->volume, &known, e) && (known || v->created_ms >= c->before_ms || add(&c->orphans, v, e));

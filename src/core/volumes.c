@@ -138,7 +138,7 @@ bool volumes_each(void *ctx, bool (*visit)(void *visit_ctx, const struct vol_inf
 static bool note_number(void *ctx, const struct vol_info *v, struct err *e) {
     uint32_t *highest = ctx;
     (void)e;
-    if (v->volume > *highest && v->volume < VOLUME_NUMBER_BELIEVED) *highest = v->volume;
+    if (v->volume > *highest && v->volume < VOL_NUMBER_BELIEVED) *highest = v->volume;
     return true;
 }
 

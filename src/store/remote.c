@@ -11,6 +11,7 @@
 
 enum {
     NUMBERS = 64,             // asked for at once
+    PASSES_MAX = 1 << 20,     // of that many, over numbers that are taken
     CONFLICTS_MAX = 8,        // numbers that turn out to be taken, each the first of so many, before a group fails
     KEPT_MS = 5 * 1000,       // how old what we know of the index's volumes may be
     SLOT_WAIT_MS = 2000,      // for a group on its way to end, before only what the index takes is taken
@@ -36,6 +37,7 @@ static bool start(struct vol_set *vs, const struct vol_options *o, struct err *e
     r->small_bytes = m->small_bytes < STORE_GROUP_BYTES_MAX ? m->small_bytes : STORE_GROUP_BYTES_MAX;
     r->index_bytes_max = m->index_bytes_max ? m->index_bytes_max : (uint64_t)STORE_INDEX_BYTES;
     r->slots = m->writers ? m->writers : WRITERS;
+    r->unsure = true; // until the bucket was listed
     bool ok = cache_open(vs, vs->home, m->cache_bytes, o->read_only, e);
     ok = bucket_open(&r->bucket, m, ok ? e : NULL) && ok;
     if (!ok || o->read_only) return ok;
@@ -67,6 +69,8 @@ static bool number(struct vol_set *vs, uint32_t *out, struct err *e) {
     if (ok && !r->next) {
         r->next = first;
         r->last = first + NUMBERS - 1;
+        r->unsure |= first <= r->highest;
+        r->highest = r->last > r->highest ? r->last : r->highest;
     }
     if (ok) {
         *out = r->next;
@@ -81,6 +85,54 @@ static void skip_numbers(struct vol_set *vs) {
     pthread_mutex_lock(&vs->remote->lock);
     vs->remote->next = 0;
     pthread_mutex_unlock(&vs->remote->lock);
+}
+
+static bool note_highest(void *ctx, const struct vol_info *v, struct err *e) {
+    uint32_t *highest = ctx;
+    (void)e;
+    if (v->volume > *highest && v->volume < VOL_NUMBER_BELIEVED) *highest = v->volume;
+    return true;
+}
+
+// Those that are asked for next come after this one.
+static bool pass_numbers(struct vol_set *vs, uint32_t highest, struct err *e) {
+    uint32_t first = 0;
+    for (unsigned i = 0; first <= highest; i++) {
+        if (i == PASSES_MAX) return err_set(e, ERR_BUSY, "store", "the index counts volumes far below those of the bucket, up to %u", highest);
+        if (!vs->index.reserve(vs->index.ctx, NUMBERS, &first, e)) return false;
+    }
+    return true;
+}
+
+// Not every service refuses to put what is there already: before the first put after the index may have been set back, the bucket is asked.
+// ERR_CONFLICT: the number is taken, or may be.
+static bool be_sure(struct vol_set *vs, uint32_t volume, struct err *e) {
+    struct remote *r = vs->remote;
+    uint32_t highest = volume - 1;
+    pthread_mutex_lock(&r->lock);
+    bool sure = !r->unsure;
+    pthread_mutex_unlock(&r->lock);
+    if (sure) return true;
+    if (!bucket_each(&r->bucket, volume - 1, note_highest, &highest, e)) return false;
+    if (highest >= volume && !pass_numbers(vs, highest, e)) return false;
+    pthread_mutex_lock(&r->lock);
+    r->unsure = false;
+    r->highest = highest > r->highest ? highest : r->highest;
+    pthread_mutex_unlock(&r->lock);
+    return highest < volume || err_set(e, ERR_CONFLICT, "store", "the bucket has volumes up to %u, which the index does not count: it was set back", highest);
+}
+
+// For a volume that is built: it comes to lie in the bucket.
+static bool number_of_bucket(struct vol_set *vs, uint32_t *out, struct err *e) {
+    struct err why = {0};
+    for (int i = 0; i < CONFLICTS_MAX; i++) {
+        if (!number(vs, out, e)) return false;
+        if (be_sure(vs, *out, &why)) return true;
+        if (why.kind != ERR_CONFLICT) break;
+        skip_numbers(vs);
+    }
+    if (e) *e = why;
+    return false;
 }
 
 // ---- writing ----
@@ -132,7 +184,7 @@ static bool put_group(struct vol_set *vs, struct group *g, const struct vol_info
     struct group_body body = {.iov = g->iov, .n = n};
     turn_give(vs);
     slot_take(r);
-    bool ok = bucket_put(&r->bucket, v->volume, &(struct s3_body){.read_at = read_body, .ctx = &body, .size = v->size}, e);
+    bool ok = be_sure(vs, v->volume, e) && bucket_put(&r->bucket, v->volume, &(struct s3_body){.read_at = read_body, .ctx = &body, .size = v->size}, e);
     slot_give(r);
     if (ok) cache_add(vs, v, g->iov, n);
     turn_take(vs);
@@ -223,7 +275,7 @@ static bool put_spool(struct vol_set *vs, struct group *g, struct err *e) {
     g->written.place = VOL_IN_BUCKET;
     g->written.size = spool_volume_size(s);
     turn_give(vs);
-    bool ok = keep(vs, volume, s->fd, s->path, g->written.size, e);
+    bool ok = be_sure(vs, volume, e) && keep(vs, volume, s->fd, s->path, g->written.size, e);
     turn_take(vs);
     if (!ok) {
         if (e && e->kind == ERR_CONFLICT) e->kind = ERR_BUSY;
@@ -358,7 +410,11 @@ static bool visit_kept(void *ctx, const struct vol_info *v, struct err *e) {
 static bool each(struct vol_set *vs, uint32_t after, vol_each_visit *visit, void *ctx, struct err *e) {
     struct kept_walk w = {visit, ctx};
     if (after == 0 && vs->index.each && !vs->index.each(vs->index.ctx, visit_kept, &w, e)) return false;
-    return bucket_each(&vs->remote->bucket, after, visit, ctx, e);
+    if (!bucket_each(&vs->remote->bucket, after, visit, ctx, e)) return false;
+    pthread_mutex_lock(&vs->remote->lock);
+    if (!vs->remote->next) vs->remote->unsure = false; // whoever asks counts on from what was told
+    pthread_mutex_unlock(&vs->remote->lock);
+    return true;
 }
 
 static bool list_one(void *ctx, const struct vol_info *v, struct err *e) {
@@ -416,7 +472,7 @@ const struct set_driver remote_driver = {
     .stop = stop,
     .store = store,
     .group_bytes = group_bytes,
-    .number = number,
+    .number = number_of_bucket,
     .keep = keep,
     .make_room = cache_shrink,
     .fd = cache_fd,

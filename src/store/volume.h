@@ -29,8 +29,9 @@
 #include "base/str.h"
 
 enum {
-    VOL_DIGEST_BYTES = 32,       // SHA-256 of the entry's bytes
-    VOL_PIECE_BYTES = 256 * 1024 // of a volume that is kept in the index
+    VOL_NUMBER_BELIEVED = 1 << 30, // a key of the bucket with a number beyond is somebody's own: numbers are not counted on from it, or they would be used up
+    VOL_DIGEST_BYTES = 32,         // SHA-256 of the entry's bytes
+    VOL_PIECE_BYTES = 256 * 1024   // of a volume that is kept in the index
 };
 
 enum vol_kind {

@@ -50,10 +50,11 @@ static bool put(void *ctx, const char *key, const struct s3_body *body, bool cre
         body->read_at(body->ctx, 0, p, half, e) && body->read_at(body->ctx, 0, p, half, e) && body->read_at(body->ctx, half, p + half, body->size - half, e);
     pthread_mutex_lock(&b->lock);
     struct fake_object *o = find(b, key);
-    if (ok && o && create) ok = err_set(e, ERR_CONFLICT, "fake", "%s is there", key);
-    if (ok && !o) {
-        o = &b->objects[b->n++];
+    if (ok && o && create && !b->ignores_create) ok = err_set(e, ERR_CONFLICT, "fake", "%s is there", key);
+    if (ok && (!o || b->ignores_create)) {
+        if (!o) o = &b->objects[b->n++];
         snprintf(o->key, sizeof o->key, "%s", key);
+        free(o->p);
         o->p = p;
         o->n = body->size;
         p = NULL;

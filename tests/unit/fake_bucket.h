@@ -34,6 +34,7 @@ struct fake_bucket {
     _Atomic int refusal;             // enum err_kind
     _Atomic unsigned lose_answers;   // the next so many puts are done and not answered
     _Atomic unsigned flip_gets;      // the next so many bodies have a bit that is another
+    _Atomic bool ignores_create;     // what is there is put over
     _Atomic bool no_locks;           // it has no object lock
     _Atomic unsigned uploads;        // never finished
     _Atomic int64_t stale_before_ms; // of the last abort_stale

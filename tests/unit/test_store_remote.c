@@ -307,7 +307,7 @@ static void closing_does_not_wait_for_a_bucket_that_hangs(void **state) {
     f->bucket.silent = true;
     for (unsigned i = 0; i < 2; i++) s[i] = (struct sender){.vs = f->vs, .first = 100 * i, .size = 300000, .each = 1};
     for (unsigned i = 0; i < 2; i++) assert_int_equal(pthread_create(&threads[i], NULL, sender_run, &s[i]), 0);
-    while (!s[0].begun || !s[1].begun || f->bucket.puts == 0) usleep(1000);
+    while (!s[0].begun || !s[1].begun || f->bucket.puts + f->bucket.lists == 0) usleep(1000);
     usleep(300000); // both are at it
     int64_t began = clock_mono_ms();
     assert_int_equal(pthread_create(&threads[2], NULL, close_run, f->vs), 0);
@@ -361,6 +361,28 @@ static void a_put_whose_answer_is_lost_leaves_an_orphan_that_is_listed_and_can_b
     assert_stored(f, o);
     free(numbers);
     object_free(o);
+}
+
+// As after a restore of the database to an earlier time, under a service that puts over what is there.
+static void an_index_that_was_set_back_puts_over_nothing(void **state) {
+    struct fixture *f = *state;
+    enum { N = 70 };
+    struct object *o[N];
+    f->bucket.ignores_create = true;
+    f->remote.small_bytes = 0;
+    open_set(f);
+    for (unsigned i = 0; i < N; i++) {
+        if (i == 3 || i == 68) f->index.counter = 0;        // at work, its numbers run out at 64; and again, below what it had
+        if (i == 66) f->index.counter = 0, reopen_empty(f); // while it does not run
+        put(f, o[i] = object_new(i + 1, 3000));
+    }
+    assert_true(f->bucket.lists <= 6);
+    reopen_empty(f);
+    for (unsigned i = 0; i < N; i++) {
+        assert_stored(f, o[i]);
+        object_free(o[i]);
+    }
+    assert_int_equal(f->bucket.n, N);
 }
 
 static void a_commit_that_fails_fails_its_senders_and_the_next_goes_on(void **state) {
@@ -871,6 +893,7 @@ int main(void) {
         REMOTE(closing_does_not_wait_for_a_bucket_that_hangs),
         REMOTE(every_refusal_of_a_put_is_one_that_may_pass),
         REMOTE(a_put_whose_answer_is_lost_leaves_an_orphan_that_is_listed_and_can_be_scanned),
+        REMOTE(an_index_that_was_set_back_puts_over_nothing),
         REMOTE(a_commit_that_fails_fails_its_senders_and_the_next_goes_on),
         REMOTE(a_number_that_is_taken_in_the_bucket_is_passed_over),
         REMOTE(what_the_index_keeps_is_bounded),
