@@ -19,6 +19,7 @@ static const struct cli_option OPTIONS[] = {
     {"patients", "N", "that are simulated; 0: theory alone (default: 1000000; with FILE 0)"},
     {"seed", "N", "of the simulation (default: 1)"},
     {"reading", "truth|class", "reading times of the simulation go by the patient's truth, or by the class as in the theory (default: truth)"},
+    {"fit", "full|published", "busy periods of the theory for two radiologists: all stages, or those that QuCAD keeps (default: full)"},
     {"wait-for-end", NULL, "readings that have begun are not interrupted (simulation alone)"},
     {"arrivals", "FILE", "a table with the column 'minutes': times of arrival to simulate, in place of a random stream; traffic is then not used"},
     {0},
@@ -31,7 +32,10 @@ static bool plan_of(struct cli_args *args, bool table, struct queue_plan *plan, 
         !evidence_number(args, "seed", 1, 0, 1e15, &seed, e))
         return false;
     if (strcmp(reading, "truth") != 0 && strcmp(reading, "class") != 0) return err_set(e, ERR_USAGE, "queue", "--reading is truth or class, not %s", reading);
+    const char *fit = cli_text(args, "fit", "full");
+    if (strcmp(fit, "full") != 0 && strcmp(fit, "published") != 0) return err_set(e, ERR_USAGE, "queue", "--fit is full or published, not %s", fit);
     *plan = (struct queue_plan){.patients = (uint64_t)patients, .seed = (uint64_t)seed, .wait_for_end = cli_flag(args, "wait-for-end")};
+    plan->fit = fit[0] == 'p' ? QUEUE_FIT_AS_PUBLISHED : QUEUE_FIT_FULL;
     plan->reading = reading[0] == 'c' ? QUEUE_READING_BY_CLASS : QUEUE_READING_BY_TRUTH;
     return true;
 }

@@ -105,6 +105,7 @@ struct queue_plan {
     uint64_t patients; // counted; a tenth more go before them and are not
     uint64_t seed;
     enum queue_reading reading;
+    enum queue_fit fit;     // of the theory beside it
     bool wait_for_end;      // a higher class does not interrupt: it is only taken first
     const double *arrivals; // minutes, ascending: in place of the Poisson stream; patients many. NULL: none
 };

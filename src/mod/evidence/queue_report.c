@@ -85,7 +85,7 @@ static const char *number(struct ev_report *r, double value) {
     return text ? text : "";
 }
 
-static void methods_theory(const struct told *t) {
+static void methods_theory(const struct told *t, enum queue_fit fit) {
     if (!t->theory) return;
     ev_report_method(t->r,
                      "Mean waits were computed for Poisson arrivals, exponential reading times with the mean of each class, and preemptive resume priority in "
@@ -103,6 +103,12 @@ static void methods_theory(const struct told *t) {
         number(t->r, t->t->radiologists), NULL);
     ev_report_source(t->r, "Harchol-Balter M, Osogami T, Scheller-Wolf A, Wierman A. Queueing Systems 2005;51:331-360");
     ev_report_source(t->r, "Osogami T, Harchol-Balter M. Performance Evaluation 2006;63:524-552");
+    if (fit == QUEUE_FIT_AS_PUBLISHED && t->t->radiologists == 2 && t->t->interrupting > 0) {
+        ev_report_warn(t->r,
+                       "Stages are left out of the fit of busy periods as QuCAD does, to reproduce its figures: waits of AI negative patients may be off by "
+                       "some hundredths of a minute.",
+                       NULL);
+    }
 }
 
 static void methods_exact(const struct told *t) {
@@ -141,7 +147,7 @@ bool queue_triage_report(struct ev_report *r, const struct queue_triage *t, cons
     if (!queue_triage_check(t, e)) return false;
     if (!is_poisson_preemptive(plan))
         told.none = "the theory is of Poisson arrivals and readings that are interrupted";
-    else if (queue_triage_theory(r->arena, t, QUEUE_FIT_FULL, &theory, &why))
+    else if (queue_triage_theory(r->arena, t, plan->fit, &theory, &why))
         told.theory = &theory;
     else if (why.kind == ERR_UNSUPPORTED)
         told.none = "the theory is of fewer radiologists";
@@ -158,7 +164,7 @@ bool queue_triage_report(struct ev_report *r, const struct queue_triage *t, cons
         told.simulated = &simulated;
     }
     tell_groups(&told);
-    methods_theory(&told);
+    methods_theory(&told, plan->fit);
     methods_exact(&told);
     methods_simulation(&told, plan);
     return ev_report_ok(r, e);
