@@ -162,6 +162,9 @@ static void models_without_a_maximum_are_refused(void **state) {
     struct ev_logistic fit;
     assert_false(ev_logistic(&arena, separated, y, NULL, 6, 2, &fit, &e));
     assert_non_null(strstr(e.message, "separate"));
+    static const double partly[] = {1, 0, 1, 0, 1, 0, 1, 0, 1, 1, 1, 1}, some[] = {0, 1, 0, 1, 1, 1}; // everyone of the second group
+    assert_false(ev_logistic(&arena, partly, some, NULL, 6, 2, &fit, &e));
+    assert_non_null(strstr(e.message, "separate"));
     assert_false(ev_logistic(&arena, twice, mixed, NULL, 6, 3, &fit, &e));
     assert_non_null(strstr(e.message, "determine each other"));
     assert_false(ev_logistic(&arena, separated, ones, NULL, 6, 2, &fit, &e));

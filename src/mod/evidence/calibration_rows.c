@@ -10,6 +10,8 @@
 #include "mod/evidence/spread.h"
 #include "mod/evidence/verify.h"
 
+enum { CODES_MAX = 6 };
+
 // ---- probabilities and outcomes ----
 
 struct forecast {
@@ -247,15 +249,15 @@ static bool hosmer(const struct ev_question *q, double *value, struct err *e) {
 
 // ---- a logistic model of all columns ----
 
-// Codes 1, 2, ... m of a few groups are a category; counts begin with 0, measurements have many values.
+// Codes 1, 2, ... to 6 at most are a category; counts begin with 0, measurements have more values.
 static bool looks_like_codes(const struct csv *t, unsigned column) {
-    bool seen[10] = {0};
+    bool seen[CODES_MAX + 1] = {0};
     unsigned most = 0;
     for (size_t i = 0; i < t->rows; i++) {
         double v;
         if (csv_missing(csv_at(t, i, column))) continue;
         if (!csv_number(t, i, column, &v, NULL)) return true; // words
-        if (v < 1 || v > 9 || v != floor(v)) return false;
+        if (v < 1 || v > CODES_MAX || v != floor(v)) return false;
         seen[(unsigned)v] = true;
         if ((unsigned)v > most) most = (unsigned)v;
     }
@@ -339,7 +341,7 @@ static bool build(const struct ev_question *q, struct model *m, unsigned outcome
         bool in = count == 0 && !ev_is_identifier(q->data->names[j]);
         for (unsigned k = 0; k < count; k++) in = in || named[k] == j;
         if (j == outcome || !in) continue;
-        bool asked = found && j == column, category = looks_like_codes(q->data, j) || (asked && level.p);
+        bool asked = found && j == column, category = asked ? level.p != NULL : looks_like_codes(q->data, j);
         if (!add_variable(q, m, j, category, asked, level, e)) return err_wrap(e, "column %.*s", STR_FMT(q->data->names[j]));
     }
     if (m->wanted < 0 || (!found && !ev_ask_word(q->parameters, "intercept") && !ev_ask_word(q->parameters, "constant")))
@@ -353,7 +355,7 @@ static bool logit(const struct ev_question *q, double *value, struct err *e) {
     unsigned outcome;
     if (!q->data) return ev_ask_lacks(q, "a data set", e);
     if (!column_of(q, "outcome", true, &outcome, e)) return false;
-    if (q->data->columns < m.width / 10) m.width = 10 * q->data->columns; // a category has at most nine codes
+    if (q->data->columns < m.width / 10) m.width = 10 * q->data->columns;
     m.x = arena_zero(q->arena, q->data->rows, m.width * sizeof *m.x, e);
     if (!m.x || !csv_numbers(q->data, outcome, &m.y, e) || !build(q, &m, outcome, e)) return false;
     if (!ev_logistic(q->arena, m.x, m.y, NULL, pack(&m, q->data->rows), m.columns, &fit, e)) return false;

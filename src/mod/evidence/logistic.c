@@ -116,6 +116,10 @@ static bool finish(struct arena *a, struct fit *f, struct ev_logistic *out, stru
     out->coefficient = f->beta;
     out->se = f->step;
     out->covariance = f->hessian;
+    // Where only some are separated, the likelihood levels off while their coefficients run away.
+    for (unsigned j = 0; j < p; j++)
+        if (!(f->hessian[j * p + j] < 1e8))
+            return err_set(e, ERR_BAD_INPUT, "evidence", "the predictors separate some of the outcomes: the likelihood has no maximum");
     for (size_t i = 0; i < f->n && !out->extreme; i++) out->extreme = fabs(predictor(f, f->beta, i)) > 20.7;
     for (unsigned j = 0; j < p; j++) {
         f->beta[j] /= f->scale[j];
