@@ -9,6 +9,7 @@
 #include "math/special.h"
 
 enum { TERMS_MAX = 100 * 1000 * 1000 };
+#define WEIGHT_MIN 1e-300 // what follows adds less
 
 // Sum over j of w_j F(j), w_j the Poisson term of j + shift at mean, F the beta (b > 0) or gamma tail of shape a + j.
 struct mixture {
@@ -43,7 +44,7 @@ static double mixture_lower(const struct mixture *m) {
     for (;;) {
         double term = w * f;
         s += term;
-        if (j == 0 || (j < m->mean && term < s * 1e-17)) break;
+        if (j == 0 || (j < m->mean && (term < s * 1e-17 || w < WEIGHT_MIN))) break;
         w *= (j + m->shift) / m->mean;
         j -= 1;
         step = next_step(m, step, j, false);
@@ -58,12 +59,12 @@ static double mixture_upper(const struct mixture *m) {
     for (int left = TERMS_MAX; left > 0; left--) {
         double term = w * f;
         s += term;
-        if (j > m->mean && term <= before && term <= s * 1e-17) break;
+        if (j > m->mean && ((term <= before && term <= s * 1e-17) || w < WEIGHT_MIN)) break;
         before = term;
         f = fmin(1, f + step);
         j += 1;
         step = next_step(m, step, j, true);
-        w = w < 1e-280 ? special_poisson_term(j + m->shift, m->mean) : w * m->mean / (j + m->shift);
+        w *= m->mean / (j + m->shift);
     }
     return s;
 }

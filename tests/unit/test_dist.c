@@ -75,6 +75,18 @@ static void f_chi_squared_and_beta_match(void **state) {
     assert_within(dist_beta(0.48, 5000, 5000, false), 3.1470916320309822e-5, 1e-13);
 }
 
+// mpmath: the integral of the density.
+static void huge_shapes_keep_their_digits_and_take_no_time(void **state) {
+    (void)state;
+    assert_within(special_gamma_q(1e10, 10000500000.0), 2.8677052963671239e-7, 1e-13);
+    assert_within(special_gamma_p(1e14, 99999998000000.0), 0.42074030307426324, 1e-13);
+    assert_within(special_gamma_q(2e8, 2e8), 0.49999059684027394, 1e-14);
+    assert_within(dist_chi2(2 * 0.999e8, 2 * 0.999e8, true), dist_chi2(2 * 1.001e8, 2 * 1.001e8, true), 1e-7); // on both sides of where the method changes
+    assert_true(special_gamma_q(1e12, 5e11) == 1 && special_gamma_p(1e12, 2e12) == 1 && special_gamma_q(1e300, 2e300) == 0);
+    assert_true(dist_f_noncentral(3, 2, 30, 1e8, false) == 0 && dist_chi2_noncentral(1e9, 2, 1e3, true) == 0);
+    assert_within(dist_t(2, 1e12, true), dist_norm(2, true), 1e-11);
+}
+
 static void counts_have_their_sums(void **state) {
     (void)state;
     assert_within(dist_binom(3, 10, 0.2, false), 0.8791261184, 1e-14);
@@ -188,6 +200,7 @@ int main(void) {
         cmocka_unit_test(two_correlated_normal_variables_match),
         cmocka_unit_test(student_s_t_holds_for_every_degree_of_freedom),
         cmocka_unit_test(f_chi_squared_and_beta_match),
+        cmocka_unit_test(huge_shapes_keep_their_digits_and_take_no_time),
         cmocka_unit_test(counts_have_their_sums),
         cmocka_unit_test(noncentral_tails_match),
         cmocka_unit_test(a_squared_noncentral_t_is_a_noncentral_f),
