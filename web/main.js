@@ -5,6 +5,7 @@ import { attentionView } from './attention.js';
 import { count } from './dicom.js';
 import { el, replace } from './dom.js';
 import { listView } from './list.js';
+import { operationsView } from './operations.js';
 import { signInView } from './signin.js';
 import { currentLanguage, setLanguage, t } from './text.js';
 import { viewerView } from './viewer.js';
@@ -48,7 +49,7 @@ function drawBar() {
   replace(
     bar,
     el('a.brand', { href: '#/' }, el('img', { src: 'web/mark.svg', alt: '', width: 22, height: 22 }), 'Gantry'),
-    open && el('nav', { 'aria-label': 'Gantry' }, link('#/', t('studies')), link('#/attention', t('attention'), badge)),
+    open && el('nav', { 'aria-label': 'Gantry' }, link('#/', t('studies')), link('#/attention', t('attention'), badge), link('#/operations', t('operations'))),
     el('span.space'),
     alarm && el('span.alarm', { role: 'alert' }, alarm),
     figures && el('span.quiet', {}, t('total', { n: count(figures.studies) })),
@@ -71,6 +72,7 @@ function openView() {
   const study = /^#\/study\/([0-9.]+)(?:\/([^/]*))?$/.exec(location.hash);
   if (study) return viewerView(main, study[1], decodeURIComponent(study[2] ?? ''));
   if (location.hash === '#/attention') return attentionView(main);
+  if (location.hash === '#/operations') return operationsView(main);
   return listView(main);
 }
 

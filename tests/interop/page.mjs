@@ -50,6 +50,24 @@ async function list(page, language) {
   await page.waitForSelector('tbody tr');
 }
 
+/** The panel of nodes, queues and volumes. */
+async function operations(page, language) {
+  const status = await page.evaluate(() => fetch('api/cluster').then((answer) => answer.json()));
+  await page.click('#bar nav a[href="#/operations"]');
+  await page.waitForSelector('table.ops tbody tr');
+  const nodes = page.locator('section:nth-of-type(1) tbody tr');
+  check('each node has its row', (await nodes.count()) === status.nodes.length && status.nodes.length > 0, await nodes.count());
+  const words = await nodes.first().innerText();
+  check('with its name and that it is ready', words.includes(status.nodes[0].name) && words.includes(language === 'en' ? 'ready' : '就绪'), words);
+  const volumes = await page.locator('section:nth-of-type(3) tbody tr').count();
+  check('the volumes are there', volumes === status.volumes.length, volumes);
+  const all = await page.locator('main').innerText();
+  check('nothing is without a word', !/undefined|NaN|\{\w+\}/.test(all), all);
+  await page.evaluate(() => (document.querySelector('table.ops').dataset.old = 'yes'));
+  await page.waitForFunction(() => document.querySelector('table.ops')?.dataset.old === undefined);
+  await page.screenshot({ path: `${folder}/operations-${language}.png`, fullPage: true });
+}
+
 async function reading(page, language) {
   await page.click('tbody tr:first-child a.name');
   await page.waitForSelector('.series');
@@ -103,6 +121,7 @@ try {
     await page.waitForSelector('section.sheet:nth-of-type(2) table');
     check('what needs attention is counted in the bar', (await page.locator('.badge').innerText()) === '3', await page.locator('#bar').innerText());
     await page.screenshot({ path: `${folder}/attention-${language}.png` });
+    await operations(page, language);
     await page.click('#bar button');
     await page.waitForFunction((l) => document.documentElement.lang !== l, language);
     check('the language can be switched', (await page.getAttribute('html', 'lang')) !== language);
