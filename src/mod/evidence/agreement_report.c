@@ -177,10 +177,13 @@ static void plot_pairs(struct arena *a, const struct ev_two_methods *m, const st
         mean[i] = x / 2 + y / 2;
         d[i] = x - y;
     }
-    ev_plot_add(plot, &(struct ev_series){.kind = EV_SERIES_DOTS, .x = mean, .y = d, .n = m->n});
-    ev_plot_level(plot, "Bias", b->bias, 1, false);
-    ev_plot_level(plot, "Upper limit", b->loa_hi, EV_COLOUR_GREY, true);
-    ev_plot_level(plot, "Lower limit", b->loa_lo, EV_COLOUR_GREY, true);
+    ev_plot_zone(plot, b->bias_lo, b->bias_hi, 0);
+    ev_plot_zone(plot, b->loa_lo_lo, b->loa_lo_hi, 1);
+    ev_plot_zone(plot, b->loa_hi_lo, b->loa_hi_hi, 1);
+    ev_plot_add(plot, &(struct ev_series){.kind = EV_SERIES_DOTS, .x = mean, .y = d, .n = m->n, .colour = EV_COLOUR_INK});
+    ev_plot_level(plot, "Bias", b->bias, 0, false);
+    ev_plot_level(plot, "Upper limit", b->loa_hi, 1, true);
+    ev_plot_level(plot, "Lower limit", b->loa_lo, 1, true);
 }
 
 static void tell_limits(struct ev_report *out, const struct ev_bland_altman *b) {

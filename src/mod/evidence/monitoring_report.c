@@ -77,6 +77,8 @@ static void plot_cusum(struct arena *a, const struct ev_process *p, const struct
     for (size_t i = 0; i < p->n; i++) lo[i] = -c->lo[i];
     ev_plot_add(plot, &(struct ev_series){.kind = EV_SERIES_LINE, .label = STR_LIT("Upper sum"), .x = x, .y = c->hi, .n = p->n});
     ev_plot_add(plot, &(struct ev_series){.kind = EV_SERIES_LINE, .label = STR_LIT("Lower sum"), .x = x, .y = lo, .n = p->n, .colour = 1});
+    ev_plot_signals(plot, x, c->hi, p->n, -INFINITY, c->h);
+    ev_plot_signals(plot, x, lo, p->n, -c->h, INFINITY);
     ev_plot_level(plot, "h", c->h, EV_COLOUR_ALARM, true);
     ev_plot_level(plot, "-h", -c->h, EV_COLOUR_ALARM, true);
 }

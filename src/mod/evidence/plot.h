@@ -47,7 +47,6 @@ struct ev_plot {
     unsigned series_count;
     struct ev_forest_row *rows; // a forest instead of series
     unsigned row_count;
-    double level;     // of bands, where there are any
     double reference; // of a forest: a line there; NaN: none
     bool failed;      // memory; ev_plot_draw says so
 };
@@ -56,6 +55,9 @@ void ev_plot_init(struct ev_plot *p, struct arena *a, const char *title, const c
 // The arrays stay alive until the drawing. Values that are not finite interrupt a line and are left out of the rest.
 void ev_plot_add(struct ev_plot *p, const struct ev_series *s);
 void ev_plot_level(struct ev_plot *p, const char *label, double y, unsigned colour, bool dashed);
+void ev_plot_zone(struct ev_plot *p, double lo, double hi, unsigned colour); // nothing when lo or hi is not finite
+// The points above hi or below lo, once more, as alarms.
+void ev_plot_signals(struct ev_plot *p, const double *x, const double *y, size_t n, double lo, double hi);
 void ev_plot_row(struct ev_plot *p, const struct ev_forest_row *row);
 // A forest of the report's entries of that name, a line for each group; false (no error) when none has an interval.
 bool ev_plot_of_entries(struct ev_plot *p, struct arena *a, const struct ev_report *r, const char *name);

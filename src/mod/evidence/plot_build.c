@@ -35,6 +35,28 @@ void ev_plot_level(struct ev_plot *p, const char *label, double y, unsigned colo
     ev_plot_add(p, &(struct ev_series){.kind = EV_SERIES_LEVEL, .label = str_of(label), .y = at, .n = 1, .colour = colour, .dashed = dashed});
 }
 
+void ev_plot_zone(struct ev_plot *p, double lo, double hi, unsigned colour) {
+    double *at = p->failed ? NULL : arena_alloc(p->arena, 2 * sizeof *at, NULL);
+    p->failed |= !at;
+    if (!at || !isfinite(lo) || !isfinite(hi)) return;
+    at[0] = lo;
+    at[1] = hi;
+    ev_plot_add(p, &(struct ev_series){.kind = EV_SERIES_ZONE, .y = at, .y2 = at + 1, .n = 1, .colour = colour});
+}
+
+void ev_plot_signals(struct ev_plot *p, const double *x, const double *y, size_t n, double lo, double hi) {
+    double *at = p->failed ? NULL : arena_zero(p->arena, n, 2 * sizeof *at, NULL);
+    size_t signals = 0;
+    p->failed |= !at;
+    for (size_t i = 0; at && i < n; i++) {
+        if (!(y[i] > hi) && !(y[i] < lo)) continue;
+        at[signals] = x[i];
+        at[n + signals++] = y[i];
+    }
+    if (!at || signals == 0) return;
+    ev_plot_add(p, &(struct ev_series){.kind = EV_SERIES_DOTS, .label = STR_LIT("Signal"), .x = at, .y = at + n, .n = signals, .colour = EV_COLOUR_ALARM});
+}
+
 void ev_plot_row(struct ev_plot *p, const struct ev_forest_row *row) {
     struct ev_forest_row *list = room(p, p->rows, p->row_count, sizeof *list);
     if (!list) return;
