@@ -426,6 +426,20 @@ static void components_with_their_coefficients_make_the_variance(void **state) {
     close_to(sum, x.variance, 1e-14);
 }
 
+static void constant_ratings_have_no_variance_and_no_test(void **state) {
+    (void)state;
+    struct rng r;
+    struct err e = {0};
+    struct ev_ustat x;
+    rng_seed(&r, 25);
+    struct ev_study s = random_study(&r, 1, 3, 50, 41, 0);
+    for (unsigned i = 0; i < 3 * s.cases; i++) s.score[i] = 1e300;
+    assert_true(ev_ustat_pair(&arena, &s, 0, 0, &x, &e));
+    close_to(x.auc[0], 0.5, 0);
+    close_to(x.variance, 0, 0);
+    assert_true(isnan(ev_ustat_single(&x, false, 0.95).p));
+}
+
 static void one_reader_has_no_variance_over_readers(void **state) {
     (void)state;
     struct rng r;
@@ -628,6 +642,7 @@ int main(void) {
         cmocka_unit_test(scores_of_any_size_are_only_compared),
         cmocka_unit_test(moments_are_means_over_readings_that_share_what_they_must),
         cmocka_unit_test(components_with_their_coefficients_make_the_variance),
+        cmocka_unit_test(constant_ratings_have_no_variance_and_no_test),
         cmocka_unit_test(one_reader_has_no_variance_over_readers),
         cmocka_unit_test(a_negative_variance_is_told_and_not_tested),
         cmocka_unit_test(degrees_of_freedom_are_rounded_down_for_the_test_and_shown_as_they_are),

@@ -226,13 +226,13 @@ static void tell_plan(struct telling *t) {
 // ---- U-statistics ----
 
 static void tell_ustat_result(struct telling *t, const char *name, const struct ev_ustat_result *x) {
-    if (!(x->variance >= 0)) {
+    if (!(x->variance > 0)) {
         ev_report_value(t->r, name, x->value);
         if (isnan(x->variance))
             ev_report_none(t->r, "Variance", "one reader or one case of a class only");
         else
             ev_report_value(t->r, "Variance", x->variance);
-        ev_report_none(t->r, "p-value", "the variance is negative or not known");
+        ev_report_none(t->r, "p-value", x->variance == 0 ? "no variance to test against" : "the variance is negative or not known");
         return;
     }
     ev_report_estimate(t->r, name, x->value, sqrt(x->variance), x->lo, x->hi);

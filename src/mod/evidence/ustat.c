@@ -91,6 +91,11 @@ static void coefficients_of(const double c[EV_BDG_MOMENTS], double out[EV_BCK_CO
     out[EV_BCK_RND] = c[0];
 }
 
+// What rounding leaves of a variance that is zero: sums of eight moments of the size of the areas' product.
+static double settled(double variance, const double auc[2]) {
+    return fabs(variance) < 1e-15 * auc[0] * auc[1] ? 0 : variance;
+}
+
 static void conclude(struct work *w, struct ev_ustat *x) {
     double hits[EV_BDG_MOMENTS], count[EV_BDG_MOMENTS];
     without_shared(w->success.product, hits);
@@ -104,6 +109,8 @@ static void conclude(struct work *w, struct ev_ustat *x) {
         x->variance += x->coefficient[i] * x->moment[i];
         x->variance_mle += x->coefficient[i] * x->moment_mle[i];
     }
+    x->variance = settled(x->variance, x->auc);
+    x->variance_mle = settled(x->variance_mle, x->auc);
     components_of(x->moment, x->component);
     components_of(x->moment_mle, x->component_mle);
     coefficients_of(x->coefficient, x->component_coefficient);
@@ -154,7 +161,7 @@ static double part(double component, double df) {
 
 static struct ev_ustat_result result_of(double value, double variance, double df, double null, double level) {
     struct ev_ustat_result x = {value, variance, df, NAN, NAN, NAN, NAN, NAN, NAN};
-    if (!(variance >= 0)) return x;
+    if (!(variance > 0)) return x;
     double se = sqrt(variance), z = fabs(value - null) / se, q = dist_norm_quantile((1 - level) / 2, true), whole = floor(df);
     x.p = x.p_normal = 2 * dist_norm(z, true);
     x.lo = x.lo_normal = value - q * se;

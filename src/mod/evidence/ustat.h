@@ -30,7 +30,7 @@ struct ev_ustat {
 
 // An area or a difference of two, tested.
 struct ev_ustat_result {
-    double value, variance; // the variance may be negative: then no test
+    double value, variance; // the variance may be negative, or zero of constant ratings: then no test
     double df;              // NaN then; at least the least of the parts' (Gaylor and Hopper 1969)
     double p_normal, lo_normal, hi_normal;
     double p, lo, hi; // Student's t with df rounded down; above 50 the normal distribution
