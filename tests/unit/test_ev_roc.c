@@ -493,6 +493,22 @@ static void power_of_one_area_is_that_of_proc(void **state) {
     near(ev_effect_power(&x, 41, 0.05), 0.95, 1e-9);
 }
 
+static void fitted_curves_plan_as_in_proc(void **state) {
+    (void)state;
+    // The small data above: pROC 1.18.0, smooth(method = "binormal")$model and power.roc.test(method = "obuchowski", power = 0.8)
+    struct ev_roc_curve c;
+    struct ev_binormal fitted[2];
+    for (int t = 0; t < 2; t++) {
+        assert_true(ev_roc_curve(&arena, &(struct ev_roc_data){SMALL_BOTH[t], SMALL_TRUTH, SMALL}, &c, NULL));
+        fitted[t] = ev_binormal_fitted(&c);
+    }
+    near(fitted[0].a, 1.284092561380199, 1e-10);
+    near(fitted[0].b, 1.202817549435050, 1e-10);
+    double r1 = ev_correlation_within(SMALL_A, SMALL_B, SMALL_TRUTH, SMALL, 1), r0 = ev_correlation_within(SMALL_A, SMALL_B, SMALL_TRUTH, SMALL, 0);
+    struct ev_effect x = ev_effect_binormal(&fitted[0], &fitted[1], 1.0 / 49, r1, r0, 1, 2);
+    near(ev_effect_size(&x, 0.8, 0.05) / 5373.245236655467, 1, 1e-9);
+}
+
 static void sizes_for_one_area_are_obuchowskis(void **state) {
     (void)state;
     // Obuchowski, Lieber and Wians, Clin Chem 2004;50:1118, table 4 (one-sided, power 0.9): positives for areas 0.6, 0.7, 0.8 with one negative each.
@@ -541,6 +557,7 @@ int main(void) {
         T(a_patient_told_twice_counts_once),
         T(a_difference_within_its_margin_is_noninferior_and_equivalent),
         T(power_of_one_area_is_that_of_proc),
+        T(fitted_curves_plan_as_in_proc),
         T(sizes_for_one_area_are_obuchowskis),
         T(binormal_planning_is_obuchowski_and_mcclishs_example),
     };

@@ -81,6 +81,39 @@ double ev_binormal_area(const struct ev_binormal *x) {
     return area;
 }
 
+// Means, squares and products about them, as points come.
+struct line {
+    double n, x, y, xx, yy, xy;
+};
+
+static void add_point(struct line *l, double x, double y) {
+    double dx = x - l->x, dy = y - l->y;
+    l->n++;
+    l->x += dx / l->n;
+    l->y += dy / l->n;
+    l->xx += dx * (x - l->x);
+    l->yy += dy * (y - l->y);
+    l->xy += dx * (y - l->y);
+}
+
+struct ev_binormal ev_binormal_fitted(const struct ev_roc_curve *c) {
+    struct line l = {0};
+    for (size_t k = 0; k < c->count; k++) {
+        double se = dist_norm_quantile(c->tp[k] / (double)c->n1, false), sp = dist_norm_quantile(((double)c->n0 - c->fp[k]) / (double)c->n0, false);
+        if (isfinite(se) && isfinite(sp)) add_point(&l, se, sp);
+    }
+    double slope = l.xy / l.xx;
+    if (!(l.n > 1)) slope = NAN;
+    return (struct ev_binormal){l.y - slope * l.x, -slope, 0, 1};
+}
+
+double ev_correlation_within(const double *x, const double *y, const uint8_t *positive, size_t n, uint8_t which) {
+    struct line l = {0};
+    for (size_t i = 0; i < n; i++)
+        if (positive[i] == which) add_point(&l, x[i], y[i]);
+    return l.xy / sqrt(l.xx) / sqrt(l.yy);
+}
+
 struct ev_binormal ev_binormal_of_area(double auc) {
     return (struct ev_binormal){dist_norm_quantile(auc, false) * M_SQRT2, 1, 0, 1};
 }

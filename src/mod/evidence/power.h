@@ -31,6 +31,11 @@ struct ev_binormal {
     double a, b, from, to; // 0 and 1: the whole area
 };
 double ev_binormal_area(const struct ev_binormal *x);
+// Fitted to the points of a curve by least squares of probits: specificity by sensitivity, whose a and b are those of the curve seen from the other class, as pROC 1.18 has it (its later
+// versions turn them); NaN with fewer than two points inside.
+struct ev_binormal ev_binormal_fitted(const struct ev_roc_curve *c);
+// Pearson's correlation of two tests' scores within a class.
+double ev_correlation_within(const double *x, const double *y, const uint8_t *positive, size_t n, uint8_t which);
 // The whole curve of that area with b = 1.
 struct ev_binormal ev_binormal_of_area(double auc);
 double ev_binormal_variance(const struct ev_binormal *x, double ratio);

@@ -270,17 +270,29 @@ static void take_counts(struct study *s, double n1, double n0) {
     if (isnan(s->ratio)) s->ratio = n0 / n1;
 }
 
+// The variance of Obuchowski and McClish, with the curves fitted to the study's.
+static bool obuchowski_effect(const struct ev_question *q, const struct ev_cases *c, double difference, struct study *s, struct err *e) {
+    struct ev_binormal fitted[2];
+    for (unsigned t = 0; t < 2; t++) {
+        struct ev_roc_curve curve;
+        if (!ev_roc_curve(q->arena, &(struct ev_roc_data){c->score[t], c->positive, c->n}, &curve, e)) return false;
+        fitted[t] = ev_binormal_fitted(&curve);
+        if (isnan(fitted[t].b)) return err_set(e, ERR_BAD_INPUT, "evidence", "a curve has too few points to fit a binormal one to it");
+    }
+    double r1 = ev_correlation_within(c->score[0], c->score[1], c->positive, c->n, 1),
+           r0 = ev_correlation_within(c->score[0], c->score[1], c->positive, c->n, 0);
+    s->effect = ev_effect_binormal(&fitted[0], &fitted[1], difference, r1, r0, s->ratio, s->sides);
+    return true;
+}
+
 static bool pair_effect(const struct ev_question *q, struct study *s, struct err *e) {
     struct str pair[2];
     struct ev_cases c;
     struct ev_delong d;
-    if (ev_ask_word(q->parameters, "obuchowski"))
-        return err_set(e, ERR_UNSUPPORTED, "evidence",
-                       "roc_power: the variance of two areas in a study is DeLong's; for binormal planning give A1, B1, A2, B2, ra, rn");
     if (!ev_ask_pair(q, pair, e) || !ev_ask_cases(q, pair, 2, &c, e) || !ev_delong(q->arena, 2, c.score, c.positive, c.n, &d, e)) return false;
     take_counts(s, c.n1, c.n0);
     s->effect = ev_effect_delong(&d, 0, 1, s->sides);
-    return true;
+    return !ev_ask_word(q->parameters, "obuchowski") || obuchowski_effect(q, &c, d.auc[0] - d.auc[1], s, e);
 }
 
 // "A1=2.6;B1=1;A2=1.9;B2=1;rn=.6;ra=.6;FPR11=0;FPR12=.2;FPR21=0;FPR22=.2;delta=.037"
