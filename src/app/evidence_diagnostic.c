@@ -74,7 +74,7 @@ static bool report(struct cli_args *args, struct ev_report *r, struct err *e) {
 }
 
 static int run(struct cli_args *args) {
-    struct ev_report r;
+    struct ev_report r = {0};
     struct err e = {0};
     if (!report(args, &r, &e)) return cli_fail(args, &e);
     return evidence_print(args, &r);

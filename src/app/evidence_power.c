@@ -266,7 +266,7 @@ static bool plan(struct asked *x, const struct cli_args *args, const char *name)
 }
 
 static int run(struct cli_args *args) {
-    struct ev_report r;
+    struct ev_report r = {0};
     struct err e = {0};
     struct asked x = {.args = args, .r = &r, .e = &e};
     if (!plan(&x, args, args->positional[0])) return cli_fail(args, &e);

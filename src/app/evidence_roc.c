@@ -91,7 +91,7 @@ static bool report(struct cli_args *args, struct ev_roc_table *t, struct ev_roc_
 }
 
 static int run(struct cli_args *args) {
-    struct ev_report r;
+    struct ev_report r = {0};
     struct ev_roc_table t;
     struct ev_roc_request w;
     struct err e = {0};

@@ -28,8 +28,9 @@ static bool add_curve(struct arena *a, const struct ev_roc_table *t, unsigned wh
 
 static bool add_band(struct arena *a, const struct ev_roc_request *w, const double *value, unsigned replicates, unsigned which, struct ev_plot *p,
                      struct err *e) {
-    double *x = arena_alloc(a, 3 * (size_t)GRID * sizeof *x, e), *lo = x + GRID, *hi = lo + GRID;
+    double *x = arena_alloc(a, 3 * (size_t)GRID * sizeof *x, e);
     if (!x) return false;
+    double *lo = x + GRID, *hi = lo + GRID;
     for (unsigned k = 0; k < GRID; k++) {
         struct ev_resampled b;
         if (!ev_resampled(a, value + ((size_t)which * GRID + k) * replicates, replicates, w->level, &b, e)) return false;
