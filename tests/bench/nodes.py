@@ -56,8 +56,12 @@ class Meter:
 
 
 def metrics(server):
+    """Each by its name, all of its labels together."""
     text = server.http("GET", "/metrics")[2].decode()
-    return {name: float(value) for name, value in re.findall(r"^gantry_(\w+) (\S+)$", text, re.M)}
+    values = {}
+    for name, value in re.findall(r"^gantry_(\w+)(?:\{[^}]*\})? (\S+)$", text, re.M):
+        values[name] = values.get(name, 0) + float(value)
+    return values
 
 
 def load(servers, case):
