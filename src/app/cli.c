@@ -168,6 +168,7 @@ static int run_command(struct cli_args *args, int argc, char **argv) {
     int code = parse(args, argc, argv);
     if (code == 0) code = args->command->run(args);
     arena_deinit(&arena);
+    args->arena = NULL;
     if (fflush(stdout) != 0 && code == 0) {
         fprintf(stderr, "gantry %s%s%s: the output could not be written\n", NAMED(args));
         code = EX_IOERR;
