@@ -7,6 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <string.h>
 
 #include <cmocka.h>
 
@@ -474,6 +475,63 @@ static void the_interval_of_kappa_covers(void **state) {
     is_near((double)covered / STUDIES, 0.95, 0.0146);
 }
 
+// Subjects, raters and noise of known variance: the intervals of every form hold the correlation that follows from it.
+static void the_intervals_of_icc_and_concordance_cover(void **state) {
+    (void)state;
+    enum { STUDIES = 2000, SUBJECTS = 20, RATERS = 3, PAIRS = 100 };
+    struct rng r;
+    struct ev_icc_study icc;
+    struct ev_concordance c;
+    struct err e = {0};
+    int one_way = 0, agreement = 0, consistency = 0, concordance = 0;
+    rng_seed(&r, 31);
+    for (int s = 0; s < STUDIES; s++) {
+        double v[SUBJECTS * RATERS], w[SUBJECTS * RATERS], x[PAIRS], y[PAIRS], rater[RATERS];
+        for (int j = 0; j < RATERS; j++) rater[j] = 0.5 * rng_normal(&r);
+        for (int i = 0; i < SUBJECTS; i++) {
+            double of = 1.5 * rng_normal(&r);
+            for (int j = 0; j < RATERS; j++) {
+                double noise = rng_normal(&r);
+                v[RATERS * i + j] = of + rater[j] + noise;
+                w[RATERS * i + j] = of + noise;
+            }
+        }
+        for (int i = 0; i < PAIRS; i++) {
+            double of = rng_normal(&r);
+            x[i] = of + 0.5 * rng_normal(&r);
+            y[i] = 0.2 + of + 0.5 * rng_normal(&r);
+        }
+        assert_true(ev_icc(w, SUBJECTS, RATERS, 0.95, &icc, &e));
+        one_way += icc.form[EV_ICC_1_1].lo <= 2.25 / 3.25 && 2.25 / 3.25 <= icc.form[EV_ICC_1_1].hi;
+        assert_true(ev_icc(v, SUBJECTS, RATERS, 0.95, &icc, &e));
+        consistency += icc.form[EV_ICC_3_1].lo <= 2.25 / 3.25 && 2.25 / 3.25 <= icc.form[EV_ICC_3_1].hi;
+        agreement += icc.form[EV_ICC_2_1].lo <= 2.25 / 3.5 && 2.25 / 3.5 <= icc.form[EV_ICC_2_1].hi;
+        assert_true(ev_concordance(x, y, PAIRS, 0.95, &c, &e));
+        concordance += c.lo <= 2 / 2.54 && 2 / 2.54 <= c.hi; // 2 cov / (1.25 + 1.25 + 0.2^2)
+    }
+    is_near((double)one_way / STUDIES, 0.95, 0.0146);
+    is_near((double)consistency / STUDIES, 0.95, 0.0146);
+    is_near((double)agreement / STUDIES, 0.95, 0.02); // Satterthwaite's approximation with two degrees of freedom of raters
+    is_near((double)concordance / STUDIES, 0.95, 0.0146);
+}
+
+static void too_many_categories_are_measurements(void **state) {
+    (void)state;
+    static char text[64 * 1024];
+    size_t n = (size_t)snprintf(text, sizeof text, "a,b\n");
+    struct csv t;
+    struct ev_ratings r;
+    struct err e = {0};
+    for (int i = 0; i < EV_CATEGORIES_MAX; i++) n += (size_t)snprintf(text + n, sizeof text - n, "%d.5,%d\n", i, i);
+    assert_true(csv_read(&arena, str_of(text), &t, &e));
+    assert_false(ev_ratings_read(&arena, &t, (unsigned[]){0, 1}, 2, &r, &e));
+    assert_int_equal(e.kind, ERR_TOO_LARGE);
+    assert_false(ev_ratings_read(&arena, &t, (unsigned[]){0}, 1, &r, &e));
+    assert_non_null(strstr(e.message, "2 to"));
+    struct ev_ratings words = ratings_of("a,b\n1,1.0\n01,1\nNA,\n");
+    assert_int_equal(words.categories, 1); // one number, however it is written
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 int main(void) {
@@ -501,6 +559,8 @@ int main(void) {
         TEST(repeatability_pools_the_variance_within_subjects),
         TEST(two_one_sided_tests_are_those_of_t_test),
         TEST(the_interval_of_kappa_covers),
+        TEST(the_intervals_of_icc_and_concordance_cover),
+        TEST(too_many_categories_are_measurements),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
