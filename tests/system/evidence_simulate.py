@@ -65,6 +65,21 @@ def tests(folder):
         near((rank_sum - 4000 * 4001 / 2) / 4000**2, expected["value"], expected["se"])
 
 
+def warnings(folder):
+    """Where simulated studies show that an interval falls short, the analysis says so; elsewhere it does not."""
+    table = folder / "warned.csv"
+    for normals, area, interval, warned in ((30, "0.9", "delong", True), (30, "0.9", "logit", False), (2000, "0.9", "delong", False), (8, "0.97", "logit", True)):
+        run("simulate", "tests", "--normals", normals, "--diseased", normals, "--auc", area, "--seed", 2, "--out", table)
+        told = report("roc", "--score", "test1", "--interval", interval, table)["warnings"]
+        assert any("1 - AUC" in w for w in told) == warned, f"{normals} {area} {interval}: {told}"
+    run("simulate", "readers", "--readers", 3, "--out", table)
+    told = " ".join(report("mrmc", table)["warnings"])
+    assert "3 readers are few" in told and "one modality alone" in told, told
+    run("simulate", "readers", "--readers", 12, "--auc", "0.75,0.8", "--normals", 150, "--diseased", 150, "--out", table)
+    told = " ".join(report("mrmc", table)["warnings"])
+    assert "few" not in told and "one modality alone" not in told, told
+
+
 def studies():
     r = report("simulate", "tests", "--normals", 100, "--diseased", 100, "--auc", "0.8,0.8", "--studies", 1000)
     coverage, rejections = entries(r, "Coverage"), entries(r, "Rejections")
@@ -100,6 +115,7 @@ def main():
         readers(folder)
         marks(folder)
         tests(folder)
+        warnings(folder)
         studies()
         the_rest(folder)
         refusals(folder)

@@ -54,6 +54,18 @@ static void tell_bootstrap(struct telling *x) {
     ev_report_source(x->r, "Efron B, Tibshirani RJ. An introduction to the bootstrap. Chapman & Hall 1993");
 }
 
+// By simulated studies (binormal, areas 0.6 to 0.97, 10 to 400 cases of each class): the symmetric interval covers within a hundredth of its level from about 15 cases on the wrong side of the
+// smaller class on, the logit interval from 1.5.
+static void warn_coverage(struct telling *x, double auc) {
+    double least = (double)(x->d.n0 < x->d.n1 ? x->d.n0 : x->d.n1), beyond = least * fmin(auc, 1 - auc);
+    if (beyond < 1.5)
+        warn_once(x->r, "The cases of the smaller class times 1 - AUC are below 1.5: no interval of an area from large samples holds its level here.");
+    else if (x->w->interval == EV_ROC_DELONG && (least < 20 || (beyond < 15 && fmax(auc, 1 - auc) > 0.65)))
+        warn_once(x->r, "The cases of the smaller class times 1 - AUC are below 15, or the class below 20: the symmetric interval covers less than it says; "
+                        "the logit interval "
+                        "holds.");
+}
+
 static bool tell_areas(struct telling *x, double *const replicates) {
     unsigned tests = x->t->tests, n = x->w->replicates;
     for (unsigned t = 0; t < tests; t++) {
@@ -70,8 +82,7 @@ static bool tell_areas(struct telling *x, double *const replicates) {
         if (variance > 0) ev_report_value(x->r, "p against 0.5", 2 * dist_norm(fabs(auc.auc - 0.5) / sqrt(variance), true));
         if (variance == 0) warn_once(x->r, "The variance of an area is 0 (the score separates the classes): its interval says too much.");
         if (isnan(variance)) warn_once(x->r, "A class has one case only: an area has no variance.");
-        if (auc.auc > 0.95 && x->w->interval == EV_ROC_DELONG)
-            warn_once(x->r, "An area is above 0.95: the symmetric interval may cover less than it says; the logit interval is nearer.");
+        warn_coverage(x, auc.auc);
         if (auc.auc < 0.5) warn_once(x->r, "An area is below 0.5: small values speak for the condition (--lower).");
         if (x->t->lower[t]) ev_report_text(x->r, "Direction", "%s", "<");
     }
