@@ -166,28 +166,27 @@ static void end_line(struct drawing *d, const struct ev_series *s, struct trail 
     t->n = 0;
 }
 
-static void draw_line(struct drawing *d, const struct ev_series *s, double *room) {
-    struct trail t = {room, 0};
+static void draw_line(struct drawing *d, const struct ev_series *s, struct trail *t) {
     size_t step = stretch_of(s);
     for (size_t i = 0; i < s->n; i += step) {
         if (!isfinite(s->x[i]) || !isfinite(s->y[i])) {
-            end_line(d, s, &t);
+            end_line(d, s, t);
             continue;
         }
-        if (s->kind == EV_SERIES_STEP && i && t.n) follow(&t, ev_axis_at(&d->x, s->x[i]), t.xy[2 * t.n - 1]);
-        follow_stretch(d, s, i, i + step < s->n ? i + step : s->n, &t);
+        if (s->kind == EV_SERIES_STEP && i && t->n) follow(t, ev_axis_at(&d->x, s->x[i]), t->xy[2 * t->n - 1]);
+        follow_stretch(d, s, i, i + step < s->n ? i + step : s->n, t);
     }
-    end_line(d, s, &t);
+    end_line(d, s, t);
 }
 
-static void draw_band(struct drawing *d, const struct ev_series *s, double *room) {
-    struct trail t = {room, 0};
+static void draw_band(struct drawing *d, const struct ev_series *s, struct trail *t) {
     size_t step = stretch_of(s), last = 0;
     for (size_t i = 0; i < s->n; i += step, last = i)
-        if (isfinite(s->y[i])) follow(&t, ev_axis_at(&d->x, s->x[i]), ev_axis_at(&d->y, s->y[i]));
+        if (isfinite(s->y[i])) follow(t, ev_axis_at(&d->x, s->x[i]), ev_axis_at(&d->y, s->y[i]));
     for (size_t i = last; i >= step; i -= step)
-        if (isfinite(s->y2[i - step])) follow(&t, ev_axis_at(&d->x, s->x[i - step]), ev_axis_at(&d->y, s->y2[i - step]));
-    px_page_area(d->page, t.xy, t.n, ev_plot_colour(s->colour), 0.16);
+        if (isfinite(s->y2[i - step])) follow(t, ev_axis_at(&d->x, s->x[i - step]), ev_axis_at(&d->y, s->y2[i - step]));
+    px_page_area(d->page, t->xy, t->n, ev_plot_colour(s->colour), 0.16);
+    t->n = 0;
 }
 
 // Dots that would lie on one another are drawn once.
@@ -239,16 +238,16 @@ static void draw_zone(struct drawing *d, const struct ev_series *s) {
 static bool draw_series(struct drawing *d, struct err *e) {
     const struct ev_plot *p = d->plot;
     enum { ROOM = 2 * (4 * POINTS_MAX + 16) };
-    double *room = arena_alloc(p->arena, ROOM * sizeof *room, e);
-    uint8_t *taken = room ? arena_zero(p->arena, (size_t)(2 * WIDE + 2) * (2 * WIDE + 2), 1, e) : NULL;
+    struct trail t = {arena_alloc(p->arena, ROOM * sizeof *t.xy, e), 0};
+    uint8_t *taken = t.xy ? arena_zero(p->arena, (size_t)(2 * WIDE + 2) * (2 * WIDE + 2), 1, e) : NULL;
     if (!taken) return false;
     for (int turn = 0; turn < 4; turn++) {
         for (unsigned i = 0; i < p->series_count; i++) {
             const struct ev_series *s = &p->series[i];
-            if (turn == 0 && s->kind == EV_SERIES_BAND) draw_band(d, s, room);
+            if (turn == 0 && s->kind == EV_SERIES_BAND) draw_band(d, s, &t);
             if (turn == 0 && s->kind == EV_SERIES_ZONE) draw_zone(d, s);
             if (turn == (s->colour == EV_COLOUR_ALARM ? 3 : 1) && s->kind == EV_SERIES_DOTS) draw_dots(d, s, taken);
-            if (turn == 2 && (s->kind == EV_SERIES_LINE || s->kind == EV_SERIES_STEP)) draw_line(d, s, room);
+            if (turn == 2 && (s->kind == EV_SERIES_LINE || s->kind == EV_SERIES_STEP)) draw_line(d, s, &t);
             if (turn == 2 && s->kind == EV_SERIES_BARS) draw_bars(d, s);
         }
     }
