@@ -107,11 +107,12 @@ static bool mark_damaged(struct archive *ar, const struct instance_ref *ref, str
 
 void damage_found(struct archive *ar, const struct instance_ref *ref, const struct err *why) {
     const struct vol_loc at = moved_place(ar, ref);
+    const uint32_t volumes[] = {at.volume};
     struct err e = {0};
     bool ok = true;
     if (ar->read_only || (why->kind != ERR_CORRUPT && why->kind != ERR_NOT_FOUND) || !is_news(ar, ref, at)) return;
     if (why->kind == ERR_NOT_FOUND)
-        ok = damage_is_there(ar, at.volume) || damage_tell_missing(ar, &at.volume, 1, &e);
+        ok = damage_is_there(ar, at.volume) || damage_tell_missing(ar, volumes, 1, &e);
     else if (is_damaged(ar, ref, at))
         ok = mark_damaged(ar, ref, at, &e);
     if (!ok) log_err(&e, "that object %.*s is damaged could not be noted", STR_FMT(ref->sop_instance_uid));
