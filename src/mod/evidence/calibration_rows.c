@@ -330,7 +330,7 @@ static size_t pack(struct model *m, size_t rows) {
 }
 
 static bool build(const struct ev_question *q, struct model *m, unsigned outcome, struct err *e) {
-    unsigned column = 0, named[EV_PREDICTORS_MAX], count = 0;
+    unsigned column = 0, named[EV_PREDICTORS_MAX] = {0}, count = 0;
     struct str level = {NULL, 0}, formula;
     bool found = wanted_of(q, &column, &level);
     if (ev_parameter(q, "model", &formula)) count = ev_named_columns(q->data, str_sub(formula, str_find(formula, '~', 0), formula.n), named, EV_PREDICTORS_MAX);

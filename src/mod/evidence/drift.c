@@ -137,9 +137,10 @@ static void durbin(double *matrix, unsigned m, double h) {
 static bool by_matrix(struct arena *a, size_t n, double d, double *below, struct err *e) {
     unsigned k = (unsigned)((double)n * d) + 1, m = 2 * k - 1;
     size_t cells = (size_t)m * m;
-    double *memory = arena_alloc(a, 3 * cells * sizeof *memory, e), *base = memory, *power = memory + cells, *next = memory + 2 * cells;
+    double *base = arena_alloc(a, 3 * cells * sizeof *base, e);
     int eb = 0, ep = 0, en = 0;
-    if (!memory) return false;
+    if (!base) return false;
+    double *power = base + cells, *next = base + 2 * cells;
     durbin(base, m, k - (double)n * d);
     memset(power, 0, cells * sizeof *power);
     for (unsigned i = 0; i < m; i++) power[(size_t)i * m + i] = 1;

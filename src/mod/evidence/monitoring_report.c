@@ -146,8 +146,9 @@ bool ev_ewma_report(struct arena *a, const struct ev_process *p, double lambda, 
 bool ev_run_length_report(struct arena *a, enum ev_sides sides, double k, double h, double head_start, double lambda, double width, struct ev_report *out,
                           struct ev_plot *plot, struct err *e) {
     bool cusum = !isnan(k);
-    double *x = arena_alloc(a, 2 * SHIFTS * sizeof *x, e), *y = x + SHIFTS;
+    double *x = arena_alloc(a, 2 * SHIFTS * sizeof *x, e);
     if (!x) return false;
+    double *y = x + SHIFTS;
     ev_report_init(out, a, "Run lengths of a chart", 0.95);
     if (cusum) {
         ev_report_value(out, "Slack k (SD)", k);

@@ -66,7 +66,7 @@ static bool discordant(const struct ev_question *q, double *b, double *c, struct
 }
 
 static bool mcnemar(const struct ev_question *q, double *value, struct err *e) {
-    double b, c;
+    double b = 0, c = 0;
     if (!discordant(q, &b, &c, e)) return false;
     struct ev_mcnemar m = ev_mcnemar(b, c);
     const struct {

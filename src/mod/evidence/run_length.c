@@ -102,20 +102,18 @@ struct wanted {
     struct arena *a;
     enum ev_sides sides;
     double k, lambda, arl; // lambda 0: a CUSUM
-    struct err *e;
+    struct err beyond;     // why a length could not be computed
 };
 
 // How far the logarithm of the length is from the one wanted; lengths that are too long to compute are too long.
 static double too_long(double x, void *with) {
-    const struct wanted *w = with;
+    struct wanted *w = with;
     double arl;
-    bool ok = w->lambda > 0 ? ev_ewma_arl(w->a, w->lambda, x, 0, 0, &arl, w->e) : ev_cusum_arl(w->a, w->sides, w->k, x, 0, 0, &arl, w->e);
+    bool ok = w->lambda > 0 ? ev_ewma_arl(w->a, w->lambda, x, 0, 0, &arl, &w->beyond) : ev_cusum_arl(w->a, w->sides, w->k, x, 0, 0, &arl, &w->beyond);
     return ok ? log(arl) - log(w->arl) : 30;
 }
 
 static bool design(struct wanted *w, double lo, double hi, double *out, struct err *e) {
-    struct err beyond = {0};
-    w->e = &beyond;
     if (!(w->arl >= 2 && w->arl <= 1e9)) return err_set(e, ERR_BAD_INPUT, "evidence", "charts are designed for run lengths of 2 to 1e9, not %g", w->arl);
     // Close in on it first, so that few solutions of great systems are needed.
     while (hi - lo > 1 && too_long(lo + 1, w) < 0) lo++;

@@ -119,8 +119,9 @@ static bool one_look(struct going *null, struct going *drift, struct ev_look *lo
 bool ev_sequential(struct arena *a, enum ev_spending spending, double parameter, double alpha, unsigned sides, double drift, struct ev_look *look,
                    unsigned looks, struct err *e) {
     if (!check(spending, parameter, alpha, sides, drift, look, looks, e)) return false;
-    struct going *null = arena_zero(a, 2, sizeof *null, e), *with = null + 1;
+    struct going *null = arena_zero(a, 2, sizeof *null, e);
     if (!null) return false;
+    struct going *with = null + 1;
     double before = 0;
     *null = *with = (struct going){.n = 1, .mass = {1}, .step = look[0].t};
     with->drift = drift;
