@@ -8,7 +8,7 @@ ROOT = Path(__file__).resolve().parent.parent
 TERMS = ROOT / "data" / "evidence_terms.tsv"
 # function -> which of its arguments are keys
 KEYS = {"ev_report_init": [2], "ev_report_value": [1], "ev_report_in": [1, 3], "ev_report_text": [1], "ev_report_estimate": [1], "ev_report_none": [1, 2],
-        "ev_report_method": [1], "ev_report_warn": [1], "warn_once": [1], "tell_interval": [1], "tell_index": [1], "ev_plot_init": [2, 3, 4], "ev_plot_level": [1], "ev_term": [0]}
+        "ev_report_method": [1], "ev_report_warn": [1], "warn_once": [1], "tell_interval": [1], "tell_index": [1], "ev_plot_init": [2, 3, 4], "ev_plot_level": [1], "ev_term": [0], "add_told": [2]}
 TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|\'(?:[^\'\\]|\\.)*\'|//[^\n]*|/\*.*?\*/|\w+|.', re.S)
 ESCAPE = re.compile(r'\\(x[0-9A-Fa-f]{2}|.)')
 PLAIN = re.compile(r'[^A-Za-z]*')  # symbols alone are the same in every language

@@ -19,11 +19,12 @@
 #include "text/json.h"
 #include "text/width.h"
 
-enum { WORDS_MAX = 40, PARAMETERS_MIN = 16, PARAMETERS_MAX = 46, NUMBER_MAX = 32, TIME_MAX = 32, FAILED_EXIT = 1 };
+enum { LINE_WIDTH = 6, VERDICT_WIDTH = 6, WORDS_MAX = 40, PARAMETERS_MIN = 16, PARAMETERS_MAX = 46, NUMBER_MAX = 32, TIME_MAX = 32, FAILED_EXIT = 1 };
 
 struct verify {
     struct cli_args *args;
-    const char *table_name, *data_dir;
+    enum ev_language language;
+    const char *table_name, *data_dir; // no name: the table that ships
     char digest[DIGEST_HEX + 1];
     struct ev_verdict *verdicts; // of the whole table
     size_t count;
@@ -68,6 +69,25 @@ static void number_text(double v, char out[NUMBER_MAX]) {
     snprintf(out, NUMBER_MAX, "%.12g", v == 0 ? 0 : v);
 }
 
+static void add_told(struct buf *b, const struct verify *v, const char *sentence, const struct str *values, unsigned n) {
+    struct ev_sentence told = {.text = sentence};
+    for (unsigned i = 0; i < n; i++) told.values[i] = values[i];
+    ev_sentence_add(b, &told, v->language);
+}
+
+enum { LINE, DATASET, STATISTIC, PARAMETERS, OURS, EXPECTED, TOLERANCE, COLUMNS };
+
+static struct str heading(const struct verify *v, unsigned column) {
+    const char *const of[COLUMNS] = {ev_term("line", v->language),       ev_term("data set", v->language), ev_term("statistic", v->language),
+                                     ev_term("parameters", v->language), ev_term("ours", v->language),     ev_term("expected", v->language),
+                                     ev_term("tolerance", v->language)};
+    return str_of(of[column]);
+}
+
+static unsigned heading_width(const struct verify *v, unsigned column) {
+    return text_columns(heading(v, column));
+}
+
 struct widths {
     unsigned dataset, statistic, parameters, ours, expected;
     bool cut; // what is longer is cut: on a terminal; a file keeps every word
@@ -88,7 +108,9 @@ static unsigned parameters_max(const struct widths *w) {
 }
 
 static struct widths widths_of(const struct verify *v, bool only_failures) {
-    struct widths w = {8, 9, 10, 4, 8, isatty(STDOUT_FILENO)};
+    struct widths w = {.cut = isatty(STDOUT_FILENO)};
+    w.dataset = heading_width(v, DATASET), w.statistic = heading_width(v, STATISTIC), w.parameters = heading_width(v, PARAMETERS);
+    w.ours = heading_width(v, OURS), w.expected = heading_width(v, EXPECTED);
     unsigned parameters = w.parameters;
     for (size_t i = 0; i < v->count; i++) {
         const struct ev_verdict *r = &v->verdicts[i];
@@ -112,37 +134,49 @@ static void add_words(struct buf *b, const struct widths *w, struct str text, un
     buf_addz(b, "  ");
 }
 
-static void add_row(struct buf *b, const struct widths *w, const char *line, const struct str words[3], const char *ours, const char *expected,
-                    const char *tolerance) {
-    buf_addf(b, "%6s  ", line);
-    add_words(b, w, words[0], w->dataset);
-    add_words(b, w, words[1], w->statistic);
-    add_words(b, w, words[2], w->parameters);
-    add_words(b, w, str_of(ours), w->ours);
-    add_words(b, w, str_of(expected), w->expected);
-    buf_addf(b, "%s\n", tolerance);
+static void add_row(struct buf *b, const struct widths *w, const struct str of[COLUMNS]) {
+    const unsigned width[COLUMNS] = {
+        [DATASET] = w->dataset, [STATISTIC] = w->statistic, [PARAMETERS] = w->parameters, [OURS] = w->ours, [EXPECTED] = w->expected};
+    unsigned line = text_columns(of[LINE]);
+    buf_addf(b, "%*s%.*s  ", line < LINE_WIDTH ? (int)(LINE_WIDTH - line) : 0, "", STR_FMT(of[LINE]));
+    for (unsigned c = DATASET; c <= EXPECTED; c++) add_words(b, w, of[c], width[c]);
+    buf_addf(b, "%.*s\n", STR_FMT(of[TOLERANCE]));
 }
 
-static void add_verdict(struct buf *b, const struct widths *w, const struct ev_verdict *r) {
+static void add_verdict(struct buf *b, const struct verify *v, const struct widths *w, const struct ev_verdict *r) {
     bool colour = w->cut && !getenv("NO_COLOR");
     char line[16], ours[NUMBER_MAX] = "-", expected[NUMBER_MAX], tolerance[NUMBER_MAX];
     snprintf(line, sizeof line, "%u", r->line);
     if (r->answered) number_text(r->ours, ours);
     number_text(r->expected, expected);
     snprintf(tolerance, sizeof tolerance, "%.3g", r->tolerance);
-    if (r->pass)
-        buf_addz(b, colour ? "\033[32mpass\033[0m  " : "pass  ");
-    else
-        buf_addz(b, colour ? "\033[1;31mFAIL\033[0m  " : "FAIL  ");
-    add_row(b, w, line, (const struct str[]){r->dataset, r->statistic, r->parameters}, ours, expected, tolerance);
-    if (!r->pass) buf_addf(b, "%14s%s%s%.*s\n", "", r->words, r->source.n ? "; source: " : "", STR_FMT(r->source));
+    struct str verdict = str_of(r->pass ? ev_term("pass", v->language) : ev_term("FAIL", v->language));
+    const char *paint = r->pass ? "[32m" : "[1;31m";
+    buf_addf(b, "%s%.*s%s%*s", colour ? paint : "", STR_FMT(verdict), colour ? "[0m" : "", (int)(VERDICT_WIDTH - text_columns(verdict)), "");
+    add_row(b, w, (const struct str[]){str_of(line), r->dataset, r->statistic, r->parameters, str_of(ours), str_of(expected), str_of(tolerance)});
+    if (r->pass) return;
+    buf_addf(b, "%14s%s", "", r->words);
+    if (r->source.n) buf_addz(b, "; "), add_told(b, v, "source: {0}", &r->source, 1);
+    buf_addc(b, '\n');
 }
 
 static void add_head(struct buf *b, const struct verify *v) {
     char now[TIME_MAX];
     time_text(now);
-    buf_addf(b, "Gantry %s, %s\nreference values: %s (SHA-256 %s)\n", GANTRY_VERSION, now, v->table_name, v->digest);
-    if (v->data_dir) buf_addf(b, "data: %s\n", v->data_dir);
+    buf_addf(b, "Gantry %s, %s\n", GANTRY_VERSION, now);
+    const char *name = v->table_name ? v->table_name : ev_term("those that ship with Gantry", v->language);
+    add_told(b, v, "reference values: {0} (SHA-256 {1})", (const struct str[]){str_of(name), str_of(v->digest)}, 2);
+    buf_addc(b, '\n');
+    if (v->data_dir) add_told(b, v, "data: {0}", (const struct str[]){str_of(v->data_dir)}, 1), buf_addc(b, '\n');
+    buf_addc(b, '\n');
+}
+
+static void add_counts(struct buf *b, const struct verify *v, const struct ev_verification *run) {
+    char number[4][NUMBER_MAX];
+    const size_t counts[4] = {run->rows, run->passed, run->rows - run->passed, run->unanswered};
+    for (int i = 0; i < 4; i++) snprintf(number[i], NUMBER_MAX, "%zu", counts[i]);
+    add_told(b, v, "{0} rows: {1} pass, {2} fail", (const struct str[]){str_of(number[0]), str_of(number[1]), str_of(number[2])}, 3);
+    if (run->unanswered) add_told(b, v, " ({0} of them without an answer of ours)", (const struct str[]){str_of(number[3])}, 1);
     buf_addc(b, '\n');
 }
 
@@ -151,14 +185,15 @@ static void write_table(struct buf *b, const struct verify *v, const struct ev_v
     struct widths w = widths_of(v, only_failures);
     add_head(b, v);
     if (!only_failures || run->passed < run->rows) {
-        buf_addz(b, "      ");
-        add_row(b, &w, "line", (const struct str[]){STR_LIT("data set"), STR_LIT("statistic"), STR_LIT("parameters")}, "ours", "expected", "tolerance");
+        struct str heads[COLUMNS];
+        for (unsigned c = 0; c < COLUMNS; c++) heads[c] = heading(v, c);
+        buf_addf(b, "%*s", VERDICT_WIDTH, "");
+        add_row(b, &w, heads);
     }
     for (size_t i = 0; i < v->count; i++)
-        if (!only_failures || !v->verdicts[i].pass) add_verdict(b, &w, &v->verdicts[i]);
-    buf_addf(b, "\n%zu rows: %zu pass, %zu fail", run->rows, run->passed, run->rows - run->passed);
-    if (run->unanswered) buf_addf(b, " (%zu of them without an answer of ours)", run->unanswered);
+        if (!only_failures || !v->verdicts[i].pass) add_verdict(b, v, &w, &v->verdicts[i]);
     buf_addc(b, '\n');
+    add_counts(b, v, run);
 }
 
 // ---- as JSON ----
@@ -193,7 +228,7 @@ static void write_json(struct buf *b, const struct verify *v, const struct ev_ve
     json_begin_object(&w);
     json_put_strz(&w, "version", GANTRY_VERSION);
     json_put_strz(&w, "time", now);
-    json_put_strz(&w, "table", v->table_name);
+    json_put_strz(&w, "table", v->table_name ? v->table_name : "those that ship with Gantry");
     json_put_strz(&w, "sha256", v->digest);
     if (v->data_dir) json_put_strz(&w, "data", v->data_dir);
     json_put_uint(&w, "count", run->rows);
@@ -222,7 +257,6 @@ static bool read_table(struct verify *v, struct str *text, struct err *e) {
     v->data_dir = cli_text(v->args, "data", NULL);
     if (!v->table_name) {
         if (v->data_dir) return err_set(e, ERR_USAGE, "app", "--data goes with --table");
-        v->table_name = "those that ship with Gantry";
         return shipped_dataset(NULL, "reference.csv", a, text, e);
     }
     if (!v->data_dir && !(v->data_dir = folder_of(a, v->table_name, e))) return false;
@@ -236,7 +270,7 @@ static bool open_table(struct verify *v, struct csv *table, struct err *e) {
     a->ceiling = (size_t)EV_ARENA_BYTES_MAX;
     if (!read_table(v, &text, e) || !digest_of(text.p, text.n, digest, e)) return false;
     hex_encode(digest, DIGEST_BYTES, v->digest);
-    if (!csv_read(a, text, table, e)) return err_wrap(e, "%s", v->table_name);
+    if (!csv_read(a, text, table, e)) return err_wrap(e, "%s", v->table_name ? v->table_name : "reference.csv");
     v->verdicts = arena_zero(a, table->rows + 1, sizeof *v->verdicts, e);
     return v->verdicts != NULL;
 }
@@ -247,9 +281,9 @@ static int run(struct cli_args *args) {
     struct ev_verification verification = {.read = read_dataset, .each = keep_verdict, .ctx = &v};
     struct csv table;
     struct buf b;
-    if (!open_table(&v, &table, &e)) return cli_fail(args, &e);
+    if (!evidence_language(args, &v.language, &e) || !open_table(&v, &table, &e)) return cli_fail(args, &e);
     if (!v.data_dir) verification.read = shipped_dataset;
-    if (!ev_verify(args->arena, &table, &verification, &e)) return err_wrap(&e, "%s", v.table_name), cli_fail(args, &e);
+    if (!ev_verify(args->arena, &table, &verification, &e)) return err_wrap(&e, "%s", v.table_name ? v.table_name : "reference.csv"), cli_fail(args, &e);
     if (v.failed) return cli_fail(args, &v.error);
     buf_init(&b, (size_t)EV_INPUT_BYTES_MAX);
     (cli_flag(args, "json") ? write_json : write_table)(&b, &v, &verification);
@@ -264,12 +298,13 @@ static const struct cli_option OPTIONS[] = {
     {"data", "DIR", "the folder of the data sets (default: that of the table)", false},
     {"failures", NULL, "only the rows that fail, and the count", false},
     {"json", NULL, "JSON instead of a table", false},
+    {"lang", "en|zh-CN", "language of the words (default: that of the locale)", false},
     {0},
 };
 
 const struct cli_command EVIDENCE_VERIFY = {
     .name = "verify",
-    .synopsis = "[--table FILE [--data DIR]] [--failures] [--json]",
+    .synopsis = "[--table FILE [--data DIR]] [--failures] [--json] [--lang LANGUAGE]",
     .summary = "Compute reference values anew and compare",
     .group = "Qualification",
     .details = "Each row of the table names a statistic, the data and the parameters, the value that somebody else found and how near ours must come.\n"

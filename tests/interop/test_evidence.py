@@ -39,6 +39,8 @@ def run(*arguments, code=0, language="en", stdin=None):
 def check_reference():
     last = run("verify").splitlines()[-1]
     assert re.fullmatch(r"(\d+) rows: \1 pass, 0 fail", last), last
+    last = run("verify", language="zh").splitlines()[-1]
+    assert re.fullmatch(r"共 (\d+) 行：通过 \1，失败 0", last), last
     if (REFERENCE / "expected.csv").exists():
         answer = json.loads(run("verify", "--table", REFERENCE / "expected.csv", "--json"))
         assert answer["failed"] == 0 and answer["count"] == answer["passed"] > 300, answer["count"]

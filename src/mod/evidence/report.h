@@ -62,6 +62,8 @@ void ev_report_table(const struct ev_report *r, enum ev_language language, struc
 void ev_report_json(const struct ev_report *r, enum ev_language language, struct buf *out);
 // The methods paragraph with its sources, ready for a paper or a dossier.
 void ev_report_methods(const struct ev_report *r, enum ev_language language, struct buf *out);
+// The sentence in the language, with its values.
+void ev_sentence_add(struct buf *out, const struct ev_sentence *s, enum ev_language language);
 // The term in the language; the key itself when English.
 const char *ev_term(const char *key, enum ev_language language);
 

@@ -10,7 +10,7 @@
 
 // ---- sentences ----
 
-static void add_sentence(struct buf *out, const struct ev_sentence *s, enum ev_language language) {
+void ev_sentence_add(struct buf *out, const struct ev_sentence *s, enum ev_language language) {
     for (const char *p = ev_term(s->text, language); *p; p++) {
         if (p[0] == '{' && p[1] >= '0' && p[1] <= '9' && p[2] == '}') {
             buf_add_str(out, s->values[p[1] - '0']);
@@ -182,7 +182,7 @@ static void add_list(struct buf *out, const char *head, const struct ev_sentence
     if (count) buf_addf(out, "\n%s\n", ev_term(head, language));
     for (unsigned i = 0; i < count; i++) {
         buf_addz(out, "  ");
-        add_sentence(out, &list[i], language);
+        ev_sentence_add(out, &list[i], language);
         buf_addc(out, '\n');
     }
 }
@@ -195,7 +195,7 @@ void ev_report_table(const struct ev_report *r, enum ev_language language, struc
     buf_init(&t.cell, 1 << 20);
     measure(&t);
     if (t.used[LOWER] || t.used[UPPER]) {
-        add_sentence(out, &(struct ev_sentence){"Confidence level: {0}", {str_of(level)}}, language);
+        ev_sentence_add(out, &(struct ev_sentence){"Confidence level: {0}", {str_of(level)}}, language);
         buf_addc(out, '\n');
     }
     buf_addc(out, '\n');
@@ -242,7 +242,7 @@ static void put_sentences(struct json_writer *w, const char *key, const struct e
     json_begin_array(w);
     for (unsigned i = 0; i < count; i++) {
         buf_clear(&text);
-        add_sentence(&text, &list[i], language);
+        ev_sentence_add(&text, &list[i], language);
         json_str(w, buf_str(&text));
         if (text.failed && !w->to->failed) w->to->failed = text.failed;
     }
@@ -280,15 +280,15 @@ void ev_report_methods(const struct ev_report *r, enum ev_language language, str
     buf_addf(out, "%s\n\n", ev_term("Methods", language));
     const char *space = language == EV_EN ? " " : "";
     for (unsigned i = 0; i < r->method_count; i++) {
-        add_sentence(out, &r->methods[i], language);
+        ev_sentence_add(out, &r->methods[i], language);
         buf_addz(out, space);
     }
     for (unsigned i = 0; i < r->entry_count; i++) intervals |= !isnan(r->entries[i].lo) || !isnan(r->entries[i].hi);
     if (intervals) {
-        add_sentence(out, &(struct ev_sentence){"Confidence intervals are at the {0} level.", {str_of(level)}}, language);
+        ev_sentence_add(out, &(struct ev_sentence){"Confidence intervals are at the {0} level.", {str_of(level)}}, language);
         buf_addz(out, space);
     }
-    add_sentence(out, &(struct ev_sentence){"The computation was done with Gantry {0}.", {str_of(EV_VERSION)}}, language);
+    ev_sentence_add(out, &(struct ev_sentence){"The computation was done with Gantry {0}.", {str_of(EV_VERSION)}}, language);
     buf_addc(out, '\n');
     if (r->source_count) buf_addf(out, "\n%s\n\n", ev_term("Sources", language));
     for (unsigned i = 0; i < r->source_count; i++) buf_addf(out, "%u. %s\n", i + 1, r->sources[i]);
