@@ -7,32 +7,24 @@ static const struct cli_command *const SUBCOMMANDS[] = {
     // Accuracy
     &EVIDENCE_ROC,
     &EVIDENCE_DIAGNOSTIC,
-    //
     // Readers
     &EVIDENCE_MRMC,
     &EVIDENCE_FROC,
-    //
     // Agreement
     &EVIDENCE_AGREE,
-    //
     // Images
     &EVIDENCE_SEG,
     &EVIDENCE_DETECT,
-    //
     // In use
     &EVIDENCE_CALIB,
     &EVIDENCE_DRIFT,
     &EVIDENCE_QUEUE,
-    //
     &EVIDENCE_RECORDS,
-    //
     // Design
     &EVIDENCE_SIMULATE,
     &EVIDENCE_POWER,
-    //
     // Qualification
     &EVIDENCE_VERIFY,
-    //
     NULL,
 };
 
