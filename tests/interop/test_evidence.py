@@ -61,6 +61,10 @@ def check_rows_that_fail(folder):
     assert "no statistic of the name 'no_such_statistic'" in said
     answer = json.loads(run("verify", "--table", table, "--json", "--failures", code=1))
     assert [r["line"] for r in answer["rows"]] == [3, 4, 5]
+    (folder / "r.csv").write_text((SHIPPED / "reader_study.csv").read_text())
+    with open(table, "w", newline="") as f:
+        csv.writer(f).writerows([["dataset", "statistic", "parameters", "value", "abs_tolerance", "source"], ["r.csv", "auc", "reader=1", "0.9", "1", ""]])
+    assert "several values of treatment: say which" in run("verify", "--table", table, code=1)  # no curve is made of two modalities
 
 
 def check_json_in(folder):

@@ -31,6 +31,9 @@ static bool has_value(const struct csv *t, unsigned column, struct str value) {
     return false;
 }
 
+// What a reading of a case belongs to, in both layouts of reader studies.
+static const char *const OF_A_READING[] = {"readerID", "modalityID", "reader", "modality", "treatment"};
+
 // "reader=1" by its column; a word alone ("reader1") by the value it is of a column of readers or modalities.
 static bool filter_piece(struct rows *r, struct str piece, struct err *e) {
     size_t equals = str_find(piece, '=', 0);
@@ -43,9 +46,8 @@ static bool filter_piece(struct rows *r, struct str piece, struct err *e) {
         keep_where(r, (unsigned)at, value);
         return true;
     }
-    static const char *const BY_VALUE[] = {"readerID", "modalityID", "reader", "modality", "treatment"};
-    for (size_t i = 0; i < sizeof BY_VALUE / sizeof BY_VALUE[0]; i++) {
-        int at = csv_find(r->t, BY_VALUE[i]);
+    for (size_t i = 0; i < sizeof OF_A_READING / sizeof OF_A_READING[0]; i++) {
+        int at = csv_find(r->t, OF_A_READING[i]);
         if (at < 0 || !has_value(r->t, (unsigned)at, key)) continue;
         keep_where(r, (unsigned)at, key);
         return true;
@@ -97,6 +99,23 @@ static bool truth_of_reader(struct rows *r, int8_t *truth, unsigned reader, unsi
         if (cases.of[i] >= 0 && !isnan(value)) of_case[cases.of[i]] = value > 0;
     }
     for (size_t i = 0; i < r->t->rows; i++) truth[i] = cases.of[i] < 0 ? (int8_t)-1 : of_case[cases.of[i]];
+    return true;
+}
+
+// Readings of several readers or modalities in one curve are no curve of anybody.
+static bool is_one_reader(const struct rows *r, struct err *e) {
+    for (size_t i = 0; i < sizeof OF_A_READING / sizeof OF_A_READING[0]; i++) {
+        int at = csv_find(r->t, OF_A_READING[i]);
+        struct str first = {NULL, 0};
+        for (size_t row = 0; at >= 0 && row < r->t->rows; row++) {
+            if (!r->keep[row]) continue;
+            struct str value = str_trim(csv_at(r->t, row, (unsigned)at));
+            if (!first.p) first = value;
+            if (!str_eq(first, value))
+                return err_set(e, ERR_BAD_INPUT, "evidence", "the data have several values of %.*s: say which, %.*s=%.*s for one", STR_FMT(r->t->names[at]),
+                               STR_FMT(r->t->names[at]), STR_FMT(first));
+        }
+    }
     return true;
 }
 
@@ -183,7 +202,8 @@ bool ev_ask_cases(const struct ev_question *q, const struct str *names, unsigned
     reader = csv_find(q->data, "readerID");
     bool by_reader = reader >= 0 && has_value(q->data, (unsigned)reader, STR_LIT("truth"));
     if (by_reader ? !truth_of_reader(&r, truth, (unsigned)reader, c.at[0], e) : !truth_of_column(q, q->data, truth, &outcome, e)) return false;
-    return gather(&r, &c, truth, tests > 0 || ev_parameter(q, "predictor", &ignored), out, e);
+    bool named = tests > 0 || ev_parameter(q, "predictor", &ignored);
+    return (named || is_one_reader(&r, e)) && gather(&r, &c, truth, named, out, e);
 }
 
 static bool most_different(const struct ev_question *q, struct str pair[2], struct err *e) {
