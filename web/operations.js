@@ -101,7 +101,8 @@ function volumeRow(v) {
     'tr',
     {},
     el('th', { scope: 'row' }, place ? t(place) : v.place, v.class && el('span.also', {}, v.class)),
-    [count(v.volumes), size(v.bytes), count(v.to_merge), count(v.removed)].map((text) => el('td.number', {}, text)),
+    // What a volume of a directory takes is known when it is full.
+    [count(v.volumes), v.bytes ? size(v.bytes) : '–', count(v.to_merge), count(v.removed)].map((text) => el('td.number', {}, text)),
   );
 }
 
