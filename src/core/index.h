@@ -69,6 +69,8 @@ uint64_t index_known_end(void *ctx, uint32_t volume);
 bool index_is_place_free(struct archive *ar, struct vol_loc loc, bool *is_new, struct err *e);
 // Indexes what volumes hold beyond the index's positions; *count entries were new. Before ingest begins, or on the writer's thread.
 bool index_replay(struct archive *ar, void (*on_progress)(void *ctx, uint64_t done, uint64_t total), void *ctx, uint64_t *count, struct err *e);
+// Fills an index that has no objects yet from all that the volumes hold, and notes that with an event.
+bool index_rebuild(struct archive *ar, void (*on_progress)(void *ctx, uint64_t done, uint64_t total), void *ctx, uint64_t *objects, struct err *e);
 // The same of one whole volume of those that the index lists and that grows no more, however far it was seen; it is marked as seen to its end. Any thread;
 // nothing is read from the volumes while others wait to write.
 bool index_replay_volume(struct archive *ar, uint32_t volume, uint64_t *count, struct err *e);

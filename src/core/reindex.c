@@ -118,12 +118,16 @@ static bool note_rebuilt(struct archive *ar, uint64_t objects, struct err *e) {
     return ok;
 }
 
+bool index_rebuild(struct archive *ar, void (*on_progress)(void *ctx, uint64_t done, uint64_t total), void *ctx, uint64_t *objects, struct err *e) {
+    return index_collect_tombstones(ar, e) && index_replay(ar, on_progress, ctx, objects, e) && note_rebuilt(ar, *objects, e);
+}
+
 static bool build(struct archive *ar, const char *dir, void (*on_progress)(void *ctx, uint64_t done, uint64_t total), void *ctx, uint64_t *objects,
                   struct err *e) {
     bool carried;
     if (!carry_over(ar, dir, &carried, e) || (!carried && !drop_events(ar, e))) return false;
     ar->index->silent = carried;
-    return index_collect_tombstones(ar, e) && index_replay(ar, on_progress, ctx, objects, e) && note_rebuilt(ar, *objects, e);
+    return index_rebuild(ar, on_progress, ctx, objects, e);
 }
 
 static bool make_ready(const char *dir, struct err *e) {

@@ -119,16 +119,6 @@ static bool list_bucket(struct rebuild *r, struct err *e) {
     return ok;
 }
 
-static bool note_rebuilt(struct archive *ar, uint64_t objects, struct err *e) {
-    char detail[64];
-    int n = snprintf(detail, sizeof detail, "{\"entries\":%llu}", (unsigned long long)objects);
-    struct event ev = {.type = STR_LIT("index.rebuilt"), .actor = STR_LIT("command:reindex"), .detail = {detail, (size_t)n}};
-    struct db *w = db_writer(ar->db, e);
-    bool ok = w && db_begin(w, e) && event_append(ar, w, &ev, e) && db_commit(w, e);
-    db_return(ar->db, w);
-    return ok;
-}
-
 static bool build(struct rebuild *r, void (*on_progress)(void *ctx, uint64_t done, uint64_t total), void *ctx, uint64_t *objects, struct err *e) {
     struct archive_options o = r->options;
     char name[SCHEMA_MAX + 16];
@@ -139,7 +129,7 @@ static bool build(struct rebuild *r, void (*on_progress)(void *ctx, uint64_t don
     if (!archive_open_index(&o, "index.db", true, &r->ar, e)) return false;
     if (!carry(r, e) || !carry_events(r, &carried, e) || !list_bucket(r, e)) return false;
     r->ar->index->silent = carried;
-    return index_collect_tombstones(r->ar, e) && index_replay(r->ar, on_progress, ctx, objects, e) && note_rebuilt(r->ar, *objects, e);
+    return index_rebuild(r->ar, on_progress, ctx, objects, e);
 }
 
 static bool swap(struct rebuild *r, struct err *e) {
