@@ -160,14 +160,6 @@ static int parse_request(const struct cli_args *args, struct request *r) {
 
 // ---- pictures ----
 
-static bool write_file(const char *path, struct str bytes, struct err *e) {
-    FILE *f = fopen(path, "wb");
-    if (!f) return err_errno(e, ERR_IO, "render", "cannot create %s", path);
-    bool ok = fwrite(bytes.p, 1, bytes.n, f) == bytes.n;
-    if (fclose(f) != 0) ok = false;
-    return ok || err_errno(e, ERR_IO, "render", "cannot write %s", path);
-}
-
 static bool render_frames(struct cli_args *args, const struct input *in, const struct request *r, const struct px_reader *reader, struct buf *to,
                           struct err *e) {
     struct px_gif gif = {0};
@@ -223,7 +215,7 @@ static int run(struct cli_args *args) {
     buf_init(&to, (size_t)PX_OUTPUT_BYTES_MAX * 2);
     bool ok = codec_pool_start("/proc/self/exe", 1, &e) && render_file(args, &r, &to, &e);
     codec_pool_stop();
-    if (ok) ok = write_file(r.out, buf_str(&to), &e);
+    if (ok) ok = output_file(r.out, buf_str(&to), &e);
     buf_deinit(&to);
     return ok ? 0 : cli_fail(args, &e);
 }

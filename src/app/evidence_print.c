@@ -1,5 +1,4 @@
 // What the subcommands of `gantry evidence` print.
-#include <fcntl.h>
 #include <string.h>
 #include <strings.h>
 #include <sysexits.h>
@@ -7,7 +6,6 @@
 #include "app/evidence.h"
 #include "app/input.h"
 #include "base/limits.h"
-#include "sys/file.h"
 
 static void write_report(const struct cli_args *args, const struct ev_report *r, enum ev_language language, struct buf *b) {
     if (cli_flag(args, "json")) {
@@ -31,14 +29,6 @@ static bool kind_of(const char *file, enum px_page_kind *kind, struct err *e) {
     return err_set(e, ERR_USAGE, "app", "--plot takes a file that ends in .svg, .pdf or .png, not '%s'", file);
 }
 
-static bool write_file(const char *file, struct str bytes, struct err *e) {
-    int fd;
-    if (!sys_open(NULL, file, O_WRONLY | O_CREAT | O_TRUNC, 0666, &fd, e)) return false;
-    bool ok = sys_write_at(NULL, fd, bytes.p, bytes.n, 0, e);
-    sys_close(NULL, fd);
-    return ok || err_wrap(e, "%s", file);
-}
-
 static bool draw(const struct cli_args *args, const struct ev_report *r, const struct ev_plot *plot, enum ev_language language, struct err *e) {
     const char *file = cli_text(args, "plot", NULL);
     enum px_page_kind kind;
@@ -48,7 +38,7 @@ static bool draw(const struct cli_args *args, const struct ev_report *r, const s
     if (!kind_of(file, &kind, e)) return false;
     if (!plot && !ev_plot_of_report(&forest, args->arena, r)) return err_set(e, ERR_USAGE, "app", "--plot: nothing of this result can be drawn");
     buf_init(&b, (size_t)EV_FIGURE_BYTES_MAX);
-    bool ok = ev_plot_draw(plot ? plot : &forest, language, kind, &b, e) && write_file(file, buf_str(&b), e);
+    bool ok = ev_plot_draw(plot ? plot : &forest, language, kind, &b, e) && output_file(file, buf_str(&b), e);
     buf_deinit(&b);
     return ok;
 }

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "app/evidence.h"
+#include "app/input.h"
 #include "mod/evidence/simulate_studies.h"
 
 static const struct cli_option OPTIONS[] = {
@@ -234,15 +235,6 @@ static const struct model {
 
 // ---- the command ----
 
-static bool write_file(const char *path, const struct buf *content, struct err *e) {
-    if (!buf_ok(content, e)) return false;
-    FILE *f = fopen(path, "w");
-    if (!f) return err_errno(e, ERR_IO, "app", "%s", path);
-    bool ok = fwrite(content->p, 1, content->n, f) == content->n;
-    ok = fclose(f) == 0 && ok;
-    return ok || err_errno(e, ERR_IO, "app", "%s", path);
-}
-
 static bool make(struct work *w, struct err *e) {
     const char *name = w->args->positional[0], *second = cli_text(w->args, "truth-out", NULL), *out = cli_text(w->args, "out", NULL);
     const struct model *m = MODELS, *end = MODELS + sizeof MODELS / sizeof *MODELS;
@@ -252,8 +244,8 @@ static bool make(struct work *w, struct err *e) {
     if (cli_text(w->args, "studies", NULL) && m->make != simulate_readers && m->make != simulate_tests)
         return err_set(e, ERR_USAGE, "app", "--studies analyses the models readers and tests");
     if (!m->make(w, e) || !buf_ok(&w->table, e) || !buf_ok(&w->second, e)) return false;
-    if (second && w->second.n && !write_file(second, &w->second, e)) return false;
-    return !out || write_file(out, &w->table, e);
+    if (second && w->second.n && !output_file(second, buf_str(&w->second), e)) return false;
+    return !out || output_file(out, buf_str(&w->table), e);
 }
 
 static bool take_seed(const struct cli_args *args, uint64_t *seed, struct err *e) {

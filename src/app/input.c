@@ -117,6 +117,14 @@ bool output_drain(void *ctx, struct buf *b, struct err *e) {
     return ok || err_errno(e, ERR_IO, "app", "write to standard output");
 }
 
+bool output_file(const char *path, struct str bytes, struct err *e) {
+    FILE *f = fopen(path, "wb");
+    if (!f) return err_errno(e, ERR_IO, "app", "cannot create %s", path);
+    bool ok = fwrite(bytes.p, 1, bytes.n, f) == bytes.n;
+    if (fclose(f) != 0) ok = false;
+    return ok || err_errno(e, ERR_IO, "app", "cannot write %s", path);
+}
+
 int input_each(struct cli_args *args, bool (*one)(struct cli_args *args, struct input *in, const struct err *why, void *ctx, struct err *e), void *ctx) {
     int code = 0;
     for (unsigned i = 0; i < args->positional_count; i++) {

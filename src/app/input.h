@@ -23,6 +23,8 @@ void input_close(struct input *in);
 
 // A buffer's bytes to standard output, which clears it: the drain of the writers.
 bool output_drain(void *ctx, struct buf *b, struct err *e);
+// A file of these bytes, made anew; one that is there is overwritten.
+bool output_file(const char *path, struct str bytes, struct err *e);
 
 // Runs one(args, in, why, e) for every positional argument; why is what input_open said, or NULL. Its failures and those of the inputs are printed on standard
 // error. Returns the first exit code that is not 0.
