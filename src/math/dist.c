@@ -77,6 +77,10 @@ double dist_norm_quantile(double p, bool upper) {
     return upper ? -z : z;
 }
 
+double dist_norm_two_sided(double level) {
+    return dist_norm_quantile((1 - level) / 2, true);
+}
+
 // ---- beta, and with it t, F and the binomial ----
 
 // Quantiles are sought along u = log(x / (1 - x)) for the logarithm of the tail, which is nearly a line far out on both sides.

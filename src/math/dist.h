@@ -9,6 +9,7 @@
 double dist_norm(double z, bool upper);
 double dist_norm_density(double z);
 double dist_norm_quantile(double p, bool upper); // p in (0, 1); 0 and 1 give infinities
+double dist_norm_two_sided(double level);        // z such that -z to z holds the level: 1.96 for 0.95
 // P(X <= h and Y <= k) of two standard normal variables with correlation rho in [-1, 1]; absolute error below 1e-13 for |rho| <= 0.99, below 1e-9 beyond.
 double dist_norm2(double h, double k, double rho);
 

@@ -1,4 +1,4 @@
-// Cholesky, elimination with pivots and Jacobi's eigenvalues for small dense matrices.
+// Products, Cholesky, elimination with pivots and Jacobi's eigenvalues for small dense matrices.
 #include "math/matrix.h"
 
 #include <float.h>
@@ -53,48 +53,69 @@ bool matrix_inverse_spd(struct arena *scratch, double *a, unsigned n, struct err
     return ok;
 }
 
-static void swap_rows(double *a, unsigned n, double *b, unsigned i, unsigned j) {
-    double t = b[i];
-    b[i] = b[j];
-    b[j] = t;
-    for (unsigned k = 0; k < n; k++) {
-        t = A(i, k);
-        A(i, k) = A(j, k);
-        A(j, k) = t;
+static void swap_rows(double *m, size_t width, size_t i, size_t j) {
+    for (size_t k = 0; i != j && k < width; k++) {
+        double t = m[i * width + k];
+        m[i * width + k] = m[j * width + k];
+        m[j * width + k] = t;
     }
+}
+
+static void take_row(double *row, const double *from, double f, size_t first, size_t width) {
+    for (size_t k = first; k < width; k++) row[k] -= f * from[k];
 }
 
 // Rows are brought to a largest coefficient of 1, so that pivots compare.
-static bool scale_rows(double *a, unsigned n, double *b) {
-    for (unsigned i = 0; i < n; i++) {
+static bool scale_rows(double *a, size_t n, double *b, size_t columns) {
+    for (size_t i = 0; i < n; i++) {
         double most = 0;
-        for (unsigned k = 0; k < n; k++) most = fmax(most, fabs(A(i, k)));
+        for (size_t k = 0; k < n; k++) most = fmax(most, fabs(A(i, k)));
         if (!(most > 0) || !isfinite(most)) return false;
-        for (unsigned k = 0; k < n; k++) A(i, k) /= most;
-        b[i] /= most;
+        for (size_t k = 0; k < n; k++) A(i, k) /= most;
+        for (size_t k = 0; k < columns; k++) b[i * columns + k] /= most;
     }
     return true;
 }
 
-bool matrix_solve(double *a, unsigned n, double *b) {
-    if (!scale_rows(a, n, b)) return false;
-    for (unsigned c = 0; c < n; c++) {
-        unsigned best = c;
-        for (unsigned i = c + 1; i < n; i++)
-            if (fabs(A(i, c)) > fabs(A(best, c))) best = i;
+static size_t pivot_of(const double *a, size_t n, size_t c) {
+    size_t best = c;
+    for (size_t i = c + 1; i < n; i++)
+        if (fabs(A(i, c)) > fabs(A(best, c))) best = i;
+    return best;
+}
+
+bool matrix_solve(double *a, unsigned n, double *b, unsigned columns) {
+    if (!scale_rows(a, n, b, columns)) return false;
+    for (size_t c = 0; c < n; c++) {
+        size_t best = pivot_of(a, n, c);
         if (!(fabs(A(best, c)) > n * DBL_EPSILON)) return false;
-        if (best != c) swap_rows(a, n, b, best, c);
-        for (unsigned i = c + 1; i < n; i++) {
+        swap_rows(a, n, best, c);
+        swap_rows(b, columns, best, c);
+        for (size_t i = c + 1; i < n; i++) {
             double f = A(i, c) / A(c, c);
-            for (unsigned k = c; k < n; k++) A(i, k) -= f * A(c, k);
-            b[i] -= f * b[c];
+            if (f == 0) continue; // chains are sparse at their edges
+            take_row(&A(i, 0), &A(c, 0), f, c, n);
+            take_row(b + i * columns, b + c * columns, f, 0, columns);
         }
     }
-    for (unsigned i = n; i-- > 0;) {
-        for (unsigned k = i + 1; k < n; k++) b[i] -= A(i, k) * b[k];
-        b[i] /= A(i, i);
+    for (size_t i = n; i-- > 0;) {
+        for (size_t k = i + 1; k < n; k++) take_row(b + i * columns, b + k * columns, A(i, k), 0, columns);
+        for (size_t k = 0; k < columns; k++) b[i * columns + k] /= A(i, i);
     }
     return true;
+}
+
+bool matrix_invert(double *a, unsigned n, double *out) {
+    memset(out, 0, (size_t)n * n * sizeof *out);
+    for (size_t i = 0; i < n; i++) out[i * n + i] = 1;
+    return matrix_solve(a, n, out, n);
+}
+
+void matrix_multiply(const double *a, const double *b, unsigned n, double *out) {
+    memset(out, 0, (size_t)n * n * sizeof *out);
+    for (size_t i = 0; i < n; i++)
+        for (size_t k = 0; k < n; k++)
+            if (A(i, k) != 0) take_row(out + i * n, b + (size_t)k * n, -A(i, k), 0, n);
 }
 
 // Turns the plane of p and q so that A(p, q) becomes 0 (Golub and Van Loan, section 8.5).

@@ -266,7 +266,7 @@ static void positive_definite_systems_are_solved(void **state) {
     for (int i = 0; i < 16; i++) assert_near(a[i] / inverse[i], 1, 1e-10);
     assert_true(matrix_cholesky(l, 4));
     matrix_cholesky_solve(l, 4, b);
-    assert_true(matrix_solve(g, 4, x));
+    assert_true(matrix_solve(g, 4, x, 1));
     for (int i = 0; i < 4; i++) {
         double expected = 0;
         for (int k = 0; k < 4; k++) expected += inverse[i * 4 + k] * (k + 1);
@@ -279,10 +279,10 @@ static void singular_matrices_are_refused(void **state) {
     (void)state;
     double a[] = {1, 2, 2, 4}, b[] = {1, 1}, zero[] = {0, 0, 0, 0};
     assert_false(matrix_inverse_spd(&arena, a, 2, &err));
-    assert_false(matrix_solve(a, 2, b));
-    assert_false(matrix_solve(zero, 2, b));
+    assert_false(matrix_solve(a, 2, b, 1));
+    assert_false(matrix_solve(zero, 2, b, 1));
     double swapped[] = {0, 1, 1, 0}, x[] = {3, 5};
-    assert_true(matrix_solve(swapped, 2, x));
+    assert_true(matrix_solve(swapped, 2, x, 1));
     assert_true(x[0] == 5 && x[1] == 3);
 }
 

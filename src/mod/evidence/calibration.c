@@ -146,7 +146,7 @@ bool ev_calibration(struct arena *a, const double *p, const double *y, size_t n,
     score(p, y, n, out);
     if (binning == EV_BINS_COUNT) bins = pack(bin, bins);
     decompose(p, y, n, bin, bins, binning == EV_BINS_WIDTH, out);
-    double z = dist_norm_quantile((1 - level) / 2, true), se = sqrt((1 - out->events / (double)n) / out->events);
+    double z = dist_norm_two_sided(level), se = sqrt((1 - out->events / (double)n) / out->events);
     out->oe_lo = out->events > 0 ? out->oe * exp(-z * se) : NAN;
     out->oe_hi = out->events > 0 ? out->oe * exp(z * se) : NAN;
     return true;
@@ -167,7 +167,7 @@ bool ev_recalibration(struct arena *a, const double *p, const double *y, size_t 
         x[2 * i] = ones[i] = 1;
         x[2 * i + 1] = logit[i];
     }
-    double z = dist_norm_quantile((1 - level) / 2, true);
+    double z = dist_norm_two_sided(level);
     if (!ev_logistic(a, ones, y, logit, n, 1, &one, e)) return false;
     out->large = one.coefficient[0];
     out->large_se = one.se[0];

@@ -25,7 +25,7 @@ bool ev_concordance(const double *x, const double *y, size_t n, double level, st
     double u = (my / unit - mx / unit) / sqrt(sqrt(sx / count) * sqrt(sy / count)), cb = 2 / (scale + 1 / scale + u * u), c = r * cb;
     // Written with cb = c / r, so that no correlation at all is no division by zero.
     double variance = ((1 - r * r) * cb * cb * (1 - c * c) + 2 * c * c * cb * (1 - c) * u * u - 0.5 * c * c * cb * cb * u * u * u * u) / (count - 2);
-    double z = dist_norm_quantile((1 - level) / 2, true), se = sqrt(fmax(0, variance)), wide = c * c < 1 ? z * se / (1 - c * c) : 0;
+    double z = dist_norm_two_sided(level), se = sqrt(fmax(0, variance)), wide = c * c < 1 ? z * se / (1 - c * c) : 0;
     out->ccc = c;
     out->se = se;
     out->lo = c * c < 1 ? tanh(atanh(c) - wide) : c;

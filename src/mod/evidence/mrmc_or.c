@@ -246,7 +246,7 @@ struct ev_or_test ev_or_equality(const struct ev_or *o, enum ev_generalise g) {
 
 static struct ev_estimate estimate(double value, double variance, double df, double level) {
     struct ev_estimate x = {.value = value, .se = variance >= 0 ? sqrt(variance) : NAN, .df = df};
-    double q = isinf(df) ? dist_norm_quantile((1 - level) / 2, true) : dist_t_quantile((1 - level) / 2, df, true);
+    double q = isinf(df) ? dist_norm_two_sided(level) : dist_t_quantile((1 - level) / 2, df, true);
     x.statistic = x.se > 0 ? value / x.se : NAN;
     x.p = x.se > 0 ? 2 * dist_t(fabs(x.statistic), df, true) : NAN;
     x.lo = value - q * x.se;

@@ -166,7 +166,7 @@ double ev_size_one_proportion(double p, double null, double power, double alpha,
 }
 
 double ev_size_precision(double p, double half_width, double share, double level) {
-    double z = dist_norm_quantile((1 - level) / 2, true);
+    double z = dist_norm_two_sided(level);
     return z * z * p * (1 - p) / (half_width * half_width) / share;
 }
 

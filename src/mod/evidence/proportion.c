@@ -31,10 +31,6 @@ const char *ev_proportion_method_name(enum ev_proportion_method m) {
     return METHODS[m].name;
 }
 
-static double z_of(double level) {
-    return dist_norm_quantile((1 - level) / 2, true);
-}
-
 static struct ev_interval wilson(double k, double n, double z) {
     double p = k / n, q = 1 - p, z2 = z * z;
     double mid = 2 * k + z2, half = z * sqrt(z2 + 4 * k * q), under = 2 * (n + z2);
@@ -101,7 +97,7 @@ static struct ev_interval wald(double k, double n, double z) {
 
 struct ev_interval ev_proportion(double k, double n, enum ev_proportion_method method, double level) {
     if (!(n > 0) || !(k >= 0) || !(k <= n) || !isfinite(n) || !(level > 0) || !(level < 1)) return (struct ev_interval){NAN, NAN, NAN};
-    double tail = (1 - level) / 2, z = z_of(level);
+    double tail = (1 - level) / 2, z = dist_norm_two_sided(level);
     switch (method) {
     case EV_WILSON_CC:
         return wilson_corrected(k, n, z);
@@ -151,7 +147,7 @@ static double tango_excess(double delta, void *with) {
 
 struct ev_interval ev_proportion_difference_paired(double b, double c, double n, double level) {
     if (!(n > 0) || !(b >= 0) || !(c >= 0) || !(b + c <= n)) return (struct ev_interval){NAN, NAN, NAN};
-    double d = (b - c) / n, z = z_of(level);
+    double d = (b - c) / n, z = dist_norm_two_sided(level);
     struct tango lower = {b, c, n, z}, upper = {b, c, n, -z};
     struct ev_interval out = {d, -1, 1};
     if (d > -1) out.lo = special_root(tango_excess, &lower, -1, d, 1e-14);

@@ -5,7 +5,7 @@
 #include <stdint.h>
 #include <string.h>
 
-#include "math/dense.h"
+#include "math/matrix.h"
 
 void queue_busy_moments(double arrivals, double service, double moments[3]) {
     double load = arrivals / service, rest = 1 - load;
@@ -99,14 +99,14 @@ static double largest_row(const double *m, unsigned n) {
 // H and L of the next doubling of levels: (I - HL - LH)^-1 H^2 and L^2.
 static bool double_levels(double *h, double *l, double *t[4], unsigned n) {
     size_t cells = (size_t)n * n;
-    dense_multiply(h, l, n, t[0]);
-    dense_multiply(l, h, n, t[1]);
+    matrix_multiply(h, l, n, t[0]);
+    matrix_multiply(l, h, n, t[1]);
     for (size_t i = 0; i < cells; i++) t[0][i] = (i % (n + 1) == 0 ? 1 : 0) - t[0][i] - t[1][i];
-    if (!dense_invert(t[0], n, t[1])) return false;
-    dense_multiply(h, h, n, t[2]);
-    dense_multiply(l, l, n, t[3]);
-    dense_multiply(t[1], t[2], n, h);
-    dense_multiply(t[1], t[3], n, l);
+    if (!matrix_invert(t[0], n, t[1])) return false;
+    matrix_multiply(h, h, n, t[2]);
+    matrix_multiply(l, l, n, t[3]);
+    matrix_multiply(t[1], t[2], n, h);
+    matrix_multiply(t[1], t[3], n, l);
     return true;
 }
 
@@ -117,17 +117,17 @@ bool queue_first_passage(struct arena *scratch, const double *up, const double *
     double *m[8]; // minus within and its inverse, H, L, product, three more
     if (!squares(scratch, n, m, 8, e)) return false;
     for (size_t i = 0; i < cells; i++) m[0][i] = -within[i];
-    if (!dense_invert(m[0], n, m[1])) return err_set(e, ERR_BAD_INPUT, "queue", "the queue has no steady state");
+    if (!matrix_invert(m[0], n, m[1])) return err_set(e, ERR_BAD_INPUT, "queue", "the queue has no steady state");
     double *h = m[2], *l = m[3], *product = m[4], *t[4] = {m[0], m[5], m[6], m[7]};
-    dense_multiply(m[1], up, n, h);
-    dense_multiply(m[1], down, n, l);
+    matrix_multiply(m[1], up, n, h);
+    matrix_multiply(m[1], down, n, l);
     memcpy(g, l, cells * sizeof *g);
     memcpy(product, h, cells * sizeof *product);
     for (unsigned i = 0; i < DOUBLINGS_MAX && largest_row(product, n) > 1e-17; i++) {
         if (!double_levels(h, l, t, n)) break; // both are as small as they get
-        dense_multiply(product, l, n, t[0]);
+        matrix_multiply(product, l, n, t[0]);
         for (size_t k = 0; k < cells; k++) g[k] += t[0][k];
-        dense_multiply(product, h, n, t[0]);
+        matrix_multiply(product, h, n, t[0]);
         memcpy(product, t[0], cells * sizeof *product);
     }
     return true;
@@ -164,7 +164,7 @@ static bool rate_matrix(const struct levels *lv, unsigned level, const double *a
             work[i * n + j] = -work[i * n + j];
         }
     }
-    if (!dense_invert(work, lv->p->n, r)) return false;
+    if (!matrix_invert(work, lv->p->n, r)) return false;
     for (size_t i = 0; i < n * n; i++) r[i] *= lv->arrivals;
     return true;
 }
@@ -180,7 +180,7 @@ static bool repeating(struct arena *scratch, const struct levels *lv, double *r,
     within(lv, lv->servers, m[2]);
     if (!queue_first_passage(scratch, m[0], m[2], m[1], n, m[3], e)) return false;
     for (size_t i = 0; i < (size_t)n * n; i++) m[2][i] = -(m[2][i] + lv->arrivals * m[3][i]); // A1 + A0 G
-    if (!dense_invert(m[2], n, r)) return err_set(e, ERR_BAD_INPUT, "queue", "the queue has no steady state");
+    if (!matrix_invert(m[2], n, r)) return err_set(e, ERR_BAD_INPUT, "queue", "the queue has no steady state");
     for (size_t i = 0; i < (size_t)n * n; i++) r[i] *= lv->arrivals;
     return true;
 }
@@ -210,7 +210,7 @@ static bool lowest_level(struct arena *scratch, const struct levels *lv, const d
     for (size_t j = 0; j < n; j++) m[1][j] = j == 0; // instead of one balance that follows from the others
     memset(pi, 0, n * sizeof *pi);
     pi[0] = 1;
-    return dense_solve(m[1], n, pi, 1) || err_set(e, ERR_BAD_INPUT, "queue", "the queue has no steady state");
+    return matrix_solve(m[1], n, pi, 1) || err_set(e, ERR_BAD_INPUT, "queue", "the queue has no steady state");
 }
 
 // Sums over the levels from `servers` up: p (I - R)^-1 and its number of patients.
@@ -223,7 +223,7 @@ static bool tail(struct arena *scratch, const struct levels *lv, const double *r
         if (!row[i]) return false;
     }
     for (size_t i = 0; i < (size_t)n * n; i++) m[0][i] = (i % (n + 1) == 0 ? 1 : 0) - r[i];
-    if (!dense_invert(m[0], n, m[1])) return err_set(e, ERR_BAD_INPUT, "queue", "the queue has no steady state");
+    if (!matrix_invert(m[0], n, m[1])) return err_set(e, ERR_BAD_INPUT, "queue", "the queue has no steady state");
     times(p, m[1], n, row[0]);      // sum of p R^k
     times(row[0], m[1], n, row[1]); // sum of (k + 1) p R^k
     double once = total(row[0], n);

@@ -143,7 +143,7 @@ bool queue_triage_report(struct ev_report *r, const struct queue_triage *t, cons
     struct queue_waits theory, exact;
     struct queue_simulated simulated;
     struct err why = {0};
-    struct told told = {.r = r, .z = dist_norm_quantile((1 - r->level) / 2, true), .t = t};
+    struct told told = {.r = r, .z = dist_norm_two_sided(r->level), .t = t};
     if (!queue_triage_check(t, e)) return false;
     if (!is_poisson_preemptive(plan))
         told.none = "the theory is of Poisson arrivals and readings that are interrupted";

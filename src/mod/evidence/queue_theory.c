@@ -4,7 +4,7 @@
 #include <math.h>
 #include <string.h>
 
-#include "math/dense.h"
+#include "math/matrix.h"
 #include "mod/evidence/queue_chain.h"
 
 // ---- closed forms ----
@@ -107,7 +107,7 @@ static bool moment_solve(struct arena *scratch, const struct upper *u, const dou
     size_t n = u->n, cells = n * n;
     double *a = arena_zero(scratch, cells * cells, sizeof *a, e), *left = arena_zero(scratch, cells, sizeof *left, e);
     if (!a || !left) return false;
-    dense_multiply(u->up, u->g, u->n, left);
+    matrix_multiply(u->up, u->g, u->n, left);
     for (size_t i = 0; i < cells; i++) left[i] += u->within[i];
     for (size_t i = 0; i < n; i++) {
         for (size_t j = 0; j < n; j++) {
@@ -120,7 +120,7 @@ static bool moment_solve(struct arena *scratch, const struct upper *u, const dou
             m[i * n + j] = -right[i * n + j];
         }
     }
-    return dense_solve(a, (unsigned)cells, m, 1) || err_set(e, ERR_BAD_INPUT, "queue", "the queue has no steady state");
+    return matrix_solve(a, (unsigned)cells, m, 1) || err_set(e, ERR_BAD_INPUT, "queue", "the queue has no steady state");
 }
 
 // Moments of the first passage with where it ends: derivatives of within G(s) - s G(s) + down + up G(s)^2 = 0 at s = 0 (Neuts).
@@ -129,14 +129,14 @@ static bool upper_moments(struct arena *scratch, struct upper *u, struct err *e)
     double *right = arena_zero(scratch, cells, sizeof *right, e), *t = arena_zero(scratch, cells, sizeof *t, e), *s = arena_zero(scratch, cells, sizeof *s, e);
     if (!right || !t || !s) return false;
     if (!moment_solve(scratch, u, u->g, u->moment[0], e)) return false;
-    dense_multiply(u->moment[0], u->moment[0], u->n, t);
-    dense_multiply(u->up, t, u->n, right);
+    matrix_multiply(u->moment[0], u->moment[0], u->n, t);
+    matrix_multiply(u->up, t, u->n, right);
     for (size_t i = 0; i < cells; i++) right[i] = 2 * (u->moment[0][i] + right[i]);
     if (!moment_solve(scratch, u, right, u->moment[1], e)) return false;
-    dense_multiply(u->moment[0], u->moment[1], u->n, t);
-    dense_multiply(u->moment[1], u->moment[0], u->n, s);
+    matrix_multiply(u->moment[0], u->moment[1], u->n, t);
+    matrix_multiply(u->moment[1], u->moment[0], u->n, s);
     for (size_t i = 0; i < cells; i++) t[i] += s[i];
-    dense_multiply(u->up, t, u->n, right);
+    matrix_multiply(u->up, t, u->n, right);
     for (size_t i = 0; i < cells; i++) right[i] = 3 * (u->moment[1][i] + right[i]);
     return moment_solve(scratch, u, right, u->moment[2], e);
 }

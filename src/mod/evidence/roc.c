@@ -243,7 +243,7 @@ bool ev_delong_clustered(struct arena *a, unsigned tests, const double *const *s
 }
 
 struct ev_auc ev_auc_of(double auc, double variance, enum ev_auc_interval method, double level) {
-    double se = sqrt(variance), z = dist_norm_quantile((1 - level) / 2, true);
+    double se = sqrt(variance), z = dist_norm_two_sided(level);
     struct ev_auc out = {auc, se, NAN, NAN};
     if (isnan(se)) return out;
     if (method == EV_AUC_LOGIT) {
@@ -309,7 +309,7 @@ bool ev_auc_all_alike(struct arena *a, const struct ev_delong *d, double *chi2, 
             m[i * k + j] =
                 d->covariance[(size_t)i * t + j] - d->covariance[(size_t)i * t + k] - d->covariance[(size_t)k * t + j] + d->covariance[(size_t)k * t + k];
     }
-    if (!matrix_solve(m, k, x)) return err_set(e, ERR_BAD_INPUT, "evidence", "the tests' areas vary together: a test stands twice, or too few cases");
+    if (!matrix_solve(m, k, x, 1)) return err_set(e, ERR_BAD_INPUT, "evidence", "the tests' areas vary together: a test stands twice, or too few cases");
     *chi2 = dot(x, x + k, k);
     *df = k;
     *p = dist_chi2(*chi2, k, true);

@@ -27,7 +27,7 @@ static bool one_sided(struct arena *a, double k, double h, double shift, double 
         row[i] += 1;
         length[i] = 1;
     }
-    if (!matrix_solve(m, n + 1, length)) return err_set(e, ERR_BAD_INPUT, "evidence", "the run length is beyond what can be computed (h %g)", h);
+    if (!matrix_solve(m, n + 1, length, 1)) return err_set(e, ERR_BAD_INPUT, "evidence", "the run length is beyond what can be computed (h %g)", h);
     return true;
 }
 
@@ -86,7 +86,7 @@ bool ev_ewma_arl(struct arena *a, double lambda, double width, double start, dou
             m[(size_t)i * n + j] = (i == j) - weight[j] * h / lambda * dist_norm_density(h * (node[j] - (1 - lambda) * node[i]) / lambda - shift);
         length[i] = 1;
     }
-    bool ok = matrix_solve(m, n, length);
+    bool ok = matrix_solve(m, n, length, 1);
     double sum = 1;
     for (unsigned j = 0; j < n && ok; j++) sum += weight[j] * h / lambda * length[j] * dist_norm_density((h * node[j] - (1 - lambda) * start) / lambda - shift);
     arena_rewind(a, mark);

@@ -61,14 +61,10 @@ const char *ev_measure_name(enum ev_measure m) {
     return MEASURES[m].name;
 }
 
-static double z_of(double level) {
-    return dist_norm_quantile((1 - level) / 2, true);
-}
-
 // value exp(-+ z sqrt(variance of its logarithm)); no limits when the logarithm has none.
 static struct ev_interval logarithmic(double value, double variance, double level) {
     if (!isfinite(variance) || !(value > 0) || !isfinite(value)) return (struct ev_interval){value, NAN, NAN};
-    double half = z_of(level) * sqrt(variance);
+    double half = dist_norm_two_sided(level) * sqrt(variance);
     return (struct ev_interval){value, exp(log(value) - half), exp(log(value) + half)};
 }
 
@@ -178,7 +174,7 @@ static double ratio_score(double log_theta, void *with) {
 }
 
 struct ev_interval ev_likelihood_ratio_score(const struct ev_table2x2 *t, bool positive, double level) {
-    double z = z_of(level);
+    double z = dist_norm_two_sided(level);
     struct ratio r = {positive ? t->tp : t->fn, t->tp + t->fn, positive ? t->fp : t->tn, t->fp + t->tn, z};
     struct ev_interval out = {(r.a / r.m) / (r.b / r.n), 0, INFINITY};
     if (!(r.m > 0) || !(r.n > 0) || (r.a == 0 && r.b == 0)) return (struct ev_interval){out.value, NAN, NAN};
@@ -193,14 +189,14 @@ struct ev_interval ev_predictive_value(const struct ev_table2x2 *t, bool positiv
     double se = t->tp / n1, sp = t->tn / n0, odds = prevalence / (1 - prevalence);
     double logit = positive ? log(se / (1 - sp) * odds) : log(sp / (1 - se) / odds);
     double variance = positive ? (1 - se) / (se * n1) + sp / ((1 - sp) * n0) : se / ((1 - se) * n1) + (1 - sp) / (sp * n0);
-    double half = z_of(level) * sqrt(variance);
+    double half = dist_norm_two_sided(level) * sqrt(variance);
     struct ev_interval out = {1 / (1 + exp(-logit)), 1 / (1 + exp(half - logit)), 1 / (1 + exp(-half - logit))};
     if (!isfinite(variance) || !isfinite(logit)) out.lo = out.hi = NAN;
     return out;
 }
 
 static struct ev_interval logit_interval(double p, double variance_logit, double level) {
-    double half = z_of(level) * sqrt(variance_logit), l = log(p / (1 - p));
+    double half = dist_norm_two_sided(level) * sqrt(variance_logit), l = log(p / (1 - p));
     if (!isfinite(l) || !isfinite(half)) return (struct ev_interval){p, NAN, NAN};
     return (struct ev_interval){p, 1 / (1 + exp(half - l)), 1 / (1 + exp(-half - l))};
 }

@@ -162,7 +162,7 @@ static double part(double component, double df) {
 static struct ev_ustat_result result_of(double value, double variance, double df, double null, double level) {
     struct ev_ustat_result x = {value, variance, df, NAN, NAN, NAN, NAN, NAN, NAN};
     if (!(variance > 0)) return x;
-    double se = sqrt(variance), z = fabs(value - null) / se, q = dist_norm_quantile((1 - level) / 2, true), whole = floor(df);
+    double se = sqrt(variance), z = fabs(value - null) / se, q = dist_norm_two_sided(level), whole = floor(df);
     x.p = x.p_normal = 2 * dist_norm(z, true);
     x.lo = x.lo_normal = value - q * se;
     x.hi = x.hi_normal = value + q * se;
