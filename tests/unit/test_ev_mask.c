@@ -9,6 +9,7 @@
 
 #include <cmocka.h>
 
+#include "arena_fixture.h"
 #include "base/buf.h"
 #include "dicom/uids.h"
 #include "math/rng.h"
@@ -16,21 +17,6 @@
 #include "text/gzip.h"
 
 static const char *DATA; // folder of DICOM objects of others, or NULL
-
-static struct arena arena;
-static struct err why;
-
-static int set_up(void **state) {
-    (void)state;
-    arena_init(&arena, (size_t)1 << 30);
-    return 0;
-}
-
-static int tear_down(void **state) {
-    (void)state;
-    arena_deinit(&arena);
-    return 0;
-}
 
 static void assert_near(double a, double b, double tolerance) {
     if (a != b && !(fabs(a - b) <= tolerance)) fail_msg("%.10g is not %.10g", a, b);

@@ -9,26 +9,12 @@
 
 #include <cmocka.h>
 
+#include "arena_fixture.h"
 #include "mod/evidence/queue.h"
 #include "mod/evidence/queue_chain.h"
 #include "mod/evidence/verify.h"
 
 static const char *DATA; // folder of reference tables, or NULL
-
-static struct arena arena;
-static struct err why;
-
-static int set_up(void **state) {
-    (void)state;
-    arena_init(&arena, (size_t)1 << 30);
-    return 0;
-}
-
-static int tear_down(void **state) {
-    (void)state;
-    arena_deinit(&arena);
-    return 0;
-}
 
 static void assert_near(double a, double b, double tolerance) {
     if (!(fabs(a - b) <= tolerance)) fail_msg("%.10g is not %.10g within %g", a, b, tolerance);

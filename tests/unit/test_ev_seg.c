@@ -9,6 +9,7 @@
 
 #include <cmocka.h>
 
+#include "arena_fixture.h"
 #include "math/rng.h"
 #include "mod/evidence/seg.h"
 #include "mod/evidence/seg_case.h"
@@ -16,21 +17,6 @@
 #include "mod/evidence/verify.h"
 
 static const char *DATA; // folder of reference tables, or NULL
-
-static struct arena arena;
-static struct err why;
-
-static int set_up(void **state) {
-    (void)state;
-    arena_init(&arena, (size_t)1 << 30);
-    return 0;
-}
-
-static int tear_down(void **state) {
-    (void)state;
-    arena_deinit(&arena);
-    return 0;
-}
 
 static struct seg_case masks(const char *words) {
     struct seg_case c;
