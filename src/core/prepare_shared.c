@@ -31,6 +31,7 @@ struct follower {
     struct archive *ar;
     int quiet_ms;
     struct lease lease;
+    int64_t begun; // the log's end at start: where following begins when nobody has followed before
     int64_t seq;
     struct arena arena;
     struct job_worker *worker;
@@ -57,8 +58,8 @@ static bool read_cursor(struct follower *f, struct err *e) {
     struct db *d = db_side(f->ar->db, e);
     struct db_stmt *s = d ? db_prepare(d, "SELECT value FROM settings WHERE name = '" CURSOR "'", e) : NULL;
     enum db_step step = s ? db_next(s, e) : DB_FAIL;
-    f->seq = last;
-    if (step == DB_ROW && !str_to_i64(db_text(s, 0), &f->seq)) f->seq = last;
+    f->seq = f->begun;
+    if (step == DB_ROW && !str_to_i64(db_text(s, 0), &f->seq)) f->seq = f->begun;
     db_done(s);
     db_return(f->ar->db, d);
     if (f->seq < last - BEHIND_MAX) f->seq = last - BEHIND_MAX;
@@ -167,6 +168,7 @@ bool follower_start(struct archive *ar, int quiet_ms, struct follower **out, str
     if (!f) return err_nomem(e, "prepare");
     f->ar = ar;
     f->quiet_ms = quiet_ms;
+    f->begun = events_last(ar);
     arena_init(&f->arena, ARENA_BYTES_MAX);
     pthread_condattr_t attr;
     pthread_condattr_init(&attr);
