@@ -7,6 +7,7 @@
 
 #include "base/arena.h"
 #include "base/err.h"
+#include "core/access.h"
 
 struct cli_option {
     const char *name;  // long name without dashes
@@ -33,6 +34,7 @@ struct cli_command {
     const char *synopsis;                    // what follows the name: "[--json] FILE..."
     const char *summary;                     // one line for the list
     const char *group;                       // heading in the list: "Server", "Files", "Network", "Keeping"
+    enum permission permission;              // what whoever runs it is, by running it, taken to have; ACCESS_LOCAL: it touches no archive of ours
     const char *details;                     // paragraphs for --help; may be NULL
     const struct cli_option *options;        // ends with {0}
     unsigned positional_min, positional_max; // max UINT32_MAX: any number

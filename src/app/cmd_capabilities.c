@@ -28,6 +28,7 @@ const struct cli_command CMD_CAPABILITIES = {
     .name = "capabilities",
     .synopsis = "[--wadl] [--base URL]",
     .summary = "Print what the DICOMweb services can do",
+    .permission = ACCESS_LOCAL,
     .group = "Server",
     .details = "The Capabilities Description of PS3.18 Annex H, made of the tables that the server runs on: resources, methods, media types, parameters and "
                "statuses, and\n"

@@ -162,6 +162,7 @@ const struct cli_command CMD_CLUSTER = {
     .name = "cluster",
     .synopsis = "[--config FILE] [--json] status | jobs [--retry ID] | token | forget NODE",
     .summary = "Show the nodes of an archive, its queues and volumes",
+    .permission = ACCESS_CLUSTER_READ,
     .group = "Server",
     .details =
         "status: nodes with what they tell of themselves, leases, jobs by kind, volumes by place and storage class, events. Exits 1 when something needs a\n"

@@ -30,6 +30,7 @@ const struct cli_command CMD_COMPACT = {
     .name = "compact",
     .synopsis = "[--data DIR | --config FILE] [--dead PERCENT]",
     .summary = "Give the space of deleted objects back",
+    .permission = ACCESS_KEEP,
     .group = "Keeping",
     .details =
         "What still lives in such volumes is built into new ones before they are removed, so that it may be interrupted at any moment. A server does the\n"

@@ -43,6 +43,7 @@ const struct cli_command CMD_DUMP = {
     .name = "dump",
     .synopsis = "[--full] [--offsets] [--repair] FILE...",
     .summary = "List the elements of objects",
+    .permission = ACCESS_LOCAL,
     .group = "Files",
     .details =
         "One line per element: tag, VR, length in bytes (u/l: undefined), name, value. Lines that begin with # are remarks. For machines see 'gantry json'.\n"

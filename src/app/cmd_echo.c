@@ -32,6 +32,7 @@ const struct cli_command CMD_ECHO = {
     .name = "echo",
     .synopsis = "AET@HOST:PORT [--calling AET]",
     .summary = "Ask a DICOM peer whether it is there (C-ECHO)",
+    .permission = ACCESS_LOCAL,
     .group = "Network",
     .options = OPTIONS,
     .positional_min = 1,

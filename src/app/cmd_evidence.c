@@ -32,6 +32,7 @@ const struct cli_command CMD_EVIDENCE = {
     .name = "evidence",
     .synopsis = "COMMAND [options] FILE",
     .summary = "Statistics of readers, algorithms and their monitoring",
+    .permission = ACCESS_LOCAL,
     .group = "Evidence",
     .details = "Each command reads one table (CSV, or JSON as an array of objects or an object of arrays; - is standard input) and prints what it finds with "
                "its intervals,\n"

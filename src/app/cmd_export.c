@@ -140,6 +140,7 @@ const struct cli_command CMD_EXPORT = {
     .name = "export",
     .synopsis = "[--data DIR | --config FILE] [--study UID] [--series UID] [--instance UID] FOLDER",
     .summary = "Write objects as files: FOLDER/<study>/<series>/<object>.dcm",
+    .permission = ACCESS_STUDY_EXPORT,
     .group = "Keeping",
     .details = "Every object is checked against its digest on the way out; one that is damaged is named and not written.",
     .options = OPTIONS,

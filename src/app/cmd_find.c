@@ -116,6 +116,7 @@ const struct cli_command CMD_FIND = {
     .name = "find",
     .synopsis = "AET@HOST:PORT [--level LEVEL] [--key NAME=VALUE]... [--json]",
     .summary = "Search a DICOM peer (C-FIND)",
+    .permission = ACCESS_LOCAL,
     .group = "Network",
     .details = "Example: gantry find PACS@10.0.0.5:104 --key 'PatientName=Chen*' --key StudyDate=20260101- --key StudyInstanceUID\n"
                "Values are UTF-8, with the wild cards * and ?, ranges A-B and lists A\\B of PS3.4 C.2.2.2.",

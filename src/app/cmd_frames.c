@@ -271,6 +271,7 @@ const struct cli_command CMD_FRAMES = {
     .name = "frames",
     .synopsis = "FILE [--list] [--frame N|A-B] [--decode] [--out DIR|-]",
     .summary = "List the frames of an object, or take them out as stored or decoded",
+    .permission = ACCESS_LOCAL,
     .group = "Files",
     .details = "Compressed frames come out as .jpg, .jls, .j2k, .jp2, .jxl, .rle, .deflate or video; native and decoded ones as .raw.\n"
                "A video is one frame here: its stream.",

@@ -89,6 +89,7 @@ const struct cli_command CMD_FSCK = {
     .name = "fsck",
     .synopsis = "[--data DIR | --config FILE] [--repair] [--json]",
     .summary = "Compare volumes and index both ways, reading every byte",
+    .permission = ACCESS_KEEP,
     .group = "Keeping",
     .details =
         "One line for each object that is damaged (its bytes or its headers are not what was stored), orphaned (in a volume, not in the index) or missing\n"

@@ -182,6 +182,7 @@ const struct cli_command CMD_GET = {
     .name = "get",
     .synopsis = "AET@HOST:PORT --key NAME=VALUE... [--out DIR] [--level LEVEL]",
     .summary = "Fetch objects from a DICOM peer into a folder (C-GET)",
+    .permission = ACCESS_LOCAL,
     .group = "Network",
     .details = "Example: gantry get PACS@10.0.0.5:104 --key StudyInstanceUID=1.2.840... --out study\n"
                "Each object becomes <SOP Instance UID>.dcm in the transfer syntax in which it was sent.",

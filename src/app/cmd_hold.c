@@ -65,6 +65,7 @@ const struct cli_command CMD_HOLD = {
     .name = "hold",
     .synopsis = "[--data DIR | --config FILE] --study UID --reason TEXT on|off\n       gantry hold [--data DIR | --config FILE] list",
     .summary = "Hold studies that must not be deleted, release them, list them",
+    .permission = ACCESS_STUDY_HOLD,
     .group = "Keeping",
     .details =
         "Nothing of a study under legal hold is deleted, by whatever door. The hold is written to the volumes: a rebuilt or migrated archive has it. In a\n"

@@ -169,6 +169,7 @@ const struct cli_command CMD_IMPORT = {
     .name = "import",
     .synopsis = "[--data DIR | --config FILE | --to URL|AET@HOST:PORT] [--json] PATH...",
     .summary = "Take objects from files, folders, media, zip and tar",
+    .permission = ACCESS_STUDY_STORE,
     .group = "Keeping",
     .details =
         "Folders are walked whole; a DICOMDIR in them is skipped, since the files it lists are found beside it; named itself, it stands for these files.\n"

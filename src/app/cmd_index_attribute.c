@@ -57,6 +57,7 @@ const struct cli_command CMD_INDEX_ATTRIBUTE = {
     .name = "index-attribute",
     .synopsis = "[--data DIR | --config FILE] [--remove] [--list] TAG...",
     .summary = "Make any attribute a quick search key",
+    .permission = ACCESS_KEEP,
     .group = "Keeping",
     .details = "Every attribute can be searched by C-FIND and QIDO-RS; one that is no column of the index is looked up in stored headers, one study after the\n"
                "other. This makes it a key, from the headers that the index keeps: objects are not read. TAG is a keyword (BodyPartExamined) or 00180015.",

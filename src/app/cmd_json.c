@@ -47,6 +47,7 @@ const struct cli_command CMD_JSON = {
     .name = "json",
     .synopsis = "[--xml] [--pretty] [--repair] FILE...",
     .summary = "Print objects as DICOM JSON or XML",
+    .permission = ACCESS_LOCAL,
     .group = "Files",
     .details =
         "The DICOM JSON model of PS3.18 Annex F with every value inline, one object a line in the order of the files; null stands for a file that cannot\n"

@@ -182,6 +182,7 @@ const struct cli_command CMD_MIGRATE = {
     .name = "migrate",
     .synopsis = "--from DIR|FILE --to DIR|FILE [--follow | --finish] [--json]",
     .summary = "Copy an archive to the other engine or another place, with its servers up",
+    .permission = ACCESS_KEEP,
     .group = "Keeping",
     .details =
         "Volumes are copied as they are and every digest is checked in the target; the index is made of them, the event log is taken over with its chain.\n"

@@ -46,6 +46,7 @@ const struct cli_command CMD_MOVE = {
     .name = "move",
     .synopsis = "AET@HOST:PORT --to AET --key NAME=VALUE... [--level LEVEL]",
     .summary = "Have a DICOM peer send objects to another (C-MOVE)",
+    .permission = ACCESS_LOCAL,
     .group = "Network",
     .details = "Example: gantry move PACS@10.0.0.5:104 --to WORKSTATION --key StudyInstanceUID=1.2.840...",
     .options = OPTIONS,

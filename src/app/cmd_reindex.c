@@ -39,6 +39,7 @@ const struct cli_command CMD_REINDEX = {
     .name = "reindex",
     .synopsis = "[--data DIR | --config FILE]",
     .summary = "Build the index anew from the volumes alone",
+    .permission = ACCESS_KEEP,
     .group = "Keeping",
     .details = "Objects, conflicting copies, quarantine and deletions are found again in the volumes; the event log is carried over when it can be read. The "
                "old index\n"

@@ -224,6 +224,7 @@ const struct cli_command CMD_RENDER = {
     .name = "render",
     .synopsis = "FILE --out PICTURE [--frame N|A-B] [--window C,W[,FN]] [--viewport W,H] [--presentation-state FILE]",
     .summary = "Show a frame as PNG, JPEG or GIF, with its own window or another",
+    .permission = ACCESS_LOCAL,
     .group = "Files",
     .details = "Without --window the object's VOI LUT or window is used, and without these the smallest and largest value of the frame\n"
                "(pixel padding left out). Enhanced objects' windows are taken from the frame's functional groups. With --presentation-state\n"

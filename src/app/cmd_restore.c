@@ -39,6 +39,7 @@ const struct cli_command CMD_RESTORE = {
     .name = "restore",
     .synopsis = "--config FILE --study UID [--days N]",
     .summary = "Ask the bucket for a study whose volumes are archived",
+    .permission = ACCESS_KEEP,
     .group = "Keeping",
     .details = "A reader that meets an archived volume asks for it by itself, and is told to come again later. This asks ahead.",
     .options = OPTIONS,

@@ -66,6 +66,7 @@ const struct cli_command CMD_SERVE = {
     .name = "serve",
     .synopsis = "[--config FILE] [--data DIR] [--bind ADDR] [--dicom-port N] [--http-port N] [--aet NAME] [--peer AET@HOST:PORT]... [--auth none]",
     .summary = "Start the archive: DICOM and HTTP, in the foreground",
+    .permission = ACCESS_SERVE,
     .group = "Server",
     .details = "Prints one line 'ready dicom=AET@ADDR:PORT http=URL' when it takes requests. SIGTERM finishes what is under way and exits 0: /readyz says 503\n"
                "at once, after drain-seconds new associations are rejected, after deadline-seconds more what is left is cut. A second signal ends at once.\n"

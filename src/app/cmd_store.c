@@ -174,6 +174,7 @@ const struct cli_command CMD_STORE = {
     .name = "store",
     .synopsis = "AET@HOST:PORT PATH... [--calling AET]",
     .summary = "Send files and folders to a DICOM peer (C-STORE)",
+    .permission = ACCESS_LOCAL,
     .group = "Network",
     .details = "Each object is offered in the transfer syntax in which it lies. When the peer takes only others it is converted without loss: to an "
                "uncompressed one, else\n"

@@ -131,6 +131,7 @@ const struct cli_command CMD_SYNTH = {
     .name = "synth",
     .synopsis = "[--out DIR] [--kind KIND]... [options]",
     .summary = "Make digital phantoms as valid DICOM objects, with their truth beside them",
+    .permission = ACCESS_LOCAL,
     .group = "Keeping",
     .details = "Each case is a folder <kind>-<seed> with Part 10 files and a truth.json: positions, diameters, volumes, densities, uptake.\n"
                "Nothing in them comes from a person; the same seed makes the same bytes.",

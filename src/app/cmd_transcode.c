@@ -303,6 +303,7 @@ const struct cli_command CMD_TRANSCODE = {
     .name = "transcode",
     .synopsis = "FILE... --to NAME|UID --out FILE|DIR [--quality N] [--near N] [--new-uid] [--verify]",
     .summary = "Convert objects to another transfer syntax",
+    .permission = ACCESS_LOCAL,
     .group = "Files",
     .details = "NAME is one of " NAMES_TEXT ".\n"
                "Every encoded frame is decoded again and compared before it counts. Attributes change only where they tell of the pixel data's form. A lossy "

@@ -101,6 +101,7 @@ const struct cli_command CMD_VALIDATE = {
     .name = "validate",
     .synopsis = "[--json] [--repair] FILE...",
     .summary = "Check objects and name each fault and its place",
+    .permission = ACCESS_LOCAL,
     .group = "Files",
     .details =
         "Checks the meta header, tag order, VRs, lengths, value syntax and multiplicity, character sets, UIDs, private blocks, group lengths, pixel data\n"

@@ -258,6 +258,7 @@ const struct cli_command EVIDENCE_AGREE = {
     .name = "agree",
     .synopsis = "[options] FILE",
     .summary = "Agreement of raters and of methods of measurement",
+    .permission = ACCESS_LOCAL,
     .group = "Agreement",
     .details = "A row of FILE is a subject, a column a rater or a method; empty fields and NA are missing. Columns named id, subject, case and the like are "
                "identifiers.\n"

@@ -115,6 +115,7 @@ const struct cli_command EVIDENCE_CALIB = {
     .name = "calib",
     .synopsis = "[options] FILE",
     .summary = "Calibration of probabilities",
+    .permission = ACCESS_LOCAL,
     .group = "In use",
     .details = "A row of FILE is a case: what happened (0 or 1) and the probability that was given for it. Brier score and its decomposition, log loss, "
                "calibration errors,\n"

@@ -80,6 +80,7 @@ const struct cli_command EVIDENCE_DETECT = {
     .name = "detect",
     .synopsis = "FILE | REFERENCE PREDICTED [--match RULE] [--threshold X]",
     .summary = "Detection of objects: sensitivity, false positives, average precision, panoptic quality",
+    .permission = ACCESS_LOCAL,
     .group = "Images",
     .details = "FILE is a table with a row for each object: case, kind (truth or mark), x, y, z and diameter in mm, or a box as x0, y0, z0, x1, y1, z1, and "
                "the score of marks. A row without kind only\n"

@@ -84,6 +84,7 @@ const struct cli_command EVIDENCE_DIAGNOSTIC = {
     .name = "diagnostic",
     .synopsis = "[options] FILE | --tp N --fp N --fn N --tn N",
     .summary = "Sensitivity, specificity, predictive values, likelihood ratios",
+    .permission = ACCESS_LOCAL,
     .group = "Accuracy",
     .details = "A row of FILE is one case: its truth and one or more tests that say yes or no (with --cut, numbers). Several tests are compared by McNemar's "
                "test, with\n"

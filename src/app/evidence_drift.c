@@ -256,6 +256,7 @@ const struct cli_command EVIDENCE_DRIFT = {
     .name = "drift",
     .synopsis = "[options] [FILE]",
     .summary = "Monitoring: control charts, changes between samples, repeated looks",
+    .permission = ACCESS_LOCAL,
     .group = "In use",
     .details =
         "cusum and ewma watch the values of FILE in their order; compare tests whether two samples have one distribution; design tells run lengths of a chart "

@@ -33,6 +33,7 @@ const struct cli_command EVIDENCE_FROC = {
     .name = "froc",
     .synopsis = "[options] MARKS TRUTH",
     .summary = "Free-response studies: readers mark lesions",
+    .permission = ACCESS_LOCAL,
     .group = "Readers",
     .details =
         "MARKS has a row per mark: mod, rdr, case, kind (LL on a lesion, NL off every lesion), lesion (from 1) and rating. TRUTH has a row per case: case,\n"

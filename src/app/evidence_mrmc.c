@@ -138,6 +138,7 @@ const struct cli_command EVIDENCE_MRMC = {
     .name = "mrmc",
     .synopsis = "[options] FILE",
     .summary = "Reader studies: several readers, modalities and cases",
+    .permission = ACCESS_LOCAL,
     .group = "Readers",
     .details = "A row of FILE is one reading: reader, modality, case, truth and rating; or, as iMRMC has it, readerID, caseID, modalityID and score, where "
                "rows of the reader \"truth\"\n"

@@ -277,6 +277,7 @@ const struct cli_command EVIDENCE_POWER = {
     .name = "power",
     .synopsis = "DESIGN [options]",
     .summary = "Power and sample size of studies of accuracy and of readers",
+    .permission = ACCESS_LOCAL,
     .group = "Design",
     .details = "DESIGN  what it needs\n"
                "  auc                 --auc [--null]: one area against a fixed one\n"

@@ -104,6 +104,7 @@ const struct cli_command EVIDENCE_QUEUE = {
     .name = "queue",
     .synopsis = "[FILE] [--radiologists N] [--traffic T] [--interrupting F] ...",
     .summary = "Waits for a radiologist with and without a triage device: theory and simulation",
+    .permission = ACCESS_LOCAL,
     .group = "In use",
     .details = "The setting stands in the options, or FILE has one in each row: n_radiologists, fraction_interrupting, traffic, prevalence, sens, spec, "
                "read_min_dis, read_min_nondis,\n"

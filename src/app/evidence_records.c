@@ -163,6 +163,7 @@ const struct cli_command EVIDENCE_RECORDS = {
     .name = "records",
     .synopsis = "[--data DIR | --config FILE] [--by study|day] [--modality CODE] [--from DAY] [--to DAY]",
     .summary = "Tables of the archive's own records: when studies arrived",
+    .permission = ACCESS_EVENTS_READ,
     .group = "In use",
     .details = "CSV on standard output, made of the event log: study_uid, modalities, arrived (UTC), minutes since the first, interval_min; or day, studies.\n"
                "A study arrives with its first object. What comes out goes into the other commands:\n\n"

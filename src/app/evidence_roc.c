@@ -106,6 +106,7 @@ const struct cli_command EVIDENCE_ROC = {
     .name = "roc",
     .synopsis = "[options] FILE",
     .summary = "ROC curves: areas, comparisons, partial areas, thresholds",
+    .permission = ACCESS_LOCAL,
     .group = "Accuracy",
     .details =
         "A row of FILE is one case: its truth and one or more scores. Scores of the same cases are compared pairwise (DeLong); with --by, one score in groups "

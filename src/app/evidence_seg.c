@@ -93,6 +93,7 @@ const struct cli_command EVIDENCE_SEG = {
     .name = "seg",
     .synopsis = "REFERENCE PREDICTED [--label N] [--tolerance MM]... [--surface elements|borders|both]",
     .summary = "Agreement of two segmentations: Dice, Jaccard, volume, surface distances by both definitions",
+    .permission = ACCESS_LOCAL,
     .group = "Images",
     .details = "Masks are DICOM segmentations (label maps too), NIfTI (.nii, .nii.gz) or NumPy arrays (.npy), each with the other. Those that tell where they "
                "lie are brought onto one grid\n"

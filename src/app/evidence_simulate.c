@@ -279,6 +279,7 @@ const struct cli_command EVIDENCE_SIMULATE = {
     .name = "simulate",
     .synopsis = "[options] readers|tests|drift|calibration|ratings|categories|froc",
     .summary = "Data with known truth: readers, tests, drift, calibration, agreement, marks",
+    .permission = ACCESS_LOCAL,
     .group = "Design",
     .details = "readers: several readers, modalities and cases, as 'mrmc' reads them (Roe and Metz's model). tests: scores of several tests on the same cases, "
                "as 'roc' reads them.\n"

@@ -306,6 +306,7 @@ const struct cli_command EVIDENCE_VERIFY = {
     .name = "verify",
     .synopsis = "[--table FILE [--data DIR]] [--failures] [--json] [--lang LANGUAGE]",
     .summary = "Compute reference values anew and compare",
+    .permission = ACCESS_LOCAL,
     .group = "Qualification",
     .details = "Each row of the table names a statistic, the data and the parameters, the value that somebody else found and how near ours must come.\n"
                "Every row is printed with ours, expected, and pass or FAIL; a row that cannot be computed fails with the reason and is never passed over.\n"

@@ -13,6 +13,7 @@
 
 struct archive;
 struct db_pool;
+struct principal;
 struct vol_set;
 struct vol_remote;
 struct sys_file_ops;
@@ -22,10 +23,13 @@ enum door { DOOR_DIMSE, DOOR_DICOMWEB, DOOR_COMMAND, DOOR_PAGE, DOOR_JOB };
 // Who asks: passed first-hand from each door to every service, which decides and audits by it.
 struct actor {
     enum door door;
-    struct str aet;     // calling AE title, of DIMSE
-    struct str called;  // called AE title
-    struct str address; // peer's address without port
-    struct str user;    // authenticated user or token name; empty when none
+    struct str aet;                    // calling AE title, of DIMSE
+    struct str called;                 // called AE title
+    struct str address;                // peer's address without port
+    struct str user;                   // its name, where it has one that somebody checked; empty when none
+    const struct principal *principal; // core/access.h; NULL: nobody (of DOOR_COMMAND and DOOR_JOB: the system)
+    struct str purpose;                // why, where it was said (a broken glass); empty else
+    struct str trace;                  // W3C trace id of the request, 32 hexadecimal digits; empty when there is none
 };
 
 struct archive_options {

@@ -13,9 +13,6 @@ struct http_response;
 
 enum http_method { HTTP_GET, HTTP_POST, HTTP_PUT, HTTP_DELETE, HTTP_OPTIONS, HTTP_METHODS };
 
-// What the asker must be allowed to do; the server's authorise callback decides.
-enum http_permission { HTTP_OPEN, HTTP_READ, HTTP_WRITE, HTTP_ADMIN };
-
 enum { HTTP_CAPTURES_MAX = 6 };
 
 // A route without body takes a request body of at most HTTP_FORM_BYTES_MAX, kept whole in request->body. With body, the chunks are given as they
@@ -23,8 +20,8 @@ enum { HTTP_CAPTURES_MAX = 6 };
 // end, when given, is called once begin has succeeded, however the request ends.
 struct http_route {
     enum http_method method; // HTTP_GET serves HEAD too
-    enum http_permission permission;
-    const char *pattern; // "/studies/{study}/series"; a last "{name*}" takes all that is left
+    unsigned permission;     // what the asker must be allowed to do, as the server's authorise callback numbers it; 0: undeclared, which no server starts with
+    const char *pattern;     // "/studies/{study}/series"; a last "{name*}" takes all that is left
     bool (*handle)(struct http_request *rq, struct http_response *rs, struct err *e);
     bool (*begin)(struct http_request *rq, struct err *e);
     bool (*body)(struct http_request *rq, const void *p, size_t n, struct err *e);

@@ -35,7 +35,7 @@ enum {
 struct http_server {
     struct MHD_Daemon *daemon;
     const struct http_mount *mounts;
-    bool (*authorise)(void *context, struct http_request *rq, enum http_permission permission, struct err *e);
+    bool (*authorise)(void *context, struct http_request *rq, unsigned permission, struct err *e);
     void *authorise_context;
     bool loopback_host_only;
     struct str base_url;
@@ -626,7 +626,16 @@ static bool start_daemon(struct http_server *s, const struct http_options *o, st
     return true;
 }
 
+// A route that says nothing of who may use it is a mistake that nobody should find by using it.
+static bool all_declared(const struct http_mount *mounts, struct err *e) {
+    for (const struct http_mount *m = mounts; m->routes; m++)
+        for (const struct http_route *r = m->routes; r->pattern; r++)
+            if (!r->permission) return err_set(e, ERR_INTERNAL, "http", "%s %s%s declares no permission", http_method_name(r->method), m->prefix, r->pattern);
+    return true;
+}
+
 bool http_server_start(const struct http_options *o, struct http_server **out, struct err *e) {
+    if (o->authorise && !all_declared(o->mounts, e)) return false;
     struct http_server *s = calloc(1, sizeof *s);
     if (!s) return err_nomem(e, "http");
     s->mounts = o->mounts;

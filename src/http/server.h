@@ -24,10 +24,11 @@ struct http_request {
     bool head; // HEAD: the same handler, no body is sent
     struct uri uri;
     struct http_match match;
-    struct str address; // peer's, without port
-    struct str user;    // set by authorise; empty when nobody in particular
-    struct str body;    // of routes without a body callback
-    void *state;        // the handler's own between begin, body, handle and end
+    struct str address;    // peer's, without port
+    struct str user;       // set by authorise; empty when nobody in particular
+    const void *principal; // likewise: who asks, as the callback's side knows it; NULL: nobody
+    struct str body;       // of routes without a body callback
+    void *state;           // the handler's own between begin, body, handle and end
     void *adapter;
 };
 
@@ -95,8 +96,8 @@ struct http_options {
     const char *address; // numeric, IPv4 or IPv6
     uint16_t port;       // 0: any free one
     const struct http_mount *mounts;
-    // Decides on a request before its body is read; sets rq->user. Returns false with ERR_UNAUTHORIZED or ERR_FORBIDDEN.
-    bool (*authorise)(void *context, struct http_request *rq, enum http_permission permission, struct err *e);
+    // Decides on a request before its body is read; sets rq->user and rq->principal. Returns false with ERR_UNAUTHORIZED or ERR_FORBIDDEN.
+    bool (*authorise)(void *context, struct http_request *rq, unsigned permission, struct err *e);
     void *authorise_context;
     bool loopback_host_only;            // refuse a Host that is not a loopback name or address (DNS rebinding), for servers that ask for no credentials
     const char *base_url;               // where the server is seen from outside (http/base_url.h); NULL: by each request

@@ -12,9 +12,9 @@ static bool never(struct http_request *rq, struct http_response *rs, struct err 
 }
 
 static const struct http_route ROUTES[] = {
-    {HTTP_GET, HTTP_READ, "/studies/{study}/series/{series}/instances/{instance}", never},
-    {HTTP_GET, HTTP_READ, "/files/{path*}", never},
-    {HTTP_GET, HTTP_READ, "/", never},
+    {HTTP_GET, 1, "/studies/{study}/series/{series}/instances/{instance}", never},
+    {HTTP_GET, 1, "/files/{path*}", never},
+    {HTTP_GET, 1, "/", never},
     {.pattern = NULL},
 };
 static const struct http_mount MOUNTS[] = {{"/dicom-web", ROUTES, NULL}, {"", ROUTES, NULL}, {.routes = NULL}};

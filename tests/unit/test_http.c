@@ -73,12 +73,12 @@ static bool never(struct http_request *rq, struct http_response *rs, struct err 
 }
 
 static const struct http_route ROUTES[] = {
-    {HTTP_GET, HTTP_READ, "/studies", never},
-    {HTTP_POST, HTTP_WRITE, "/studies", never},
-    {HTTP_GET, HTTP_READ, "/studies/latest", never},
-    {HTTP_GET, HTTP_READ, "/studies/{study}/series/{series}", never},
-    {HTTP_GET, HTTP_OPEN, "/files/{path*}", never},
-    {HTTP_GET, HTTP_OPEN, "/", never},
+    {HTTP_GET, 1, "/studies", never},
+    {HTTP_POST, 1, "/studies", never},
+    {HTTP_GET, 1, "/studies/latest", never},
+    {HTTP_GET, 1, "/studies/{study}/series/{series}", never},
+    {HTTP_GET, 1, "/files/{path*}", never},
+    {HTTP_GET, 1, "/", never},
     {.pattern = NULL},
 };
 static const struct http_mount MOUNTS[] = {{"/dicom-web", ROUTES, NULL}, {"", ROUTES, NULL}, {.routes = NULL}};

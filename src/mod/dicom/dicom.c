@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/access.h"
 #include "dicom/uid.h"
 #include "dimse/scu.h"
 #include "mod/dicom/internal.h"
@@ -21,21 +22,22 @@ static const struct scp_service COMMITMENT = {.name = "Storage Commitment Push M
 static const struct offered {
     const char *uid;
     const struct scp_service *service;
+    enum permission permission; // what each of its requests needs
     enum model model;
     const char *extended; // what of the service class application information is taken, byte by byte
     uint8_t extended_n;   // at most what struct ul_choice has room for
 } OFFERED[] = {
-    {UID_VERIFICATION, &VERIFICATION, 0, "", 0},
-    {"1.2.840.10008.5.1.4.1.2.1.1", &FIND, MODEL_PATIENT_ROOT, "\1\1\1\0\0", 5},
-    {"1.2.840.10008.5.1.4.1.2.1.2", &MOVE, MODEL_PATIENT_ROOT, "\1\0", 2},
-    {"1.2.840.10008.5.1.4.1.2.1.3", &GET, MODEL_PATIENT_ROOT, "\1\0", 2},
-    {"1.2.840.10008.5.1.4.1.2.2.1", &FIND, MODEL_STUDY_ROOT, "\1\1\1\0\0", 5},
-    {"1.2.840.10008.5.1.4.1.2.2.2", &MOVE, MODEL_STUDY_ROOT, "\1\0", 2},
-    {"1.2.840.10008.5.1.4.1.2.2.3", &GET, MODEL_STUDY_ROOT, "\1\0", 2},
-    {"1.2.840.10008.5.1.4.1.2.3.1", &FIND, MODEL_PATIENT_STUDY_ONLY, "\1\1\1\0\0", 5},
-    {"1.2.840.10008.5.1.4.1.2.3.2", &MOVE, MODEL_PATIENT_STUDY_ONLY, "\1\0", 2},
-    {"1.2.840.10008.5.1.4.1.2.3.3", &GET, MODEL_PATIENT_STUDY_ONLY, "\1\0", 2},
-    {UID_STORAGE_COMMITMENT, &COMMITMENT, 0, "", 0},
+    {UID_VERIFICATION, &VERIFICATION, ACCESS_OPEN, 0, "", 0},
+    {"1.2.840.10008.5.1.4.1.2.1.1", &FIND, ACCESS_STUDY_FIND, MODEL_PATIENT_ROOT, "\1\1\1\0\0", 5},
+    {"1.2.840.10008.5.1.4.1.2.1.2", &MOVE, ACCESS_STUDY_SEND, MODEL_PATIENT_ROOT, "\1\0", 2},
+    {"1.2.840.10008.5.1.4.1.2.1.3", &GET, ACCESS_STUDY_READ, MODEL_PATIENT_ROOT, "\1\0", 2},
+    {"1.2.840.10008.5.1.4.1.2.2.1", &FIND, ACCESS_STUDY_FIND, MODEL_STUDY_ROOT, "\1\1\1\0\0", 5},
+    {"1.2.840.10008.5.1.4.1.2.2.2", &MOVE, ACCESS_STUDY_SEND, MODEL_STUDY_ROOT, "\1\0", 2},
+    {"1.2.840.10008.5.1.4.1.2.2.3", &GET, ACCESS_STUDY_READ, MODEL_STUDY_ROOT, "\1\0", 2},
+    {"1.2.840.10008.5.1.4.1.2.3.1", &FIND, ACCESS_STUDY_FIND, MODEL_PATIENT_STUDY_ONLY, "\1\1\1\0\0", 5},
+    {"1.2.840.10008.5.1.4.1.2.3.2", &MOVE, ACCESS_STUDY_SEND, MODEL_PATIENT_STUDY_ONLY, "\1\0", 2},
+    {"1.2.840.10008.5.1.4.1.2.3.3", &GET, ACCESS_STUDY_READ, MODEL_PATIENT_STUDY_ONLY, "\1\0", 2},
+    {UID_STORAGE_COMMITMENT, &COMMITMENT, ACCESS_STUDY_COMMIT, 0, "", 0},
 };
 enum { OFFERED_COUNT = sizeof OFFERED / sizeof *OFFERED };
 
@@ -66,7 +68,8 @@ struct actor dicom_actor(const struct scp_request *rq) {
                           .aet = str_of(s->d.ul.calling),
                           .called = str_of(s->d.ul.called),
                           .address = str_of(s->d.ul.conn.address),
-                          .user = {"", 0}}; // a user identity that nobody has checked is no user
+                          .user = {"", 0}, // a user identity that nobody has checked is no user
+                          .principal = &PRINCIPAL_OF_LOCAL};
 }
 
 // ---- negotiation ----

@@ -11,6 +11,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "core/access.h"
 #include "mod/web/shared.h"
 #include "sys/digest.h"
 #include "sys/file.h"
@@ -208,12 +209,13 @@ static struct str bearer_of(const struct http_request *rq) {
     return str_trim(str_sub(header, 7, header.n));
 }
 
-bool sessions_authorise(void *context, struct http_request *rq, enum http_permission permission, struct err *e) {
+bool sessions_authorise(void *context, struct http_request *rq, unsigned permission, struct err *e) {
     struct sessions *s = context;
     struct str bearer = bearer_of(rq);
     bool known = !s->required || is_token(s, bearer) || has_session(s, rq);
     if (known) rq->user = s->required ? STR_LIT("administrator") : STR_LIT("local");
-    if (known || permission == HTTP_OPEN) return true;
+    if (known) rq->principal = &PRINCIPAL_OF_LOCAL;
+    if (access_decide(rq->principal, permission, NULL, clock_wall_ms(), NULL) == ACCESS_ALLOWED) return true;
     return err_set(e, ERR_UNAUTHORIZED, "web",
                    bearer.p ? "this token is not the administrator's"
                             : "send the administrator's token (Authorization: Bearer ...), or sign in at the page; the server printed it at its first start");

@@ -20,7 +20,7 @@ bool sessions_required(const struct sessions *s);
 bool sessions_new_token(struct archive *ar, char made[TOKEN_HEX + 1], struct err *e);
 
 // The server's authorise callback; context is the struct sessions.
-bool sessions_authorise(void *context, struct http_request *rq, enum http_permission permission, struct err *e);
+bool sessions_authorise(void *context, struct http_request *rq, unsigned permission, struct err *e);
 
 // Exchanges the token for a session. *cookie: the Set-Cookie value, in the request's arena. ERR_UNAUTHORIZED when the token is not it.
 bool sessions_sign_in(struct sessions *s, struct http_request *rq, struct str token, struct str *cookie, struct err *e);

@@ -1,0 +1,31 @@
+// The audit trail: what was done without changing anything, as events of the same chain (core/events.h) that changes are in.
+//
+// An event's detail says who, in which role, from where, why, with what outcome: the members that audit_put_actor writes, beside those of its own.
+// "instance.stored", "study.deleted" and other changes are the audit events of their actions: nobody notes them twice.
+#ifndef GANTRY_CORE_AUDIT_H
+#define GANTRY_CORE_AUDIT_H
+
+#include "core/archive.h"
+
+struct json_writer;
+
+enum audit_outcome { AUDIT_SUCCESS, AUDIT_DENIED, AUDIT_FAILED };
+
+// type: "study.queried", "study.read", "study.exported", "study.sent", "session.begun", "session.refused", "access.denied", "glass.broken", ...
+struct audit_note {
+    const char *type;
+    enum audit_outcome outcome;
+    struct str study_uid, series_uid, sop_instance_uid; // empty: not about one
+    struct str patient_id, issuer;
+    uint64_t count;    // of objects or answers; 0: not said
+    struct str detail; // further members of the JSON object, as "\"name\":value,..." without braces; may be empty. Never a secret.
+};
+
+// Kept before it returns: what was noted survives the process, and within a second it is in the chain. false: it could not be kept, and what was asked
+// for must not be done (ERR_FULL, ERR_IO). Any thread.
+bool audit_note(struct archive *ar, const struct actor *who, const struct audit_note *n, struct err *e);
+
+// Members "user", "role", "address", "purpose", "trace" of an open JSON object.
+void audit_put_actor(struct json_writer *j, const struct actor *who);
+
+#endif
