@@ -185,7 +185,11 @@ void net_close(struct net_conn *c) {
 }
 
 static enum net_status failed(struct net_conn *c, const char *what, struct err *e) {
-    err_errno(e, ERR_NET, "net", "%s %s", what, c->address);
+    const char *why = c->ops->why ? c->ops->why(c) : NULL;
+    if (why)
+        err_set(e, ERR_PEER, "net", "%s %s: %s", what, c->address, why);
+    else
+        err_errno(e, ERR_NET, "net", "%s %s", what, c->address);
     return NET_FAIL;
 }
 

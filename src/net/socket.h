@@ -32,6 +32,7 @@ struct net_ops {
     // Waits until the connection is readable (or writable), deadline_ms on clock_mono_ms, or woken when wakeable.
     enum net_status (*wait)(struct net_conn *c, bool writable, int64_t deadline_ms, bool wakeable);
     void (*close)(struct net_conn *c);
+    const char *(*why)(const struct net_conn *c); // NULL, or words for the last failure that say more than errno; they live as long as the connection
 };
 
 enum { NET_ADDRESS_MAX = 64 };
