@@ -141,3 +141,36 @@ CREATE INDEX glasses_open ON glasses (begun_ms) WHERE reviewed_ms = 0;
 INSERT INTO counters VALUES ('access', 0);
 
 -- ---- the audit trail ----
+
+-- The last record of each node's spool that is in the log: set in the transaction that puts it there.
+CREATE TABLE audit_spools (
+    lineage TEXT PRIMARY KEY,
+    taken INTEGER NOT NULL
+) WITHOUT ROWID;
+-- How far something that follows the log has come: the search, and each collector.
+CREATE TABLE audit_cursors (
+    name TEXT PRIMARY KEY,
+    seq INTEGER NOT NULL,
+    trouble TEXT NOT NULL DEFAULT '',
+    at_ms INTEGER NOT NULL DEFAULT 0
+) WITHOUT ROWID;
+-- For the search: which runs of AUDIT_BLOCK events have something of a study, a patient, somebody (a sum of its name). Made behind the log, from nothing but it.
+CREATE TABLE audit_blocks (
+    key INTEGER NOT NULL,
+    block INTEGER NOT NULL,
+    PRIMARY KEY (key, block)
+) WITHOUT ROWID;
+-- Whose a study is or was, also after it was deleted.
+CREATE TABLE audit_studies (
+    study_uid TEXT NOT NULL,
+    patient_id TEXT NOT NULL,
+    issuer TEXT NOT NULL,
+    PRIMARY KEY (patient_id, issuer, study_uid)
+) WITHOUT ROWID;
+-- Where the log was cut by a rule of retention: what was before and with it is gone, and the event of that time says so.
+CREATE TABLE audit_cuts (
+    seq INTEGER PRIMARY KEY,
+    hash BLOB NOT NULL,
+    time_ms INTEGER NOT NULL,
+    at_ms INTEGER NOT NULL
+);

@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "codec/pool.h"
 #include "core/archive.h"
+#include "core/audit.h"
 #include "db/db.h"
 #include "sys/file.h"
 #include "sys/signal.h"
@@ -54,7 +55,8 @@ static int run(struct cli_args *args) {
     struct server s = {.settings = &settings};
     const struct archive_options o = settings_archive(&settings);
     if (!archive_open(&o, &s.archive, &e)) return cli_fail(args, &e);
-    bool works = serve_node_join(&s, &e) && codec_pool_start("/proc/self/exe", 0, &e);
+    const struct audit_options audit = {.dir = NULL};
+    bool works = serve_node_join(&s, &e) && audit_start(s.archive, &audit, &e) && codec_pool_start("/proc/self/exe", 0, &e);
     int code = works ? serve(args, &s) : cli_fail(args, &e);
     codec_pool_stop(); // when nobody asks any more
     serve_node_leave(&s);

@@ -202,6 +202,7 @@ bool archive_open(const struct archive_options *o, struct archive **out, struct 
 
 void archive_close(struct archive *ar) {
     if (!ar) return;
+    audit_stop(ar);
     leases_deinit(ar);
     events_unlisten(ar);
     vol_close(ar->volumes);

@@ -5,6 +5,7 @@
 #include <time.h>
 
 #include "base/clock.h"
+#include "core/audit.h"
 #include "core/nodes.h"
 #include "core/state.h"
 #include "sys/digest.h"
@@ -67,7 +68,8 @@ static bool chain(const uint8_t before[32], const struct event *ev, uint8_t out[
 // What the transaction must know at its beginning, in one statement. The types that are named change nothing that a process remembers.
 static const char READ_TAIL[] =
     "SELECT e.seq, e.time_ms, e.hash, {now}, (SELECT count(*) FROM searchable_attributes), CASE WHEN EXISTS (SELECT 1 FROM events WHERE seq > ?1 AND type NOT "
-    "IN ('instance.stored', 'instance.conflict', 'object.quarantined', 'store.alarm')) THEN 1 ELSE 0 END, (SELECT node FROM leases WHERE name = '" LEASE_ALONE
+    "IN ('instance.stored', 'instance.conflict', 'object.quarantined', 'store.alarm', " AUDIT_NOTE_TYPES
+    ")) THEN 1 ELSE 0 END, (SELECT node FROM leases WHERE name = '" LEASE_ALONE
     "' AND until_ms > {now} AND node <> ?2) FROM (SELECT 1 AS one) o LEFT JOIN events e ON e.seq "
     "= "
     "(SELECT max(seq) FROM events)";

@@ -13,6 +13,7 @@
 #include "db/db.h"
 #include "store/volume.h"
 
+struct audit;
 struct index;
 struct lease_keeper;
 
@@ -75,6 +76,7 @@ struct archive {
     struct db_pool *db;
     struct vol_set *volumes;
     struct index *index;
+    struct audit *audit; // of a server: what is noted goes through a spool
     struct event_tail tail;
     struct verified verified;
     struct part_cache parts;
@@ -104,6 +106,9 @@ void actor_text(const struct actor *who, char out[256]);
 
 // The writing transaction: of a shared archive refused (ERR_BUSY) while a command works on it alone, however long this process was not heard of.
 bool archive_begin(struct archive *ar, struct db *w, struct err *e);
+
+// What is noted from now on waits for the chain; what was noted is in it, or stays in the spool.
+void audit_stop(struct archive *ar);
 
 void events_init(struct archive *ar);
 void events_deinit(struct archive *ar);

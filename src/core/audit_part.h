@@ -1,0 +1,25 @@
+// What the files of the audit trail share. Private to core/audit*.c.
+#ifndef GANTRY_CORE_AUDIT_PART_H
+#define GANTRY_CORE_AUDIT_PART_H
+
+#include "core/audit.h"
+#include "core/audit_spool.h"
+#include "core/index.h"
+#include "core/nodes.h"
+
+enum { AUDIT_BATCH = 256, AUDIT_BLOCK = 256 };
+
+struct audit {
+    struct archive *ar;
+    struct audit_spool spool;
+    pthread_t thread;
+    bool started;
+    _Atomic bool stopping;
+};
+
+// Moves what the spool has into the log. *moved: how many.
+bool audit_move(struct audit *a, unsigned *moved, struct err *e);
+// An event in a transaction of its own.
+bool audit_append(struct archive *ar, struct event *ev, struct err *e);
+
+#endif
