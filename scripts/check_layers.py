@@ -11,6 +11,8 @@ LAYER = {"base": 0, "text": 1, "math": 1, "sys": 1, "net": 1, "dicom": 2, "pixel
 SIDEWAYS = {("pixel", "dicom"), ("codec", "dicom"), ("codec", "pixel"), ("text", "sys"), ("net", "sys"), ("net", "text"), ("store", "db")}
 HEAVY = ["openssl/ssl.h", "openssl/evp.h", "libpq-fe.h", "sqlite3.h", "microhttpd.h", "curl/curl.h", "openjpeg.h", "openjph/ojph_codestream.h", "charls/charls.h", "seccomp.h", "xxhash.h", "cairo.h",
          "png.h", "jpeglib.h", "jansson.h", "expat.h", "archive.h", "zstd.h", "cyaml/cyaml.h", "iconv.h"]
+# Those of several purposes: one file for each, named here.
+PURPOSES = {"openssl/x509.h": ["net/cert.c", "net/cert_make.c"]}
 INCLUDE = re.compile(r'^\s*#\s*include\s+(["<])([^">]+)[">]', re.M)
 
 
@@ -30,6 +32,8 @@ def main():
             faults.append(f"src/{rel}:1: the first line says in one sentence what the file is for")
         for quote, name in INCLUDE.findall(text):
             if quote == "<":
+                if name in PURPOSES and str(rel) not in PURPOSES[name]:
+                    faults.append(f"src/{rel}: <{name}> is for {', '.join(PURPOSES[name])}")
                 if name in HEAVY:
                     includers.setdefault(name, []).append(str(rel))
                 continue

@@ -5,6 +5,7 @@
 #include "app/cli.h"
 
 extern const struct cli_command CMD_CAPABILITIES;
+extern const struct cli_command CMD_CERT;
 extern const struct cli_command CMD_CLUSTER;
 extern const struct cli_command CMD_COMPACT;
 extern const struct cli_command CMD_DUMP;

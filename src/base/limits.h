@@ -30,6 +30,13 @@ enum {
     DIMSE_COMMAND_BYTES_MAX = 64 * 1024,          // a command set
     DIMSE_IDENTIFIER_BYTES_MAX = 4 * 1024 * 1024, // C-FIND, C-MOVE, C-GET identifiers, N- data sets
 
+    // Certificates
+    CERT_DER_BYTES_MAX = 64 * 1024,
+    CERT_FILE_BYTES_MAX = 4 * 1024 * 1024, // of a file in PEM: a system's list of authorities is a quarter MiB
+    CERT_FILE_MAX = 1024,                  // certificates of one file
+    CERT_NAMES_MAX = 256,                  // host names and addresses of one
+    CERT_KEY_BYTES_MAX = 64 * 1024,
+
     // HTTP
     HTTP_CONNECTIONS_MAX = 1024,
     HTTP_HEADER_MS = 30 * 1000, // a request's header must be whole by then

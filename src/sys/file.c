@@ -267,6 +267,37 @@ bool sys_remove_tree(const char *path, struct err *e) {
     return err_errno(e, ERR_IO, "file", "remove %s", path);
 }
 
+// The directory of a path, for its flush.
+static void directory_of(const char *path, char out[4096]) {
+    const char *slash = strrchr(path, '/');
+    size_t n = slash ? (size_t)(slash - path) : 0;
+    snprintf(out, 4096, "%.*s", slash == path ? 1 : n > 4000 ? 4000 : (int)n, slash == path ? "/" : path);
+    if (!slash) snprintf(out, 4096, ".");
+}
+
+bool sys_put_file(const char *path, const void *p, size_t n, mode_t mode, bool replace, struct err *e) {
+    char temporary[4096], dir[4096];
+    int fd = snprintf(temporary, sizeof temporary, "%s.XXXXXX", path) < (int)sizeof temporary ? mkostemp(temporary, O_CLOEXEC) : -1;
+    if (fd < 0) return err_errno(e, ERR_IO, "file", "make a file beside %s", path);
+    bool ok = fchmod(fd, mode) == 0 || err_errno(e, ERR_IO, "file", "set the mode of %s", temporary);
+    ok = ok && sys_write_at(NULL, fd, p, n, 0, e) && sys_flush(NULL, fd, e);
+    close(fd);
+    if (ok && !replace) ok = sys_rename(NULL, temporary, path, e);
+    if (ok && replace && rename(temporary, path) != 0) ok = err_errno(e, ERR_IO, "file", "rename to %s", path);
+    if (!ok) return unlink(temporary), false;
+    directory_of(path, dir);
+    return sys_flush_dir(NULL, dir, e);
+}
+
+bool sys_own_as_directory(const char *path, struct err *e) {
+    char dir[4096];
+    struct stat st;
+    if (geteuid() != 0) return true;
+    directory_of(path, dir);
+    if (stat(dir, &st) != 0 || lchown(path, st.st_uid, st.st_gid) != 0) return err_errno(e, ERR_IO, "file", "give %s to the owner of its directory", path);
+    return true;
+}
+
 bool sys_list_dir(const char *path, bool (*visit)(void *ctx, const char *name, struct err *e), void *ctx, struct err *e) {
     DIR *d = opendir(path);
     if (!d) return err_errno(e, errno == ENOENT ? ERR_NOT_FOUND : ERR_IO, "file", "list %s", path);

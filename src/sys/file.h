@@ -72,6 +72,11 @@ bool sys_mkdir(const char *path, struct err *e);
 bool sys_mkdirs(const char *path, struct err *e);
 // A directory with all that is in it; one that is not there is no error. What cannot be removed stays, and is the error.
 bool sys_remove_tree(const char *path, struct err *e);
+// Puts a small file in its place as a whole: whoever reads it sees all of it or what was there before, also after a power cut. replace false: ERR_CONFLICT
+// when it is there.
+bool sys_put_file(const char *path, const void *p, size_t n, mode_t mode, bool replace, struct err *e);
+// Run by root, gives a path to the owner of its directory, so that a service can use what an administrator made for it; else nothing.
+bool sys_own_as_directory(const char *path, struct err *e);
 // Calls visit for each name but those that begin with a dot. visit returns false to stop (*e is then its own).
 bool sys_list_dir(const char *path, bool (*visit)(void *ctx, const char *name, struct err *e), void *ctx, struct err *e);
 // Read-only shared mapping of the file's first n bytes; *out is NULL when n is 0.
