@@ -53,6 +53,7 @@ const struct cli_command CERT_CA = {
     .name = "ca",
     .synopsis = "[--dir DIR] [--name NAME] [--organisation NAME] [--key KIND] [--days N]",
     .summary = "Make the authority: ca.crt for everyone, ca.key for a safe",
+    .permission = ACCESS_LOCAL,
     .group = "Make",
     .options = CA_OPTIONS,
     .run = run_ca,
@@ -123,6 +124,7 @@ const struct cli_command CERT_SERVER = {
     .name = "server",
     .synopsis = "[--dir DIR] [HOST|ADDRESS]...",
     .summary = "Make the server's certificate, and an authority when there is none",
+    .permission = ACCESS_LOCAL,
     .group = "Make",
     .details =
         "Name every host name and address by which others reach the server: a peer that calls it by another name refuses it. Without any, the name of this\n"
@@ -170,6 +172,7 @@ const struct cli_command CERT_CLIENT = {
     .name = "client",
     .synopsis = "[--dir DIR] [--pkcs12 PASSWORD_FILE] NAME [HOST|ADDRESS]...",
     .summary = "Make a certificate for a modality, a workstation or a program",
+    .permission = ACCESS_LOCAL,
     .group = "Make",
     .details = "NAME says who it is, for instance its AE title. A machine that this server also calls (storage commitment, C-MOVE) needs its host name or "
                "address, too.",
@@ -219,6 +222,7 @@ const struct cli_command CERT_SIGN = {
     .name = "sign",
     .synopsis = "[--dir DIR] [--server] REQUEST [HOST|ADDRESS]...",
     .summary = "Sign the request (CSR) of a machine that made its own key",
+    .permission = ACCESS_LOCAL,
     .group = "Make",
     .details = "This is the better way where a machine offers it: its key never travels. Its subject stands in the certificate as it asks; names that are "
                "given here take the\n"

@@ -107,6 +107,7 @@ const struct cli_command CERT_RENEW = {
     .name = "renew",
     .synopsis = "[--dir DIR] [--days N] [--within DAYS] [NAME]...",
     .summary = "Make certificates last longer: those named, or all that end soon",
+    .permission = ACCESS_LOCAL,
     .group = "Keep",
     .details = "Subject, names, uses and key stay as they are, so that a peer that trusts the authority notices nothing; one that was told the certificate's "
                "fingerprint must be\n"

@@ -118,6 +118,7 @@ const struct cli_command CERT_SHOW = {
     .name = "show",
     .synopsis = "[--dir DIR] [--json] [FILE]...",
     .summary = "Show what certificates say: those of the files (PEM), or of the folder",
+    .permission = ACCESS_LOCAL,
     .group = "Keep",
     .options = OPTIONS,
     .positional_max = FILES_MAX,

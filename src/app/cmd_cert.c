@@ -10,6 +10,7 @@ const struct cli_command CMD_CERT = {
     .name = "cert",
     .synopsis = "COMMAND [options]",
     .summary = "Make, renew and show certificates for TLS",
+    .permission = ACCESS_LOCAL,
     .group = "Server",
     .details = "A certificate shows who a machine is; an authority is the one that signed it. A hospital without an authority of its own makes one here, once, "
                "gives its\n"
