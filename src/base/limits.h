@@ -62,6 +62,13 @@ enum {
     S3_PAGE_KEYS = 1000,
     S3_PARTS_MAX = 10000, // of one upload; the service's own limit
 
+    // Tokens that others sign, and the keys that they publish
+    JWT_BYTES_MAX = 16 * 1024,
+    JWT_DEPTH_MAX = 16,
+    JWT_MEMBERS_MAX = 256, // of a token's header or claims
+    JWKS_BYTES_MAX = 256 * 1024,
+    JWKS_ARENA_BYTES = 8 * 1024 * 1024,
+
     // Pixels
     PX_FRAME_BYTES_MAX = 512 * 1024 * 1024,  // one frame as it is decoded
     PX_SCRATCH_BYTES_MAX = 64 * 1024 * 1024, // tables and rows besides it

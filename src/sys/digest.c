@@ -1,4 +1,4 @@
-// SHA-256, HMAC and MD5 through OpenSSL: the only includer of openssl/evp.h.
+// SHA-256, HMAC and MD5 through OpenSSL: an includer of openssl/evp.h.
 #include "sys/digest.h"
 
 #include <openssl/evp.h>
