@@ -114,11 +114,17 @@ CREATE TABLE peers (
     host TEXT NOT NULL DEFAULT '',      -- where it listens; '' when it is no destination
     port INTEGER NOT NULL DEFAULT 0,
     tls INTEGER NOT NULL DEFAULT 0,     -- of sending to it
+    tls_name TEXT NOT NULL DEFAULT '',  -- in its certificate; '' when that is host
+    services TEXT NOT NULL DEFAULT '[]', -- JSON: permissions that it is limited to beside its grants; empty when all of them
+    associations INTEGER NOT NULL DEFAULT 0, -- at once; 0: as many as the server takes
     realm TEXT NOT NULL DEFAULT '',     -- where what it sends belongs, as realm_format writes it
     state TEXT NOT NULL DEFAULT 'on',
     created_ms INTEGER NOT NULL,
     changed_ms INTEGER NOT NULL
 );
+
+-- Results of storage commitment that wait: whom they were asked for by, as its principal is named; '' of a program one version older.
+ALTER TABLE commitments ADD COLUMN asker TEXT NOT NULL DEFAULT '';
 
 -- Broken glasses: who, why, until when, and who looked at it afterwards.
 CREATE TABLE glasses (

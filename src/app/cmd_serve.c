@@ -5,6 +5,7 @@
 #include "app/commands.h"
 #include "app/modules.h"
 #include "app/serve_node.h"
+#include "app/serve_peers.h"
 #include "app/settings.h"
 #include "base/log.h"
 #include "codec/pool.h"
@@ -56,10 +57,11 @@ static int run(struct cli_args *args) {
     const struct archive_options o = settings_archive(&settings);
     if (!archive_open(&o, &s.archive, &e)) return cli_fail(args, &e);
     const struct audit_options audit = {.dir = NULL};
-    bool works = serve_node_join(&s, &e) && audit_start(s.archive, &audit, &e) && codec_pool_start("/proc/self/exe", 0, &e);
+    bool works = serve_node_join(&s, &e) && audit_start(s.archive, &audit, &e) && serve_peers_open(&s, &e) && codec_pool_start("/proc/self/exe", 0, &e);
     int code = works ? serve(args, &s) : cli_fail(args, &e);
     codec_pool_stop(); // when nobody asks any more
     serve_node_leave(&s);
+    serve_peers_close(&s);
     archive_close(s.archive);
     return code;
 }

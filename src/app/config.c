@@ -18,10 +18,21 @@ static const cyaml_strval_t LOCK_MODES[] = {{"governance", S3_LOCK_GOVERNANCE}, 
 
 enum { OPTIONAL_PTR = CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL, OPTIONAL_WORD = OPTIONAL_PTR | CYAML_FLAG_STRICT };
 
+static const cyaml_schema_value_t WORD = {CYAML_VALUE_STRING(CYAML_FLAG_POINTER, char, 1, 512)};
+
 static const cyaml_schema_field_t PEER_FIELDS[] = {
     CYAML_FIELD_STRING_PTR("aet", CYAML_FLAG_POINTER, struct file_peer, aet, 1, 16),
-    CYAML_FIELD_STRING_PTR("host", CYAML_FLAG_POINTER, struct file_peer, host, 1, 253),
-    CYAML_FIELD_UINT("port", CYAML_FLAG_DEFAULT, struct file_peer, port),
+    CYAML_FIELD_STRING_PTR("host", OPTIONAL_PTR, struct file_peer, host, 1, 253),
+    CYAML_FIELD_UINT_PTR("port", OPTIONAL_PTR, struct file_peer, port),
+    CYAML_FIELD_STRING_PTR("called", OPTIONAL_PTR, struct file_peer, called, 1, 16),
+    CYAML_FIELD_SEQUENCE("networks", OPTIONAL_PTR, struct file_peer, networks, &WORD, 0, SETTINGS_NETWORKS_MAX),
+    CYAML_FIELD_STRING_PTR("certificate", OPTIONAL_PTR, struct file_peer, certificate, 1, 256),
+    CYAML_FIELD_STRING_PTR("subject", OPTIONAL_PTR, struct file_peer, subject, 1, 256),
+    CYAML_FIELD_STRING_PTR("role", OPTIONAL_PTR, struct file_peer, role, 1, 64),
+    CYAML_FIELD_STRING_PTR("scope", OPTIONAL_PTR, struct file_peer, scope, 1, 256),
+    CYAML_FIELD_STRING_PTR("realm", OPTIONAL_PTR, struct file_peer, realm, 0, 256),
+    CYAML_FIELD_SEQUENCE("services", OPTIONAL_PTR, struct file_peer, services, &WORD, 0, SETTINGS_NETWORKS_MAX),
+    CYAML_FIELD_UINT_PTR("associations-max", OPTIONAL_PTR, struct file_peer, associations),
     CYAML_FIELD_END,
 };
 static const cyaml_schema_value_t PEER = {CYAML_VALUE_MAPPING(CYAML_FLAG_DEFAULT, struct file_peer, PEER_FIELDS)};
@@ -31,12 +42,12 @@ static const cyaml_schema_field_t DICOM_FIELDS[] = {
     CYAML_FIELD_UINT_PTR("associations-max", OPTIONAL_PTR, struct file_dicom, associations_max),
     CYAML_FIELD_UINT_PTR("per-peer-max", OPTIONAL_PTR, struct file_dicom, per_peer_max),
     CYAML_FIELD_ENUM_PTR("known-callers-only", OPTIONAL_WORD, struct file_dicom, known_callers_only, TRUTHS, CYAML_ARRAY_LEN(TRUTHS)),
+    CYAML_FIELD_SEQUENCE("unknown-peers", OPTIONAL_PTR, struct file_dicom, unknown_peers, &WORD, 0, SETTINGS_LIST_MAX),
+    CYAML_FIELD_STRING_PTR("unknown-role", OPTIONAL_PTR, struct file_dicom, unknown_role, 1, 64),
     CYAML_FIELD_ENUM_PTR("any-called-aet", OPTIONAL_WORD, struct file_dicom, any_called, TRUTHS, CYAML_ARRAY_LEN(TRUTHS)),
     CYAML_FIELD_ENUM_PTR("accept-unknown-storage", OPTIONAL_WORD, struct file_dicom, accept_unknown_storage, TRUTHS, CYAML_ARRAY_LEN(TRUTHS)),
     CYAML_FIELD_END,
 };
-
-static const cyaml_schema_value_t WORD = {CYAML_VALUE_STRING(CYAML_FLAG_POINTER, char, 1, 512)};
 
 static const cyaml_schema_field_t HTTP_FIELDS[] = {
     CYAML_FIELD_UINT_PTR("port", OPTIONAL_PTR, struct file_http, port),

@@ -15,7 +15,11 @@ enum s3_lock { S3_LOCK_GOVERNANCE, S3_LOCK_COMPLIANCE };
 
 struct file_peer {
     char *aet, *host;
-    uint16_t port;
+    uint16_t *port;
+    char *called, *certificate, *subject, *role, *scope, *realm;
+    char **networks, **services;
+    unsigned networks_count, services_count;
+    unsigned *associations;
 };
 
 // Ports have their own width, so that one that is none is told with its line.
@@ -23,6 +27,8 @@ struct file_dicom {
     uint16_t *port;
     unsigned *associations_max, *per_peer_max;
     enum truth *known_callers_only, *any_called, *accept_unknown_storage;
+    char **unknown_peers, *unknown_role;
+    unsigned unknown_peers_count;
 };
 
 struct file_http {

@@ -7,7 +7,9 @@
 
 struct archive;
 struct node;
+struct peers;
 struct serve_dicom;
+struct serve_peers;
 
 enum { MODULES_MAX = 16 };
 
@@ -15,6 +17,8 @@ enum { MODULES_MAX = 16 };
 struct server {
     const struct settings *settings;
     struct archive *archive;
+    struct peers *peers; // who is known of the application entities
+    struct serve_peers *peer_settings;
     struct node *node;              // this one among those that serve the archive
     uint16_t dicom_port, http_port; // the real ones, once started
     struct serve_dicom *dicom;      // while it runs: its counts are shown over HTTP

@@ -8,19 +8,15 @@
 #include "mod/dicom/dicom.h"
 
 struct serve_dicom {
-    struct dicom_peer peers[SETTINGS_PEERS_MAX];
     struct dicom_config config;
     struct dicom_module *module;
 };
 
-static void configure(const struct settings *s, struct serve_dicom *d) {
-    for (unsigned i = 0; i < s->peer_count; i++) d->peers[i] = (struct dicom_peer){s->peers[i].aet, s->peers[i].host, s->peers[i].port};
+static void configure(const struct settings *s, struct peers *peers, struct serve_dicom *d) {
     d->config = (struct dicom_config){.aet = s->aet,
                                       .bind = s->bind,
                                       .port = s->dicom_port,
-                                      .peers = d->peers,
-                                      .peer_count = s->peer_count,
-                                      .known_callers_only = s->known_callers_only,
+                                      .peers = peers,
                                       .any_called = s->any_called,
                                       .accept_unknown_storage = s->accept_unknown_storage,
                                       .associations_max = s->associations_max,
@@ -40,7 +36,7 @@ static void show_counts_of(struct server *s, struct serve_dicom *d) {
 bool serve_dicom_start(struct server *s, void **state, struct err *e) {
     struct serve_dicom *d = calloc(1, sizeof *d);
     if (!d) return err_nomem(e, "dicom");
-    configure(s->settings, d);
+    configure(s->settings, s->peers, d);
     if (!dicom_start(&d->config, s->archive, &d->module, e)) {
         free(d);
         return false;

@@ -13,11 +13,14 @@
 #include "http/s3.h"
 #include "store/volume.h"
 
-enum { SETTINGS_PEERS_MAX = 256, SETTINGS_LIST_MAX = 64, SETTINGS_NODE_MAX = 60 };
+enum { SETTINGS_PEERS_MAX = 256, SETTINGS_LIST_MAX = 64, SETTINGS_NETWORKS_MAX = 32, SETTINGS_NODE_MAX = 60 };
 
 struct setting_peer {
     const char *aet, *host;
     uint16_t port;
+    const char *called, *certificate, *subject, *role, *scope, *realm;
+    const char *networks[SETTINGS_NETWORKS_MAX], *services[SETTINGS_NETWORKS_MAX];
+    unsigned network_count, service_count, associations;
 };
 
 struct setting_list {
@@ -31,7 +34,9 @@ struct settings {
     uint16_t dicom_port, http_port;
     const char *aet;
     bool auth; // a token is asked for
-    bool known_callers_only, any_called, accept_unknown_storage;
+    bool any_called, accept_unknown_storage;
+    struct setting_list unknown_peers;       // core/peers.h
+    const char *unknown_role;                // NULL: default
     unsigned associations_max, per_peer_max; // 0: the ceilings
     uint64_t volume_bytes;                   // of a new volume; 0: default
     struct setting_peer peers[SETTINGS_PEERS_MAX];

@@ -17,10 +17,10 @@ static bool count(struct db *d, int64_t *out, struct err *e) {
 
 static bool insert(struct db *d, struct commitment *c, struct err *e) {
     struct db_stmt *s =
-        db_prepare(d, "INSERT INTO commitments (peer, address, transaction_uid, items, made_ms) VALUES (?1, ?2, ?3, ?4, {now}) RETURNING id", e);
+        db_prepare(d, "INSERT INTO commitments (peer, address, transaction_uid, items, asker, made_ms) VALUES (?1, ?2, ?3, ?4, ?5, {now}) RETURNING id", e);
     if (!s) return false;
-    const struct str texts[] = {c->peer, c->address, c->transaction_uid, c->items};
-    for (int i = 0; i < 4; i++) db_bind_text(s, i + 1, texts[i].p ? texts[i] : STR_LIT(""));
+    const struct str texts[] = {c->peer, c->address, c->transaction_uid, c->items, c->asker};
+    for (int i = 0; i < 5; i++) db_bind_text(s, i + 1, texts[i].p ? texts[i] : STR_LIT(""));
     enum db_step step = db_next(s, e);
     if (step == DB_ROW) c->id = db_int(s, 0);
     while (step == DB_ROW) step = db_next(s, e);
@@ -52,15 +52,15 @@ bool commitment_again(struct archive *ar, int64_t id, int64_t delay_ms, struct e
 }
 
 static bool copy(struct arena *a, struct db_stmt *s, struct commitment *out, struct err *e) {
-    struct str *const texts[] = {&out->peer, &out->address, &out->transaction_uid, &out->items};
-    for (int i = 0; i < 4; i++)
+    struct str *const texts[] = {&out->peer, &out->address, &out->transaction_uid, &out->items, &out->asker};
+    for (int i = 0; i < 5; i++)
         if (!arena_dup(a, db_text(s, i), texts[i], e)) return false;
     return true;
 }
 
 bool commitment_read(struct archive *ar, struct arena *a, int64_t id, struct commitment *out, struct err *e) {
     struct db *d = db_reader(ar->db, e);
-    struct db_stmt *s = d ? db_prepare(d, "SELECT peer, address, transaction_uid, items FROM commitments WHERE id = ?1", e) : NULL;
+    struct db_stmt *s = d ? db_prepare(d, "SELECT peer, address, transaction_uid, items, asker FROM commitments WHERE id = ?1", e) : NULL;
     enum db_step step = DB_FAIL;
     if (s) {
         db_bind_int(s, 1, id);

@@ -12,6 +12,7 @@ enum { COMMITMENTS_MAX = 100 * 1000 }; // that wait at once
 struct commitment {
     int64_t id;
     struct str peer, address, transaction_uid;
+    struct str asker; // the principal's name
     struct str items; // JSON array of texts: class, instance, class, instance, ...
 };
 

@@ -144,9 +144,19 @@ static scp_handler *handler_of(const struct scp_service *service, uint16_t field
     }
 }
 
-static bool refuse_operation(struct scp_request *rq, struct err *e) {
+// The data set is not looked at.
+static bool answer_alone(struct scp_request *rq, uint16_t status, const char *comment, struct err *e) {
     if (!dimse_data_skip(&rq->session->d, e)) return false;
-    return scp_finish(rq, DIMSE_UNRECOGNIZED_OPERATION, "this operation is not offered for the SOP class", e);
+    return scp_finish(rq, status, comment, e);
+}
+
+static uint16_t permit(struct scp_server *sv, struct scp_request *rq, struct err *why) {
+    const struct scp_handlers *h = &sv->config.handlers;
+    uint16_t status = h->permit ? h->permit(h->ctx, rq, why) : DIMSE_SUCCESS;
+    if (status != DIMSE_SUCCESS)
+        log_err(why, "%s from %s at %s is answered with %04X", dimse_field_name(rq->command.field), rq->session->d.ul.calling, rq->session->d.ul.conn.address,
+                status);
+    return status;
 }
 
 static bool serve_identifier(struct scp_server *sv, struct scp_request *rq, scp_handler *handler, struct err *e) {
@@ -169,10 +179,14 @@ static bool dispatch(struct scp_server *sv, struct scp_request *rq, struct err *
     const struct scp_service *service = rq->context->service;
     uint16_t field = rq->command.field;
     if (field & DIMSE_RESPONSE || field == DIMSE_C_CANCEL) return dimse_data_skip(&rq->session->d, e); // too late, nobody waits for it
-    if (field == DIMSE_C_ECHO) return dimse_data_skip(&rq->session->d, e) && scp_finish(rq, DIMSE_SUCCESS, NULL, e);
-    if (field == DIMSE_C_STORE && service && service->store) return serve_store(sv, rq, service->store, e);
+    const struct scp_sink *sink = field == DIMSE_C_STORE && service ? service->store : NULL;
     scp_handler *handler = service ? handler_of(service, field) : NULL;
-    return handler ? serve_identifier(sv, rq, handler, e) : refuse_operation(rq, e);
+    if (field != DIMSE_C_ECHO && !sink && !handler) return answer_alone(rq, DIMSE_UNRECOGNIZED_OPERATION, "this operation is not offered for the SOP class", e);
+    struct err why = {0};
+    uint16_t status = permit(sv, rq, &why);
+    if (status != DIMSE_SUCCESS) return answer_alone(rq, status, why.message, e);
+    if (field == DIMSE_C_ECHO) return answer_alone(rq, DIMSE_SUCCESS, NULL, e);
+    return sink ? serve_store(sv, rq, sink, e) : serve_identifier(sv, rq, handler, e);
 }
 
 // ---- sessions ----
@@ -213,9 +227,10 @@ static bool establish(struct scp_session *s, struct err *e) {
     struct pdu_associate rq = {0};
     struct ul_acceptor how = {.choose = choose, .ctx = s, .async_max = s->server->config.async_max};
     arena_init(&scratch, REQUEST_ARENA_BYTES);
-    bool ok = ul_receive_request(&s->d.ul, &scratch, &rq, e);
-    bool asked = ok;
-    ok = ok && admitted(s, &rq, e) && ul_accept(&s->d.ul, &rq, &how, e);
+    bool asked = ul_receive_request(&s->d.ul, &scratch, &rq, e);
+    s->admitted = asked && admitted(s, &rq, e);
+    if (!s->identity_known) rq.identity_wants_response = false;
+    bool ok = s->admitted && ul_accept(&s->d.ul, &rq, &how, e);
     if (asked && !ok)
         log_line(LOG_WARN, "dimse", "association of '%.*s' at %s to '%.*s' refused: %s", STR_FMT(rq.calling), s->d.ul.conn.address, STR_FMT(rq.called),
                  e->message);
@@ -283,8 +298,8 @@ static void *session_main(void *arg) {
             log_err(&e, "association of %s at %s", s->d.ul.calling, s->d.ul.conn.address);
             count_one(sv, &sv->figures.failed);
         }
-        if (sv->config.handlers.ended) sv->config.handlers.ended(sv->config.handlers.ctx, s);
     }
+    if (s->admitted && sv->config.handlers.ended) sv->config.handlers.ended(sv->config.handlers.ctx, s);
     end_serving(s);
     dimse_deinit(&s->d, atomic_load(&sv->stopping));
     leave(s);

@@ -17,14 +17,16 @@ struct scp_server;
 // One association as its services see it.
 struct scp_session {
     struct dimse d;        // d.ul: calling, called, conn.address, contexts
-    uint8_t identity_type; // PDU_IDENTITY_..., as the peer gave it: nobody has checked it
+    uint8_t identity_type; // PDU_IDENTITY_..., as the peer gave it
     struct str identity_primary, identity_secondary;
-    void *own; // of the handlers
+    bool identity_known; // set by admit when it has checked it: only then a positive response is sent (PS3.7 D.3.3.7)
+    void *own;           // of the handlers
     // private
     struct scp_server *server;
     struct scp_session *prev, *next;
-    bool refuse;  // more associations than are allowed: it is told so
-    bool serving; // counted among those that stopping waits for
+    bool admitted; // ended is owed
+    bool refuse;   // more associations than are allowed: it is told so
+    bool serving;  // counted among those that stopping waits for
 };
 
 struct scp_request {
@@ -61,10 +63,12 @@ struct scp_handlers {
     void *ctx; // of everything below, sinks and handlers included
     // Whether the peer may associate: else *why (called AE title not recognised, ...).
     bool (*admit)(void *ctx, struct scp_session *s, const struct pdu_associate *rq, struct pdu_reject *why, struct err *e);
+    // Before each request, once it is known to be offered: 0, or the status that it is refused with, and *e, its comment. NULL: everything is permitted.
+    uint16_t (*permit)(void *ctx, struct scp_request *rq, struct err *e);
     // As ul_acceptor.choose; out->service is a const struct scp_service *.
     void (*choose)(void *ctx, struct scp_session *s, const struct pdu_context *proposed, const struct pdu_role *role, struct str extended,
                    struct ul_choice *out);
-    void (*ended)(void *ctx, struct scp_session *s); // may be NULL
+    void (*ended)(void *ctx, struct scp_session *s); // after each admit that said yes, whatever came of it; may be NULL
 };
 
 struct scp_config {

@@ -13,6 +13,7 @@
 #include "core/access.h"
 #include "core/archive.h"
 #include "http/route.h"
+#include "mod/dicom/dicom.h"
 #include "mod/dicomweb/dicomweb.h"
 #include "mod/web/web.h"
 
@@ -153,11 +154,20 @@ static void check_command(const struct cli_command *c, bool within) {
     for (unsigned i = 0; !within && c->subcommands && c->subcommands[i]; i++) check_command(c->subcommands[i], true);
 }
 
-static void every_route_and_command_declares_a_permission(void **state) {
+static void check_services(void) {
+    const char *uid;
+    unsigned permission, n = 0;
+    for (; dicom_service_at(n, &uid, &permission); n++)
+        if (!access_permission_name((enum permission)permission)) fail_msg("the service %s declares no permission", uid ? uid : "of storage");
+    assert_true(n > 2);
+}
+
+static void every_route_service_and_command_declares_a_permission(void **state) {
     (void)state;
     check_routes(WEB_ROUTES);
     check_routes(DICOMWEB_ROUTES);
     check_routes(WADO_URI_ROUTES);
+    check_services();
     for (unsigned i = 0; COMMANDS[i]; i++) check_command(COMMANDS[i], false);
 }
 
@@ -168,7 +178,7 @@ int main(void) {
         TEST(what_nobody_declared_is_never_allowed), TEST(a_grant_reaches_its_scope_and_no_further),
         TEST(a_grant_that_has_ended_counts_no_more), TEST(scopes_are_written_as_they_are_read),
         TEST(permissions_and_roles_have_names),      TEST(a_door_without_a_principal_gets_nothing),
-        TEST(reach_is_the_keys_of_the_grants),       TEST(every_route_and_command_declares_a_permission),
+        TEST(reach_is_the_keys_of_the_grants),       TEST(every_route_service_and_command_declares_a_permission),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

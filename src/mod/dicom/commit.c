@@ -10,6 +10,7 @@
 #include "core/commitments.h"
 #include "core/jobs.h"
 #include "core/nodes.h"
+#include "core/peers.h"
 #include "dicom/uid.h"
 #include "dimse/scu.h"
 #include "mod/dicom/internal.h"
@@ -45,6 +46,7 @@ struct request {
     int64_t id;                // in the index
     char peer[PDU_AE_MAX + 1]; // who asked
     char address[NET_ADDRESS_MAX];
+    const struct principal *asker; // whose objects it may ask for; in arena, or the association's
     struct str transaction_uid;
     struct item *items;
     unsigned count, checked;
@@ -83,6 +85,7 @@ static struct request *new_request(const struct scp_request *rq, const struct dc
     struct request *owed = calloc(1, sizeof *owed);
     if (!owed) return err_nomem(e, "dicom"), NULL;
     arena_init(&owed->arena, JOB_ARENA_BYTES);
+    owed->asker = dicom_principal(rq->session);
     snprintf(owed->peer, sizeof owed->peer, "%s", rq->session->d.ul.calling);
     snprintf(owed->address, sizeof owed->address, "%s", rq->session->d.ul.conn.address);
     bool ok = arena_dup(&owed->arena, dcm_text(ds, DCM_TransactionUID), &owed->transaction_uid, e);
@@ -99,8 +102,12 @@ static uint16_t check(struct dicom_module *m, const struct request *owed, const 
     struct instance_list list = {0};
     struct err e = {0};
     const struct retrieve_query query = {.sop_instance_uids = it->instance_uid};
-    const struct actor who = {
-        .door = DOOR_DIMSE, .aet = str_of(owed->peer), .called = str_of(m->config->aet), .address = str_of(owed->address), .user = {"", 0}};
+    const struct actor who = {.door = DOOR_DIMSE,
+                              .aet = str_of(owed->peer),
+                              .called = str_of(m->config->aet),
+                              .address = str_of(owed->address),
+                              .user = {"", 0},
+                              .principal = owed->asker};
     uint16_t reason = 0;
     arena_init(&a, JOB_ARENA_BYTES);
     bool one = it->instance_uid.n && str_find(it->instance_uid, '\\', 0) == it->instance_uid.n;
@@ -152,15 +159,13 @@ static const struct ul_context *result_context(struct dimse *d, struct err *e) {
 }
 
 static bool deliver_anew(const struct dicom_module *m, const struct request *owed, struct err *e) {
-    const struct dicom_peer *peer = dicom_peer_find(m->config, owed->peer);
-    if (!peer) return err_set(e, ERR_NOT_FOUND, "dicom", "%s is not a known peer: name it with --peer %s@HOST:PORT", owed->peer, owed->peer);
-    struct scu_target target = {.port = peer->port};
+    struct peer_destination to;
+    if (!peer_destination(m->config->peers, NULL, str_of(owed->peer), &to, e)) return false;
+    const struct scu_target target = dicom_target(&to);
     struct arena a;
     struct dimse d;
     struct dimse_command rsp;
     uint16_t id;
-    snprintf(target.aet, sizeof target.aet, "%s", peer->aet);
-    snprintf(target.host, sizeof target.host, "%s", peer->host);
     arena_init(&a, 1 << 20);
     struct scu_proposal *p = arena_zero(&a, 1, sizeof *p, e);
     bool ok = p != NULL;
@@ -198,7 +203,7 @@ static bool write_items(const struct request *owed, struct buf *to, struct err *
 static bool keep(struct dicom_module *m, struct request *owed, struct err *e) {
     struct buf items;
     buf_init(&items, KEPT_BYTES_MAX);
-    struct commitment c = {.peer = str_of(owed->peer), .address = str_of(owed->address), .transaction_uid = owed->transaction_uid};
+    struct commitment c = {.peer = str_of(owed->peer), .address = str_of(owed->address), .transaction_uid = owed->transaction_uid, .asker = owed->asker->name};
     bool ok = write_items(owed, &items, e);
     c.items = buf_str(&items);
     ok = ok && commitment_keep(m->archive, &c, HERE_MS, e);
@@ -225,6 +230,7 @@ static bool read_kept(struct dicom_module *m, int64_t id, struct request *owed, 
     snprintf(owed->peer, sizeof owed->peer, "%.*s", STR_FMT(c.peer));
     snprintf(owed->address, sizeof owed->address, "%.*s", STR_FMT(c.address));
     owed->transaction_uid = c.transaction_uid;
+    if (!peer_principal(m->config->peers, &owed->arena, c.asker, &owed->asker, e)) return false;
     return read_items(owed, c.items, e);
 }
 

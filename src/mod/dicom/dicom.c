@@ -1,10 +1,11 @@
 // Start, admission and the table of services.
 #include "mod/dicom/dicom.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "core/access.h"
+#include "core/peers.h"
 #include "dicom/uid.h"
 #include "dimse/scu.h"
 #include "mod/dicom/internal.h"
@@ -18,9 +19,8 @@ static const struct scp_service MOVE = {.name = "Retrieve by C-MOVE", .move = di
 static const struct scp_service GET = {.name = "Retrieve by C-GET", .get = dicom_get};
 static const struct scp_service COMMITMENT = {.name = "Storage Commitment Push Model", .action = dicom_commit};
 
-// Every SOP class but those of storage, which are in the UID registry.
 static const struct offered {
-    const char *uid;
+    const char *uid; // NULL: every SOP class of storage in the UID registry
     const struct scp_service *service;
     enum permission permission; // what each of its requests needs
     enum model model;
@@ -38,13 +38,32 @@ static const struct offered {
     {"1.2.840.10008.5.1.4.1.2.3.2", &MOVE, ACCESS_STUDY_SEND, MODEL_PATIENT_STUDY_ONLY, "\1\0", 2},
     {"1.2.840.10008.5.1.4.1.2.3.3", &GET, ACCESS_STUDY_READ, MODEL_PATIENT_STUDY_ONLY, "\1\0", 2},
     {UID_STORAGE_COMMITMENT, &COMMITMENT, ACCESS_STUDY_COMMIT, 0, "", 0},
+    {NULL, &STORAGE, ACCESS_STUDY_STORE, 0, "", 0},
 };
 enum { OFFERED_COUNT = sizeof OFFERED / sizeof *OFFERED };
 
 static const struct offered *find_offered(struct str uid) {
     for (unsigned i = 0; i < OFFERED_COUNT; i++)
-        if (str_eqz(uid, OFFERED[i].uid)) return &OFFERED[i];
+        if (OFFERED[i].uid && str_eqz(uid, OFFERED[i].uid)) return &OFFERED[i];
     return NULL;
+}
+
+static const struct offered *offered_storage(void) {
+    const struct offered *o = OFFERED;
+    while (o->service != &STORAGE) o++;
+    return o;
+}
+
+enum permission dicom_permission_of(struct str sop_class_uid) {
+    const struct offered *o = find_offered(sop_class_uid);
+    return o ? o->permission : offered_storage()->permission;
+}
+
+bool dicom_service_at(unsigned i, const char **uid, unsigned *permission) {
+    if (i >= OFFERED_COUNT) return false;
+    *uid = OFFERED[i].uid;
+    *permission = OFFERED[i].permission;
+    return true;
 }
 
 enum model dicom_model_of(const char *sop_class_uid) {
@@ -56,10 +75,11 @@ bool dicom_extended(const struct ul_context *c, unsigned byte) {
     return byte < c->extended.n && c->extended.p[byte] == 1;
 }
 
-const struct dicom_peer *dicom_peer_find(const struct dicom_config *config, const char *aet) {
-    for (unsigned i = 0; i < config->peer_count; i++)
-        if (strcmp(config->peers[i].aet, aet) == 0) return &config->peers[i];
-    return NULL;
+struct scu_target dicom_target(const struct peer_destination *to) {
+    struct scu_target t = {.port = to->port};
+    snprintf(t.aet, sizeof t.aet, "%s", to->aet);
+    snprintf(t.host, sizeof t.host, "%s", to->host);
+    return t;
 }
 
 struct actor dicom_actor(const struct scp_request *rq) {
@@ -69,7 +89,7 @@ struct actor dicom_actor(const struct scp_request *rq) {
                           .called = str_of(s->d.ul.called),
                           .address = str_of(s->d.ul.conn.address),
                           .user = {"", 0}, // a user identity that nobody has checked is no user
-                          .principal = &PRINCIPAL_OF_LOCAL};
+                          .principal = dicom_principal(s)};
 }
 
 // ---- negotiation ----
@@ -107,7 +127,7 @@ static void choose_storage(const struct pdu_context *proposed, const struct pdu_
     // What is to be received is taken as the sender likes it best. What is to be sent (C-GET) is best taken uncompressed: objects that lie so can be converted
     // between the three, and no peer proposes that context alone for a compressed one.
     int ts = role && role->scp ? prefer(proposed, PLAIN, 3) : -1;
-    take(out, &STORAGE, ts >= 0 ? ts : first_known(proposed));
+    take(out, offered_storage()->service, ts >= 0 ? ts : first_known(proposed));
     out->scu = role ? role->scu : true;
     out->scp = role && role->scp;
     if (extended.n) out->extended = (struct str){"\2\0\3\0\0\0", 6}; // level 2 (full), bit preserving, no coercion
@@ -125,20 +145,6 @@ void dicom_choose(void *ctx, struct scp_session *s, const struct pdu_context *pr
     } else if (entry ? entry->storage : m->config->accept_unknown_storage && dcm_uid_valid(proposed->abstract_syntax, false)) {
         choose_storage(proposed, role, extended, out);
     }
-}
-
-static bool admit(void *ctx, struct scp_session *s, const struct pdu_associate *rq, struct pdu_reject *why, struct err *e) {
-    const struct dicom_config *config = ((const struct dicom_module *)ctx)->config;
-    (void)s;
-    if (!config->any_called && !str_eqz(rq->called, config->aet)) {
-        *why = PDU_REJECT_CALLED;
-        return err_set(e, ERR_FORBIDDEN, "dicom", "the called AE title is not %s", config->aet);
-    }
-    if (!config->known_callers_only) return true;
-    for (unsigned i = 0; i < config->peer_count; i++)
-        if (str_eqz(rq->calling, config->peers[i].aet)) return true;
-    *why = PDU_REJECT_CALLING;
-    return err_set(e, ERR_FORBIDDEN, "dicom", "the calling AE title is no known peer's; name it with --peer");
 }
 
 // ---- identifiers ----
@@ -168,9 +174,23 @@ bool dicom_identifier(struct scp_request *rq, struct arena *a, struct dcm_datase
 
 // ---- start and stop ----
 
+static bool all_declared(struct err *e) {
+    for (unsigned i = 0; i < OFFERED_COUNT; i++)
+        if (OFFERED[i].permission == ACCESS_UNDECLARED)
+            return err_set(e, ERR_INTERNAL, "dicom", "a service declares no permission: %s", OFFERED[i].service->name);
+    return true;
+}
+
+static void free_module(struct dicom_module *m) {
+    pthread_mutex_destroy(&m->lock);
+    free(m);
+}
+
 bool dicom_start(const struct dicom_config *config, struct archive *archive, struct dicom_module **out, struct err *e) {
+    if (!all_declared(e)) return false;
     struct dicom_module *m = calloc(1, sizeof *m);
     if (!m) return err_nomem(e, "dicom");
+    pthread_mutex_init(&m->lock, NULL);
     m->config = config;
     m->archive = archive;
     const struct scp_config scp = {.bind = config->bind,
@@ -180,18 +200,17 @@ bool dicom_start(const struct dicom_config *config, struct archive *archive, str
                                    .per_peer_max = config->per_peer_max,
                                    .async_max = ASYNC_MAX,
                                    .drain_ms = config->drain_ms,
-                                   .handlers = {.ctx = m, .admit = admit, .choose = dicom_choose}};
+                                   .handlers = {.ctx = m, .admit = dicom_admit, .permit = dicom_permit, .choose = dicom_choose, .ended = dicom_ended}};
     bool ok = commit_queue_start(m, &m->commits, e);
     if (ok && !scp_start(&scp, &m->scp, e)) {
         commit_queue_stop(m->commits);
         ok = false;
     }
-    if (!ok) {
-        free(m);
-        return false;
-    }
-    *out = m;
-    return true;
+    if (ok)
+        *out = m;
+    else
+        free_module(m);
+    return ok;
 }
 
 uint16_t dicom_port(const struct dicom_module *m) {
@@ -205,5 +224,5 @@ void dicom_figures(struct dicom_module *m, struct scp_figures *out) {
 void dicom_stop(struct dicom_module *m) {
     scp_stop(m->scp);
     commit_queue_stop(m->commits);
-    free(m);
+    free_module(m);
 }

@@ -9,18 +9,13 @@
 #include "core/archive.h"
 #include "dimse/assoc.h"
 
-struct dicom_peer { // a known application entity: a destination of C-MOVE and of storage commitment results
-    const char *aet, *host;
-    uint16_t port;
-};
+struct peers;
 
 struct dicom_config { // borrowed until dicom_stop
     const char *aet;
     const char *bind;
-    uint16_t port; // 0: any free one
-    const struct dicom_peer *peers;
-    unsigned peer_count;
-    bool known_callers_only;     // a calling AE title that is no peer's is refused
+    uint16_t port;               // 0: any free one
+    struct peers *peers;         // who is let in, and the destinations of C-MOVE and of storage commitment results
     bool any_called;             // associations to other called AE titles are taken too
     bool accept_unknown_storage; // SOP classes that are in no registry are stored (private ones)
     unsigned associations_max;   // 0: UL_ASSOCIATIONS_MAX
@@ -28,6 +23,9 @@ struct dicom_config { // borrowed until dicom_stop
     int drain_ms;                // scp_config's
     struct ul_timers timers;
 };
+
+// The table of services, for those who judge it: the permission that each request of a SOP class needs. uid NULL: of all SOP classes of storage. false: no more.
+bool dicom_service_at(unsigned i, const char **uid, unsigned *permission);
 
 struct dicom_module;
 struct scp_figures;

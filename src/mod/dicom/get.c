@@ -29,7 +29,7 @@ static bool send_one(const struct dicom_module *m, struct scp_request *rq, struc
 static bool get(const struct dicom_module *m, struct scp_request *rq, struct arena *a, struct err *e) {
     struct suboperations s;
     bool ok = true;
-    if (!suboperations_plan(rq, a, &s, &ok, e)) return ok;
+    if (!suboperations_plan(m, rq, a, &s, &ok, e)) return ok;
     while (s.at < s.queued && !scp_cancelled(rq) && !scp_stopping(rq->session))
         if (!send_one(m, rq, &s, e) || (s.at < s.queued && !suboperations_pending(rq, &s, e))) return false;
     return suboperations_finish(rq, &s, a, e);
@@ -37,7 +37,6 @@ static bool get(const struct dicom_module *m, struct scp_request *rq, struct are
 
 bool dicom_get(void *ctx, struct scp_request *rq, struct err *e) {
     struct arena a;
-    rq->session->own = ctx;
     arena_init(&a, DICOM_REQUEST_ARENA_BYTES);
     bool ok = get(ctx, rq, &a, e);
     arena_deinit(&a);

@@ -2,6 +2,9 @@
 #ifndef GANTRY_MOD_DICOM_INTERNAL_H
 #define GANTRY_MOD_DICOM_INTERNAL_H
 
+#include <pthread.h>
+
+#include "core/access.h"
 #include "core/archive.h"
 #include "core/retrieve.h"
 #include "dicom/dataset.h"
@@ -10,12 +13,16 @@
 #include "mod/dicom/dicom.h"
 
 struct commit_queue;
+struct dicom_session;
+struct peer_destination;
 
 struct dicom_module {
     const struct dicom_config *config;
     struct archive *archive;
     struct scp_server *scp;
     struct commit_queue *commits;
+    pthread_mutex_t lock; // of sessions
+    struct dicom_session *sessions;
 };
 
 #define UID_VERIFICATION "1.2.840.10008.1.1"
@@ -32,7 +39,14 @@ enum qr_level { QR_PATIENT, QR_STUDY, QR_SERIES, QR_IMAGE };
 bool dicom_level_of(const struct dcm_dataset *identifier, enum model model, enum qr_level *out, struct err *e);
 
 struct actor dicom_actor(const struct scp_request *rq);
-const struct dicom_peer *dicom_peer_find(const struct dicom_config *config, const char *aet);
+// Whom an association stands for, until its next request.
+const struct principal *dicom_principal(const struct scp_session *s);
+bool dicom_admit(void *ctx, struct scp_session *s, const struct pdu_associate *rq, struct pdu_reject *why, struct err *e);
+uint16_t dicom_permit(void *ctx, struct scp_request *rq, struct err *e);
+void dicom_ended(void *ctx, struct scp_session *s);
+// Of the table of services; every SOP class of storage has that of storage.
+enum permission dicom_permission_of(struct str sop_class_uid);
+struct scu_target dicom_target(const struct peer_destination *to);
 // The request's identifier, in a. false: it was answered (A900 and why); *ok is whether the association goes on.
 bool dicom_identifier(struct scp_request *rq, struct arena *a, struct dcm_dataset **out, bool *ok, struct err *e);
 
@@ -63,7 +77,7 @@ struct suboperations {
     const struct dcm_ts *converted_to;    // the last one's
 };
 // What to send, from the identifier. false: it was answered; *ok as above.
-bool suboperations_plan(struct scp_request *rq, struct arena *a, struct suboperations *out, bool *ok, struct err *e);
+bool suboperations_plan(const struct dicom_module *m, struct scp_request *rq, struct arena *a, struct suboperations *out, bool *ok, struct err *e);
 // Puts the next off to a later round.
 void suboperations_defer(struct suboperations *s, const struct instance_ref **deferred, size_t *count);
 size_t suboperations_remaining(const struct suboperations *s);

@@ -4,6 +4,7 @@
 #include <time.h>
 
 #include "base/log.h"
+#include "core/peers.h"
 #include "dicom/uid.h"
 #include "dimse/scu.h"
 #include "mod/dicom/internal.h"
@@ -121,22 +122,20 @@ static bool send_all(const struct dicom_module *m, struct scp_request *rq, const
 }
 
 static bool move(const struct dicom_module *m, struct scp_request *rq, struct arena *a, struct err *e) {
-    const struct dicom_peer *peer = dicom_peer_find(m->config, rq->command.move_destination);
+    struct peer_destination to;
     struct suboperations s;
     struct err why = {0};
     bool alive = true;
-    if (!peer) return scp_finish(rq, DIMSE_DESTINATION_UNKNOWN, "the move destination is not a known peer (--peer)", e);
-    if (!suboperations_plan(rq, a, &s, &alive, e)) return alive;
-    struct scu_target target = {.port = peer->port};
-    snprintf(target.aet, sizeof target.aet, "%s", peer->aet);
-    snprintf(target.host, sizeof target.host, "%s", peer->host);
+    if (!peer_destination(m->config->peers, dicom_principal(rq->session), str_of(rq->command.move_destination), &to, &why))
+        return scp_finish(rq, DIMSE_DESTINATION_UNKNOWN, why.message, e);
+    if (!suboperations_plan(m, rq, a, &s, &alive, e)) return alive;
+    const struct scu_target target = dicom_target(&to);
     if (!send_all(m, rq, &target, a, &s, &alive, &why, e)) log_err(&why, "C-MOVE to %s", target.aet);
     return alive && suboperations_finish(rq, &s, a, e);
 }
 
 bool dicom_move(void *ctx, struct scp_request *rq, struct err *e) {
     struct arena a;
-    rq->session->own = ctx;
     arena_init(&a, DICOM_REQUEST_ARENA_BYTES);
     bool ok = move(ctx, rq, &a, e);
     arena_deinit(&a);

@@ -25,8 +25,7 @@ static bool read_keys(struct arena *a, const struct dcm_dataset *ds, enum model 
     return err_set(e, ERR_BAD_INPUT, "dicom", "the unique key of the level, %s, is missing", NAMES[level]);
 }
 
-bool suboperations_plan(struct scp_request *rq, struct arena *a, struct suboperations *out, bool *ok, struct err *e) {
-    const struct dicom_module *m = rq->session->own;
+bool suboperations_plan(const struct dicom_module *m, struct scp_request *rq, struct arena *a, struct suboperations *out, bool *ok, struct err *e) {
     const struct actor who = dicom_actor(rq);
     struct dcm_dataset *identifier;
     struct retrieve_query query;

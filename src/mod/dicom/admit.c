@@ -1,0 +1,123 @@
+// Who associates, and what each of its requests may do.
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "core/access.h"
+#include "core/peers.h"
+#include "mod/dicom/internal.h"
+
+enum { PRINCIPAL_BYTES_MAX = 1 << 20 };
+
+struct dicom_session {
+    struct arena arena; // of principal
+    const struct principal *principal;
+    int64_t peer;        // whose ceiling it counts for; 0: nobody's
+    uint64_t generation; // of the peers when it was recognised
+    struct dicom_session *next, *prev;
+};
+
+// ---- recognition ----
+
+static struct peer_seen seen_of(const struct scp_session *s, struct str calling, struct str called) {
+    return (struct peer_seen){.calling = calling, .called = called, .address = str_of(s->d.ul.conn.address), .fingerprint = {"", 0}, .subject = {"", 0}};
+}
+
+static bool recognise(const struct dicom_module *m, struct dicom_session *own, const struct peer_seen *seen, struct err *e) {
+    struct str why;
+    own->generation = peers_generation(m->config->peers);
+    arena_reset(&own->arena);
+    own->principal = NULL;
+    if (!peer_recognise(m->config->peers, &own->arena, seen, &own->principal, &why, e)) return own->principal = NULL, false;
+    return own->principal || err_set(e, ERR_FORBIDDEN, "dicom", "%.*s", STR_FMT(why));
+}
+
+// ---- ceilings ----
+
+static unsigned count_of(const struct dicom_module *m, int64_t peer) {
+    unsigned n = 0;
+    for (const struct dicom_session *s = m->sessions; s; s = s->next) n += s->peer == peer;
+    return n;
+}
+
+static bool enter(struct dicom_module *m, struct dicom_session *own, struct err *e) {
+    unsigned most = peer_associations(m->config->peers, own->principal);
+    own->peer = own->principal->kind == PRINCIPAL_PEER ? own->principal->id : 0;
+    pthread_mutex_lock(&m->lock);
+    bool ok = most == 0 || count_of(m, own->peer) < most;
+    if (ok) {
+        own->next = m->sessions;
+        if (own->next) own->next->prev = own;
+        m->sessions = own;
+    }
+    pthread_mutex_unlock(&m->lock);
+    return ok || err_set(e, ERR_BUSY, "dicom", "%.*s has %u associations already, as many as it may", STR_FMT(own->principal->name), most);
+}
+
+static void leave(struct dicom_module *m, struct dicom_session *own) {
+    pthread_mutex_lock(&m->lock);
+    if (own->prev) own->prev->next = own->next;
+    if (own->next) own->next->prev = own->prev;
+    if (m->sessions == own) m->sessions = own->next;
+    pthread_mutex_unlock(&m->lock);
+}
+
+static void free_session(struct dicom_session *own) {
+    arena_deinit(&own->arena);
+    free(own);
+}
+
+// ---- association ----
+
+static bool called_right(const struct dicom_config *config, const struct pdu_associate *rq, struct err *e) {
+    return config->any_called || str_eqz(rq->called, config->aet) || err_set(e, ERR_FORBIDDEN, "dicom", "the called AE title is not %s", config->aet);
+}
+
+bool dicom_admit(void *ctx, struct scp_session *s, const struct pdu_associate *rq, struct pdu_reject *why, struct err *e) {
+    struct dicom_module *m = ctx;
+    *why = PDU_REJECT_CALLED;
+    if (!called_right(m->config, rq, e)) return false;
+    *why = PDU_REJECT_LIMIT;
+    struct dicom_session *own = calloc(1, sizeof *own);
+    if (!own) return err_nomem(e, "dicom");
+    arena_init(&own->arena, PRINCIPAL_BYTES_MAX);
+    const struct peer_seen seen = seen_of(s, rq->calling, rq->called);
+    bool known = recognise(m, own, &seen, e);
+    if (!known && e->kind == ERR_FORBIDDEN) *why = PDU_REJECT_CALLING;
+    if (known && enter(m, own, e)) return s->own = own, true;
+    free_session(own);
+    return false;
+}
+
+void dicom_ended(void *ctx, struct scp_session *s) {
+    struct dicom_session *own = s->own;
+    leave(ctx, own);
+    free_session(own);
+    s->own = NULL;
+}
+
+// ---- requests ----
+
+const struct principal *dicom_principal(const struct scp_session *s) {
+    const struct dicom_session *own = s->own;
+    return own ? own->principal : NULL;
+}
+
+// What an administrator changes counts for associations that are there already, too.
+static bool still_known(const struct dicom_module *m, const struct scp_session *s, struct err *e) {
+    struct dicom_session *own = s->own;
+    if (own->generation == peers_generation(m->config->peers)) return true;
+    const struct peer_seen seen = seen_of(s, str_of(s->d.ul.calling), str_of(s->d.ul.called));
+    return recognise(m, own, &seen, e);
+}
+
+uint16_t dicom_permit(void *ctx, struct scp_request *rq, struct err *e) {
+    enum permission what = rq->command.field == DIMSE_C_ECHO ? ACCESS_OPEN : dicom_permission_of(str_of(rq->context->abstract_syntax));
+    if (still_known(ctx, rq->session, e)) {
+        const struct actor who = dicom_actor(rq);
+        if (access_require(&who, what, e)) return DIMSE_SUCCESS;
+    }
+    uint16_t status = err_class_of(e->kind)->dimse;
+    return status ? status : DIMSE_NOT_AUTHORIZED;
+}

@@ -1,0 +1,233 @@
+// Peers: recognised by all that their rows ask for, never by an AE title alone; and what they may then do.
+#include "core_fixture.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+// cmocka needs the four above first
+#include <cmocka.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "core/peers.h"
+
+#define PRINT "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff"
+#define OTHER "ff112233445566778899aabbccddeeff00112233445566778899aabbccddeeff"
+
+static struct err why;
+
+static struct peers *open_with(struct fixture *f, const struct peers_options *o) {
+    struct peers *p = NULL;
+    err_clear(&why);
+    if (!peers_open(f->ar, o, &p, &why)) fail_msg("%s", why.message);
+    return p;
+}
+
+static void add_row(struct fixture *f, const char *columns, const char *values, const char *grant) {
+    char sql[1024];
+    snprintf(sql, sizeof sql, "INSERT INTO peers (id, created_ms, changed_ms, %s) VALUES ((SELECT coalesce(max(id), 0) + 1 FROM peers), 0, 0, %s)", columns,
+             values);
+    run_sql(f, sql);
+    snprintf(sql, sizeof sql,
+             "INSERT INTO grants (id, holder, holder_id, role, scope, granted_by) VALUES ((SELECT coalesce(max(id), 0) + 1 FROM grants), 'peer', (SELECT "
+             "max(id) FROM peers), %s, 'admin')",
+             grant);
+    run_sql(f, sql);
+    run_sql(f, "UPDATE counters SET value = value + 1 WHERE name = 'access'");
+}
+
+static const struct principal *see(struct fixture *f, struct peers *p, const char *calling, const char *address, const char *print) {
+    const struct peer_seen seen = {.calling = str_of(calling),
+                                   .called = STR_LIT("GANTRY"),
+                                   .address = str_of(address),
+                                   .tls = print,
+                                   .fingerprint = str_of(print ? print : ""),
+                                   .subject = str_of(print ? "CN=CT1" : "")};
+    const struct principal *out = NULL;
+    struct str text;
+    if (!peer_recognise(p, &f->arena, &seen, &out, &text, &why)) fail_msg("%s", why.message);
+    if (out) return out;
+    assert_true(text.n > 0);
+    err_set(&why, ERR_FORBIDDEN, "test", "%.*s", STR_FMT(text));
+    return NULL;
+}
+
+static void is_nobody(struct fixture *f, struct peers *p, const char *calling, const char *address, const char *print, const char *because) {
+    if (see(f, p, calling, address, print)) fail_msg("%s at %s was recognised", calling, address);
+    if (!strstr(why.message, because)) fail_msg("'%s' is not in: %s", because, why.message);
+}
+
+static bool may(const struct principal *p, enum permission what, const char *tenant) {
+    const struct access_object o = {.realm = {str_of(tenant), {"", 0}, {"", 0}}};
+    return access_decide(p, what, &o, 1, NULL) == ACCESS_ALLOWED;
+}
+
+static void without_a_word_nobody_is_let_in(void **state) {
+    struct fixture *f = *state;
+    struct peers *p = open_with(f, NULL);
+    is_nobody(f, p, "CT1", "127.0.0.1", NULL, "gantry peer add");
+    peers_close(p);
+}
+
+static void strangers_are_let_in_as_far_as_configured(void **state) {
+    struct fixture *f = *state;
+    static const char *const UNKNOWN[] = {"loopback", "10.0.0.0/8"};
+    const struct peers_options o = {.unknown = UNKNOWN, .unknown_count = 2, .unknown_role = "viewer"};
+    struct peers *p = open_with(f, &o);
+    assert_ptr_equal(see(f, p, "CT1", "127.0.0.1", NULL), &PRINCIPAL_OF_LOCAL);
+    assert_ptr_equal(see(f, p, "CT1", "::1", NULL), &PRINCIPAL_OF_LOCAL);
+    const struct principal *stranger = see(f, p, "CT1", "10.1.2.3", NULL);
+    assert_non_null(stranger);
+    assert_true(str_eqz(stranger->name, "unknown:CT1"));
+    assert_true(may(stranger, ACCESS_STUDY_FIND, "") && !may(stranger, ACCESS_STUDY_STORE, "") && !may(stranger, ACCESS_STUDY_FIND, "north"));
+    is_nobody(f, p, "CT1", "192.168.0.1", PRINT, "no known peer");
+    peers_close(p);
+}
+
+static void words_of_configuration_that_mean_nothing_are_refused(void **state) {
+    struct fixture *f = *state;
+    static const char *const NONSENSE[] = {"everybody"};
+    const struct peer_setting BAD[] = {{.aet = "A", .host = "h", .role = "surgeon"},
+                                       {.aet = "A", .certificate = "12:34"},
+                                       {.aet = "A", .host = "h", .services = (const char *const[]){"study.eat"}, .service_count = 1},
+                                       {.aet = "A", .host = "h", .realm = "a/b/c/d"},
+                                       {.aet = "A", .networks = (const char *const[]){"10.0.0.0/99"}, .network_count = 1}};
+    struct peers *p;
+    assert_false(peers_open(f->ar, &(struct peers_options){.unknown = NONSENSE, .unknown_count = 1}, &p, &why));
+    assert_non_null(strstr(why.message, "everybody"));
+    for (unsigned i = 0; i < sizeof BAD / sizeof *BAD; i++) {
+        assert_false(peers_open(f->ar, &(struct peers_options){.known = &BAD[i], .known_count = 1}, &p, &why));
+        assert_non_null(strstr(why.message, "entry 1"));
+    }
+}
+
+static void all_that_a_row_asks_for_must_fit(void **state) {
+    struct fixture *f = *state;
+    static const char *const ANY[] = {"any"};
+    struct peers *p = open_with(f, &(struct peers_options){.unknown = ANY, .unknown_count = 1});
+    add_row(f, "name, aet, networks, fingerprint, realm", "'CT of the ward', 'CT1', '[\"10.0.0.0/24\"]', '" PRINT "', 'north/east'",
+            "'service', 'tenant:north'");
+    const struct principal *ct = see(f, p, "CT1", "10.0.0.9", PRINT);
+    assert_non_null(ct);
+    assert_true(ct->kind == PRINCIPAL_PEER && str_eqz(ct->name, "peer:CT of the ward"));
+    assert_true(str_eqz(ct->home.tenant, "north") && str_eqz(ct->home.site, "east"));
+    assert_true(may(ct, ACCESS_STUDY_STORE, "north") && !may(ct, ACCESS_STUDY_STORE, "") && !may(ct, ACCESS_STUDY_DELETE, "north"));
+    // whoever else is let in unknown: the title of a known peer is its own
+    is_nobody(f, p, "CT1", "10.0.1.9", PRINT, "outside its networks");
+    is_nobody(f, p, "CT1", "10.0.0.9", OTHER, "another client certificate");
+    is_nobody(f, p, "CT1", "10.0.0.9", NULL, "no client certificate");
+    assert_non_null(see(f, p, "CT2", "10.0.0.9", NULL));
+    peers_close(p);
+}
+
+static void what_is_switched_off_or_changed_counts_at_once(void **state) {
+    struct fixture *f = *state;
+    struct peers *p = open_with(f, NULL);
+    add_row(f, "name, aet, networks", "'MR', 'MR1', '[\"10.0.0.7\"]'", "'viewer', '*'");
+    assert_non_null(see(f, p, "MR1", "10.0.0.7", NULL));
+    run_sql(f, "UPDATE peers SET state = 'off' WHERE name = 'MR'");
+    run_sql(f, "UPDATE counters SET value = value + 1 WHERE name = 'access'");
+    uint64_t before = peers_generation(p);
+    is_nobody(f, p, "MR1", "10.0.0.7", NULL, "switched off");
+    assert_true(peers_generation(p) > before);
+    peers_close(p);
+}
+
+static void the_surest_of_several_rows_counts(void **state) {
+    struct fixture *f = *state;
+    struct peers *p = open_with(f, NULL);
+    add_row(f, "name, aet, networks", "'a network', '', '[\"10.0.0.0/8\"]'", "'viewer', '*'");
+    add_row(f, "name, aet, networks, fingerprint", "'its certificate', 'WS1', '[\"10.0.0.0/8\"]', '" PRINT "'", "'service', '*'");
+    add_row(f, "name, aet, networks", "'the title', 'WS1', '[\"10.0.0.0/8\"]'", "'viewer', '*'");
+    assert_true(str_eqz(see(f, p, "WS1", "10.1.1.1", PRINT)->display, "its certificate"));
+    assert_true(str_eqz(see(f, p, "WS1", "10.1.1.1", NULL)->display, "the title"));
+    assert_true(str_eqz(see(f, p, "WS2", "10.1.1.1", NULL)->display, "a network"));
+    peers_close(p);
+}
+
+static void services_narrow_what_its_role_permits(void **state) {
+    struct fixture *f = *state;
+    struct peers *p = open_with(f, NULL);
+    add_row(f, "name, aet, networks, services, associations", "'CR', 'CR1', '[\"10.0.0.8\"]', '[\"study.store\",\"study.commit\"]', 2", "'service', '*'");
+    const struct principal *cr = see(f, p, "CR1", "10.0.0.8", NULL);
+    assert_non_null(cr);
+    assert_true(may(cr, ACCESS_STUDY_STORE, "") && may(cr, ACCESS_STUDY_COMMIT, "") && !may(cr, ACCESS_STUDY_FIND, "") && !may(cr, ACCESS_STUDY_READ, ""));
+    assert_int_equal(peer_associations(p, cr), 2);
+    peers_close(p);
+}
+
+static void a_configured_peer_is_known_by_where_it_listens(void **state) {
+    struct fixture *f = *state;
+    const struct peer_setting KNOWN[] = {
+        {.aet = "READER", .host = "10.0.0.7", .port = 104},
+        {.aet = "HERE", .host = "localhost", .port = 104},
+        {.aet = "BEHIND", .host = "10.0.0.5", .port = 104, .networks = (const char *const[]){"10.9.0.0/16"}, .network_count = 1}};
+    struct peers *p = open_with(f, &(struct peers_options){.known = KNOWN, .known_count = 3});
+    assert_true(str_eqz(see(f, p, "READER", "10.0.0.7", NULL)->name, "peer:READER"));
+    assert_true(str_eqz(see(f, p, "READER", "::ffff:10.0.0.7", NULL)->name, "peer:READER"));
+    is_nobody(f, p, "READER", "10.0.0.8", NULL, "elsewhere than its host");
+    assert_non_null(see(f, p, "HERE", "127.0.0.1", NULL));
+    assert_non_null(see(f, p, "BEHIND", "10.9.1.1", NULL));
+    is_nobody(f, p, "BEHIND", "10.0.0.5", NULL, "outside its networks");
+    peers_close(p);
+}
+
+static void destinations_of_other_tenants_are_not_there(void **state) {
+    struct fixture *f = *state;
+    struct peer_destination to;
+    struct peers *p = open_with(f, NULL);
+    add_row(f, "name, aet, networks, host, port, tls, realm", "'PACS', 'PACS', '[\"10.0.0.7\"]', 'pacs.example.org', 2762, 1, 'north'",
+            "'service', 'tenant:north'");
+    add_row(f, "name, aet, networks, realm", "'WS', 'WS', '[\"10.0.0.9\"]', 'south'", "'service', 'tenant:south'");
+    const struct principal *north = see(f, p, "PACS", "10.0.0.7", NULL), *south = see(f, p, "WS", "10.0.0.9", NULL);
+    assert_true(peer_destination(p, north, STR_LIT("PACS"), &to, &why));
+    assert_string_equal(to.host, "pacs.example.org");
+    assert_true(to.port == 2762 && to.tls);
+    assert_true(peer_destination(p, NULL, STR_LIT("PACS"), &to, &why));
+    assert_true(peer_destination(p, &PRINCIPAL_OF_LOCAL, STR_LIT("PACS"), &to, &why));
+    assert_false(peer_destination(p, south, STR_LIT("PACS"), &to, &why));
+    assert_int_equal(why.kind, ERR_NOT_FOUND);
+    assert_false(peer_destination(p, NULL, STR_LIT("WS"), &to, &why)); // it listens nowhere
+    peers_close(p);
+}
+
+static void what_was_asked_for_is_done_later_by_the_same_right(void **state) {
+    struct fixture *f = *state;
+    const struct principal *out;
+    struct peers *p = open_with(f, NULL);
+    add_row(f, "name, aet, networks", "'MR', 'MR1', '[\"10.0.0.7\"]'", "'viewer', 'tenant:north'");
+    assert_true(peer_principal(p, &f->arena, STR_LIT("peer:MR"), &out, &why) && out && may(out, ACCESS_STUDY_FIND, "north") &&
+                !may(out, ACCESS_STUDY_FIND, ""));
+    assert_true(peer_principal(p, &f->arena, STR_LIT("unknown:X"), &out, &why) && out && !may(out, ACCESS_STUDY_FIND, "north"));
+    assert_true(peer_principal(p, &f->arena, STR_LIT("local"), &out, &why) && out == &PRINCIPAL_OF_LOCAL);
+    assert_true(peer_principal(p, &f->arena, STR_LIT("peer:gone"), &out, &why) && !out);
+    peers_close(p);
+}
+
+static void fingerprints_are_taken_as_people_copy_them(void **state) {
+    char out[PEER_FINGERPRINT_HEX + 1];
+    (void)state;
+    assert_true(peer_fingerprint(STR_LIT("SHA256:00:11:22:33:44:55:66:77:88:99:AA:BB:CC:DD:EE:FF:00:11:22:33:44:55:66:77:88:99:AA:BB:CC:DD:EE:FF"), out));
+    assert_string_equal(out, PRINT);
+    assert_false(peer_fingerprint(STR_LIT(PRINT "0"), out));
+    assert_false(peer_fingerprint(STR_LIT("CN=CT1"), out));
+}
+
+int main(void) {
+#define T(f) cmocka_unit_test_setup_teardown(f, fixture_setup, fixture_teardown)
+    const struct CMUnitTest tests[] = {
+        T(without_a_word_nobody_is_let_in),
+        T(strangers_are_let_in_as_far_as_configured),
+        T(words_of_configuration_that_mean_nothing_are_refused),
+        T(all_that_a_row_asks_for_must_fit),
+        T(what_is_switched_off_or_changed_counts_at_once),
+        T(the_surest_of_several_rows_counts),
+        T(services_narrow_what_its_role_permits),
+        T(a_configured_peer_is_known_by_where_it_listens),
+        T(destinations_of_other_tenants_are_not_there),
+        T(what_was_asked_for_is_done_later_by_the_same_right),
+        T(fingerprints_are_taken_as_people_copy_them),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
