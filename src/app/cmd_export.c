@@ -3,12 +3,15 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "app/commands.h"
 #include "app/opening.h"
+#include "core/audit.h"
 #include "core/retrieve.h"
 #include "db/db.h"
 #include "sys/file.h"
+#include "text/json.h"
 
 enum { CHUNK_BYTES = 1 << 20, PATH_BYTES = 4096, PAGE = 256, UID_BYTES = 72 };
 
@@ -65,12 +68,34 @@ static bool export_list(struct exporting *x, const struct instance_list *list) {
     return true;
 }
 
+// What is about to leave the archive, study by study.
+static bool note(const struct exporting *x, const struct instance_list *list, struct err *e) {
+    struct buf b;
+    struct json_writer j;
+    if (list->count == 0) return true;
+    buf_init(&b, PATH_BYTES * 2);
+    json_init(&j, &b, false);
+    json_begin_object(&j);
+    json_put_strz(&j, "to", x->to);
+    json_put_int(&j, "uid", getuid());
+    json_end_object(&j);
+    const struct instance_ref *first = &list->refs[0];
+    const struct audit_note n = {.type = "study.exported",
+                                 .study_uid = first->study_uid,
+                                 .count = list->count,
+                                 .detail = buf_ok(&b, NULL) ? str_sub(buf_str(&b), 1, b.n - 2) : (struct str){0}};
+    bool ok = audit_note(x->ar, &EXPORTER, &n, e);
+    buf_deinit(&b);
+    return ok;
+}
+
 static bool export_query(struct exporting *x, const struct retrieve_query *q, struct err *e) {
     struct arena a;
     struct instance_list list;
     arena_init(&a, 1UL << 30);
     bool ok = retrieve_list(x->ar, &EXPORTER, &a, q, &list, e);
     if (ok && x->total < x->done + list.count) x->total = x->done + list.count;
+    if (ok) ok = note(x, &list, e);
     if (ok) ok = export_list(x, &list) || err_set(e, ERR_FULL, "export", "%s is full", x->to);
     arena_deinit(&a);
     return ok;

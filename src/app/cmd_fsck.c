@@ -5,6 +5,7 @@
 #include "app/commands.h"
 #include "app/opening.h"
 #include "base/buf.h"
+#include "core/audit.h"
 #include "core/service.h"
 #include "text/json.h"
 
@@ -47,6 +48,14 @@ static void print_summary(const struct fsck_report *n, bool json, struct json_wr
                (unsigned long long)n->missing, (unsigned long long)n->other, repair ? "; repaired what could be" : "");
 }
 
+static bool note(struct archive *ar, const struct fsck_report *n, bool repair, struct err *e) {
+    static const struct actor WHO = {.door = DOOR_COMMAND, .user = STR_LIT("fsck")};
+    char detail[200];
+    snprintf(detail, sizeof detail, "\"damaged\":%llu,\"orphans\":%llu,\"missing\":%llu,\"other\":%llu,\"repair\":%s", (unsigned long long)n->damaged,
+             (unsigned long long)n->orphans, (unsigned long long)n->missing, (unsigned long long)n->other, repair ? "true" : "false");
+    return audit_note(ar, &WHO, &(struct audit_note){.type = "archive.checked", .count = n->objects, .detail = str_of(detail)}, e);
+}
+
 static int check(struct cli_args *args, struct archive *ar) {
     struct err e = {0};
     struct fsck_report n;
@@ -59,7 +68,7 @@ static int check(struct cli_args *args, struct archive *ar) {
     json_begin_object(&j);
     json_key(&j, "findings");
     json_begin_array(&j);
-    bool ok = archive_fsck(ar, repair, on_finding, on_progress, &r, &n, &e);
+    bool ok = archive_fsck(ar, repair, on_finding, on_progress, &r, &n, &e) && note(ar, &n, repair, &e);
     json_end_array(&j);
     if (ok) print_summary(&n, r.json, &j, repair);
     json_end_object(&j);

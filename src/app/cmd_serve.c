@@ -1,12 +1,14 @@
 // gantry serve: the server, in the foreground.
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "app/commands.h"
 #include "app/modules.h"
 #include "app/serve_node.h"
 #include "app/serve_peers.h"
 #include "app/settings.h"
+#include "app/version.h"
 #include "base/log.h"
 #include "codec/pool.h"
 #include "core/archive.h"
@@ -32,9 +34,18 @@ static void print_ready(const struct server *s) {
     fflush(stdout);
 }
 
+// Configuration that opens a door counts as changed with the start that uses it.
+static bool note(struct server *s, const char *type, struct err *e) {
+    static const struct actor WHO = {.door = DOOR_COMMAND, .user = STR_LIT("serve")};
+    char detail[200];
+    snprintf(detail, sizeof detail, "\"version\":\"%s\",\"auth\":%s,\"bind\":\"%.60s\",\"uid\":%ld", GANTRY_VERSION, s->settings->auth ? "true" : "false",
+             s->settings->bind, (long)getuid());
+    return audit_note(s->archive, &WHO, &(struct audit_note){.type = type, .detail = str_of(detail)}, e);
+}
+
 static int serve(struct cli_args *args, struct server *s) {
     struct err e = {0};
-    if (!modules_start(s, &e)) return cli_fail(args, &e);
+    if (!note(s, "server.started", &e) || !modules_start(s, &e)) return cli_fail(args, &e);
     const char *anew = s->settings->database_url ? "'gantry cluster token' makes a new one" : "remove admin-token.sha256 to get a new one";
     if (s->token[0]) printf("token %s (the administrator's, shown this once; %s)\n", s->token, anew);
     serve_node_ready(s);
@@ -44,6 +55,7 @@ static int serve(struct cli_args *args, struct server *s) {
     serve_node_drain(s);
     db_pool_hurry(archive_db(s->archive)); // one that does not answer keeps nobody from ending
     modules_stop(s);
+    if (!note(s, "server.stopped", &e)) log_err(&e, "the end is not noted");
     return 0;
 }
 
@@ -56,7 +68,7 @@ static int run(struct cli_args *args) {
     struct server s = {.settings = &settings};
     const struct archive_options o = settings_archive(&settings);
     if (!archive_open(&o, &s.archive, &e)) return cli_fail(args, &e);
-    const struct audit_options audit = {.dir = NULL};
+    const struct audit_options audit = {.elsewhere = NULL};
     bool works = serve_node_join(&s, &e) && audit_start(s.archive, &audit, &e) && serve_peers_open(&s, &e) && codec_pool_start("/proc/self/exe", 0, &e);
     int code = works ? serve(args, &s) : cli_fail(args, &e);
     codec_pool_stop(); // when nobody asks any more

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "app/config.h"
+#include "core/audit.h"
 #include "sys/file.h"
 #include "sys/lockfile.h"
 
@@ -56,7 +57,9 @@ bool opening_begin(struct cli_args *args, enum opening_how how, struct opening *
         o.must_exist = false;
     }
     o.read_only = how & OPENING_INDEX_ONLY;
-    if (archive_open(&o, &out->archive, e)) return true;
+    const struct audit_options audit = {.elsewhere = NULL};
+    // Of several nodes each event waits for the database: a spool would go with the command's own directory.
+    if (archive_open(&o, &out->archive, e) && (o.database_url || o.read_only || audit_start(out->archive, &audit, e))) return true;
     opening_end(out);
     return false;
 }

@@ -5,6 +5,7 @@
 
 #include "app/serve_dicom.h"
 #include "http/server.h"
+#include "mod/audit/doors.h"
 #include "mod/dicomweb/dicomweb.h"
 #include "mod/web/session.h"
 #include "mod/web/web.h"
@@ -27,6 +28,8 @@ static bool start(struct server *s, struct serve_http *h, struct err *e) {
                              .mounts = h->mounts,
                              .authorise = sessions_authorise,
                              .authorise_context = h->web.sessions,
+                             .audit = audit_of_http,
+                             .audit_context = s->archive,
                              .loopback_host_only = !s->settings->auth,
                              .base_url = s->settings->base_url,
                              .trusted_proxies = s->settings->trusted_proxies.all,

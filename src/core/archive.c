@@ -153,7 +153,9 @@ static bool catch_up_numbers(struct archive *ar, const struct archive_options *o
 
 static bool open_all(struct archive *ar, const struct archive_options *o, const char *index_name, bool fresh, struct err *e) {
     if (!o->beside && (!take_lock(ar, e) || (!ar->shared && !reindex_settle(ar->dir, e)))) return false;
-    if (!open_index(ar, o, index_name, fresh, e) || !may_open(ar, o, e) || (fresh && !reindex_old_ends(ar, e)) || !open_volumes(ar, o, e)) return false;
+    if (!open_index(ar, o, index_name, fresh, e) || !may_open(ar, o, e) || (fresh && !reindex_old_ends(ar, e))) return false;
+    if (!o->read_only && !o->arriving && !audit_watch_open(ar, fresh, e)) return false;
+    if (!open_volumes(ar, o, e)) return false;
     return fresh ||
            ((o->arriving || catch_up(ar, e)) && catch_up_numbers(ar, o, e) && load_tail(ar, e) && (!ar->shared || ar->read_only || events_listen(ar, e)));
 }
@@ -206,6 +208,7 @@ void archive_close(struct archive *ar) {
     leases_deinit(ar);
     events_unlisten(ar);
     vol_close(ar->volumes);
+    audit_watch_close(ar);
     index_close(ar);
     db_pool_close(ar->db);
     ingest_memory_deinit(ar);

@@ -45,7 +45,7 @@ void audit_put_actor(struct json_writer *j, const struct actor *who) {
 
 static void put_detail(struct json_writer *j, const struct actor *who, const struct audit_note *n, int64_t now_ms) {
     json_begin_object(j);
-    audit_put_actor(j, who);
+    if (who) audit_put_actor(j, who);
     json_put_strz(j, "outcome", OUTCOMES[n->outcome]);
     put_if(j, "patient", n->patient_id);
     put_if(j, "issuer", n->issuer);
@@ -77,15 +77,14 @@ bool audit_append(struct archive *ar, struct event *ev, struct err *e) {
     return ok;
 }
 
-bool audit_note(struct archive *ar, const struct actor *who, const struct audit_note *n, struct err *e) {
-    char actor[256];
+// who NULL: the text says it.
+static bool note(struct archive *ar, const struct actor *who, struct str actor, const struct audit_note *n, struct err *e) {
     struct buf detail;
     int64_t now = clock_wall_ms();
     buf_init(&detail, DETAIL_BYTES_MAX);
-    actor_text(who, actor);
     struct event ev = {.time_ms = now,
                        .type = str_of(n->type),
-                       .actor = str_of(actor),
+                       .actor = actor,
                        .study_uid = n->study_uid,
                        .series_uid = n->series_uid,
                        .sop_instance_uid = n->sop_instance_uid};
@@ -94,6 +93,16 @@ bool audit_note(struct archive *ar, const struct actor *who, const struct audit_
     if (ok) ok = ar->audit ? audit_spool_add(&ar->audit->spool, &ev, e) : audit_append(ar, &ev, e);
     buf_deinit(&detail);
     return ok;
+}
+
+bool audit_note(struct archive *ar, const struct actor *who, const struct audit_note *n, struct err *e) {
+    char actor[256];
+    actor_text(who, actor);
+    return note(ar, who, str_of(actor), n, e);
+}
+
+bool audit_note_text(struct archive *ar, struct str actor, const struct audit_note *n, struct err *e) {
+    return note(ar, NULL, actor, n, e);
 }
 
 bool audit_is_note(struct str type) {
@@ -131,7 +140,7 @@ bool audit_move(struct audit *a, unsigned *moved, struct err *e) {
     if (w && !ok) db_rollback(w);
     if (w) events_settle(ar, ok);
     db_return(ar->db, w);
-    if (ok) audit_spool_taken(&a->spool, to);
+    if (ok) audit_spool_taken(&a->spool, to), a->moved_seq = *moved ? records[*moved - 1].event.seq : a->moved_seq;
     arena_deinit(&arena);
     return ok;
 }
@@ -146,12 +155,23 @@ static void pause_ms(int ms) {
     nanosleep(&(struct timespec){.tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000L}, NULL);
 }
 
+// Once what the log has of it survives a power cut, the spool is empty.
+static void follow(struct audit *a) {
+    struct audit_watch *w = &a->ar->watch;
+    struct err e = {0};
+    int64_t flushed = w->flushed_ms;
+    if (!audit_watch_step(a->ar, false, &e)) log_err(&e, "the head of the audit trail stays behind");
+    if (w->flushed_ms != flushed && w->flushed_seq >= a->moved_seq && !audit_spool_empty(&a->spool, &e)) log_err(&e, "the spool of the audit trail grows");
+}
+
 static void *run(void *arg) {
     struct audit *a = arg;
     while (!a->stopping) {
         struct err e = {0};
-        unsigned n;
-        if (!audit_spool_wait(&a->spool, WAIT_MS)) continue;
+        unsigned n = 0;
+        bool there = audit_spool_wait(&a->spool, WAIT_MS);
+        follow(a);
+        if (!there) continue;
         bool ok = audit_move(a, &n, &e);
         if (!ok) log_err(&e, "the audit trail waits in the spool");
         if (!a->stopping && n < AUDIT_BATCH) pause_ms(ok ? PAUSE_MS : TROUBLE_MS); // what comes meanwhile goes with the next transaction
@@ -181,12 +201,13 @@ static bool open_spool(struct audit *a, struct err *e) {
 
 bool audit_start(struct archive *ar, const struct audit_options *o, struct err *e) {
     struct audit *a = calloc(1, sizeof *a);
-    (void)o;
     if (!a) return err_nomem(e, "audit");
     a->ar = ar;
+    for (unsigned i = 0; i < o->elsewhere_count && i < AUDIT_ELSEWHERE_MAX; i++) ar->watch.elsewhere[ar->watch.elsewhere_count++] = o->elsewhere[i];
     if (!open_spool(a, e)) return free(a), false;
     if (a->spool.kept_before) log_line(LOG_INFO, "audit", "what was noted before the last end is carried over into the log");
-    a->started = meet(a, e) && move_rest(a, e) && thread_start(&a->thread, "audit", run, a, e);
+    a->started = audit_watch_start(ar, e) && meet(a, e) && move_rest(a, e) && thread_start(&a->thread, "audit", run, a, e);
+    if (o->checkpoint_s) ar->watch.checkpoint_every_ms = o->checkpoint_s * 1000LL;
     if (a->started)
         ar->audit = a;
     else

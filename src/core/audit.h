@@ -25,20 +25,23 @@ struct audit_note {
 // for must not be done (ERR_FULL, ERR_IO). Any thread.
 bool audit_note(struct archive *ar, const struct actor *who, const struct audit_note *n, struct err *e);
 
+// The same for what only has the actor as text (actor_text): "dimse:CT1@10.0.0.5".
+bool audit_note_text(struct archive *ar, struct str actor, const struct audit_note *n, struct err *e);
+
 // Members "user", "role", "address", "purpose", "trace" of an open JSON object, those of them that are known.
 void audit_put_actor(struct json_writer *j, const struct actor *who);
 
 // Types of events that change nothing which anybody remembers of the index: a list of SQL literals. A type of audit_note need not be here; it only costs less.
-#define AUDIT_NOTE_TYPES                                                                                                                             \
-    "'study.queried', 'study.read', 'study.sent', 'study.exported', 'study.verified', 'faults.read', 'holds.read', 'events.read', 'accounts.read', " \
-    "'audit.read', 'access.denied', 'session.begun', 'session.ended', 'session.refused', 'audit.checkpoint'"
+#define AUDIT_NOTE_TYPES                                                                                                                     \
+    "'study.queried', 'study.read', 'study.sent', 'study.exported', 'study.verified', 'instance.known', 'instance.refused', 'faults.read', " \
+    "'holds.read', 'events.read', 'accounts.read', 'audit.read', 'audit.exported', 'access.denied', 'change.failed', 'session.begun', "      \
+    "'session.ended', 'session.refused', 'server.started', 'server.stopped', 'archive.checked', 'audit.checkpoint'"
 bool audit_is_note(struct str type);
 
 // Of a server: what is noted goes to a spool in the data directory and from there into the chain, by a thread of its own, together with what was left there
 // by a process that was killed. Without it (commands) audit_note waits for the chain itself. Before anybody notes anything; ends with archive_close.
 struct audit_options {
-    const char *dir;                        // heads, checkpoints and key; NULL: audit/ in the data directory
-    const char *const *elsewhere;           // further directories for checkpoints, such as a mounted share
+    const char *const *elsewhere; // directories for checkpoints beside audit/ in the data directory, such as a mounted share; borrowed until archive_close
     unsigned elsewhere_count, checkpoint_s; // 0: default
 };
 bool audit_start(struct archive *ar, const struct audit_options *o, struct err *e);

@@ -14,6 +14,7 @@ struct audit {
     struct audit_spool spool;
     pthread_t thread;
     bool started;
+    int64_t moved_seq; // the last event that came from the spool
     _Atomic bool stopping;
 };
 

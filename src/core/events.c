@@ -34,35 +34,33 @@ void events_deinit(struct archive *ar) {
 }
 
 // hash(n) = SHA-256(hash(n-1) || seq || time || type || actor || subject || detail): numbers as 8 bytes, texts after their length, little endian.
-static bool chain(const uint8_t before[32], const struct event *ev, uint8_t out[32], struct err *e) {
+bool event_hash(struct digest *d, const uint8_t before[32], const struct event *ev, uint8_t out[32], struct err *e) {
     const struct str texts[] = {ev->type, ev->actor, ev->study_uid, ev->series_uid, ev->sop_instance_uid, ev->detail};
     uint8_t bytes[2048];
-    size_t n = 0, need = 32 + 16;
-    for (unsigned i = 0; i < 6; i++) need += 8 + texts[i].n;
-    if (need > sizeof bytes) { // rare: long details
-        struct digest d = {0};
-        if (!digest_init(&d, e)) return false;
-        digest_add(&d, before, 32);
-        digest_add(&d, &ev->seq, 8);
-        digest_add(&d, &ev->time_ms, 8);
-        for (unsigned i = 0; i < 6; i++) {
-            uint64_t length = texts[i].n;
-            digest_add(&d, &length, 8);
-            digest_add(&d, texts[i].p, texts[i].n);
-        }
-        bool ok = digest_final(&d, out, e);
-        digest_deinit(&d);
-        return ok;
-    }
+    size_t n = 0;
+    if (!digest_reset(d, e)) return false;
     memcpy(bytes, before, 32), n = 32;
     memcpy(bytes + n, &ev->seq, 8), n += 8;
     memcpy(bytes + n, &ev->time_ms, 8), n += 8;
     for (unsigned i = 0; i < 6; i++) {
         uint64_t length = texts[i].n;
+        bool fits = length + 8 <= sizeof bytes - n;
+        if (!fits) digest_add(d, bytes, n), n = 0; // what does not fit goes in pieces
         memcpy(bytes + n, &length, 8), n += 8;
-        if (length) memcpy(bytes + n, texts[i].p, length), n += length;
+        if (length <= sizeof bytes - n)
+            memcpy(bytes + n, length ? texts[i].p : "", length), n += length;
+        else
+            digest_add(d, bytes, n), digest_add(d, texts[i].p, length), n = 0;
     }
-    return digest_of(bytes, n, out, e);
+    digest_add(d, bytes, n);
+    return digest_final(d, out, e);
+}
+
+static bool chain(const uint8_t before[32], const struct event *ev, uint8_t out[32], struct err *e) {
+    struct digest d = {0};
+    bool ok = digest_init(&d, e) && event_hash(&d, before, ev, out, e);
+    digest_deinit(&d);
+    return ok;
 }
 
 // What the transaction must know at its beginning, in one statement. The types that are named change nothing that a process remembers.

@@ -23,6 +23,9 @@ struct db;
 bool event_append(struct archive *ar, struct db *writer, struct event *ev, struct err *e);
 // Appends an event of another archive's log as it is. ERR_CORRUPT when it does not follow the last one here.
 bool event_take_over(struct archive *ar, struct db *writer, const struct event *ev, struct err *e);
+struct digest;
+// hash(n) of an event that follows one with the hash before.
+bool event_hash(struct digest *d, const uint8_t before[32], const struct event *ev, uint8_t out[32], struct err *e);
 // Up to max events after seq, into a.
 bool events_after(struct archive *ar, struct arena *a, int64_t seq, unsigned max, struct event **out, unsigned *n, struct err *e);
 // Waits until there is an event after seq, of whichever process, or timeout. true when there is.

@@ -7,11 +7,14 @@
 #include "base/clock.h"
 #include "base/limits.h"
 #include "codec/frames.h"
+#include "core/audit.h"
 #include "core/index.h"
 #include "sys/digest.h"
 #include "sys/sums.h"
+#include "text/json.h"
 
 enum {
+    NOTE_BYTES_MAX = 8 * 1024,
     INGEST_OPEN_MAX = 2048,         // at once
     INGEST_MEMORY_BYTES = 24 << 20, // buffers of all together; beyond it objects wait in staging files
     INGEST_SMALL_BYTES = 32 * 1024, // what each may take whatever the others have
@@ -45,6 +48,7 @@ struct ingest {
     struct codec_scan *scan; // of encapsulated pixel data
     uint64_t scan_from;      // in the stream
     bool bare;
+    bool repeated; // it was there already, as an object, a conflicting copy or in quarantine
     char actor[256];
     char sop_class_uid[65], sop_instance_uid[65], ts_uid[65];
 };
@@ -327,6 +331,7 @@ static bool quarantine(struct ingest *in, struct ingest_result *out, struct err 
     snprintf(out->reason, sizeof out->reason, "%.255s", why.message);
     put.entry.note = str_of(out->reason);
     if (!end_digest(in, put.entry.digest, e) || !append(in, &put, e)) return false;
+    in->repeated = put.outcome == VOL_KNOWN;
     out->outcome = INGEST_QUARANTINED;
     if (out->dimse_status == 0 || out->dimse_status == COERCED_CLASS) out->dimse_status = BAD_DATA_SET;
     in->ar->quarantined++;
@@ -336,6 +341,7 @@ static bool quarantine(struct ingest *in, struct ingest_result *out, struct err 
 
 static void conclude(struct ingest *in, const struct vol_put *put, const struct index_put *p, struct ingest_result *out) {
     bool conflict = put->outcome == VOL_STORED_CONFLICT || p->known_conflict || (put->outcome == VOL_STORED && p->patient_conflict);
+    in->repeated = put->outcome == VOL_KNOWN;
     out->outcome = conflict ? INGEST_CONFLICT : put->outcome == VOL_KNOWN ? INGEST_KNOWN : INGEST_STORED;
     if (conflict) snprintf(out->reason, sizeof out->reason, "%s", p->reason);
     if (conflict)
@@ -383,10 +389,36 @@ static bool commit(struct ingest *in, struct ingest_result *out, struct err *e) 
     return ok;
 }
 
+// What is stored anew has its event with its row; so that each object that came has one, so has what was known and what was refused.
+static bool note_outcome(struct ingest *in, bool ok, const struct ingest_result *r, const struct err *why, struct err *e) {
+    bool known = in->repeated;
+    if (!known && (ok || r->outcome == INGEST_QUARANTINED)) return true;
+    struct buf b;
+    struct json_writer j;
+    buf_init(&b, NOTE_BYTES_MAX);
+    json_init(&j, &b, false);
+    json_begin_object(&j);
+    json_put_strz(&j, "reason", known ? "it is kept already" : why->message);
+    json_end_object(&j);
+    const struct audit_note n = {.type = known ? "instance.known" : "instance.refused",
+                                 .outcome = known                        ? AUDIT_SUCCESS
+                                            : why->kind == ERR_FORBIDDEN ? AUDIT_DENIED
+                                                                         : AUDIT_FAILED,
+                                 .study_uid = str_of(r->study_uid),
+                                 .series_uid = str_of(r->series_uid),
+                                 .sop_instance_uid = str_of(r->sop_instance_uid),
+                                 .detail = buf_ok(&b, NULL) ? str_sub(buf_str(&b), 1, b.n - 2) : (struct str){0}};
+    bool noted = audit_note_text(in->ar, str_of(in->actor), &n, e);
+    buf_deinit(&b);
+    return noted;
+}
+
 bool ingest_commit(struct ingest *in, struct ingest_result *out, struct err *e) {
     struct err own = {0};
     *out = (struct ingest_result){0};
     bool ok = commit(in, out, &own);
+    struct err untold = {0};
+    if (!note_outcome(in, ok, out, &own, &untold) && ok) ok = false, own = untold;
     if (own.kind == ERR_NET) own.kind = ERR_BUSY; // the database's or the bucket's: the sender may try again
     if (!ok && out->outcome != INGEST_QUARANTINED) {
         out->dimse_status = err_class_of(own.kind)->dimse;

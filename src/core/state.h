@@ -7,6 +7,7 @@
 
 #include "base/buf.h"
 #include "core/archive.h"
+#include "core/audit_watch.h"
 #include "core/keeper.h"
 #include "core/moved.h"
 #include "core/parts.h"
@@ -77,6 +78,7 @@ struct archive {
     struct vol_set *volumes;
     struct index *index;
     struct audit *audit; // of a server: what is noted goes through a spool
+    struct audit_watch watch;
     struct event_tail tail;
     struct verified verified;
     struct part_cache parts;

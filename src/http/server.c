@@ -37,6 +37,8 @@ struct http_server {
     const struct http_mount *mounts;
     bool (*authorise)(void *context, struct http_request *rq, unsigned permission, struct err *e);
     void *authorise_context;
+    bool (*audit)(void *context, struct http_request *rq, unsigned status, struct err *e);
+    void *audit_context;
     bool loopback_host_only;
     struct str base_url;
     const char *const *trusted_proxies;
@@ -268,8 +270,20 @@ static bool add_headers(struct exchange *x, struct MHD_Response *to) {
     return true;
 }
 
+// What cannot be noted is not done: nothing of the answer goes out.
+static void audit(struct exchange *x) {
+    const struct http_server *s = x->server;
+    struct err e = {0};
+    if (!s->audit || s->audit(s->audit_context, &x->rq, x->rs.status, &e)) return;
+    log_err(&e, "%s", x->rq.match.route ? x->rq.match.route->pattern : "request");
+    http_response_deinit(&x->rs);
+    x->rs = (struct http_response){.status = 200};
+    http_reply_problem(&x->rq, &x->rs, err_class_of(e.kind)->http, &e);
+}
+
 static enum MHD_Result answer(struct exchange *x) {
     http_watch_set(x->watched, HTTP_WATCH_ANSWER);
+    audit(x);
     if (x->rs.compress && (x->rs.kind == HTTP_BODY_BUF || x->rs.kind == HTTP_BODY_TEXT)) compress(x);
     add_cors(x);
     add_security(&x->rs);
@@ -434,7 +448,8 @@ static bool decide(struct exchange *x, const char *method, struct err *e) {
         x->rq.match.route = NULL; // its own answer, also where the resource has one to OPTIONS
         return err_set(e, ERR_UNSUPPORTED, "http", "a preflight");
     }
-    if (s->authorise && !s->authorise(s->authorise_context, &x->rq, route->permission, e)) return false;
+    x->rq.refused = s->authorise && !s->authorise(s->authorise_context, &x->rq, route->permission, e);
+    if (x->rq.refused) return false;
     if (route->begin && !route->begin(&x->rq, e)) return false;
     x->began = true;
     return true;
@@ -641,6 +656,8 @@ bool http_server_start(const struct http_options *o, struct http_server **out, s
     s->mounts = o->mounts;
     s->authorise = o->authorise;
     s->authorise_context = o->authorise_context;
+    s->audit = o->audit;
+    s->audit_context = o->audit_context;
     s->loopback_host_only = o->loopback_host_only;
     s->base_url = str_of(o->base_url);
     s->trusted_proxies = o->trusted_proxies;

@@ -27,6 +27,8 @@ struct http_request {
     struct str address;    // peer's, without port
     struct str user;       // set by authorise; empty when nobody in particular
     const void *principal; // likewise: who asks, as the callback's side knows it; NULL: nobody
+    bool refused;          // by authorise
+    bool noted;            // set by a handler that has told the audit callback's side itself of what was done, whatever came of it
     struct str body;       // of routes without a body callback
     void *state;           // the handler's own between begin, body, handle and end
     void *adapter;
@@ -99,6 +101,9 @@ struct http_options {
     // Decides on a request before its body is read; sets rq->user and rq->principal. Returns false with ERR_UNAUTHORIZED or ERR_FORBIDDEN.
     bool (*authorise)(void *context, struct http_request *rq, unsigned permission, struct err *e);
     void *authorise_context;
+    // Told of each request once its answer's status is known and before it goes out; false: it cannot be noted, and the answer is that instead. NULL: nobody.
+    bool (*audit)(void *context, struct http_request *rq, unsigned status, struct err *e);
+    void *audit_context;
     bool loopback_host_only;            // refuse a Host that is not a loopback name or address (DNS rebinding), for servers that ask for no credentials
     const char *base_url;               // where the server is seen from outside (http/base_url.h); NULL: by each request
     const char *const *trusted_proxies; // addresses and networks whose X-Forwarded-* and Forwarded count

@@ -18,7 +18,7 @@
 #include "db/db.h"
 #include "text/json.h"
 
-static const struct audit_options DEFAULTS = {.dir = NULL};
+static const struct audit_options DEFAULTS = {.elsewhere = NULL};
 
 static const struct actor NURSE = {
     .door = DOOR_PAGE, .address = STR_LIT("10.1.2.3"), .user = STR_LIT("wang.fang"), .purpose = STR_LIT("emergency"), .trace = STR_LIT("0123456789abcdef")};

@@ -77,7 +77,7 @@ static bool called_right(const struct dicom_config *config, const struct pdu_ass
 bool dicom_admit(void *ctx, struct scp_session *s, const struct pdu_associate *rq, struct pdu_reject *why, struct err *e) {
     struct dicom_module *m = ctx;
     *why = PDU_REJECT_CALLED;
-    if (!called_right(m->config, rq, e)) return false;
+    if (!called_right(m->config, rq, e)) return dicom_note_stranger(m->archive, s, rq, e), false;
     *why = PDU_REJECT_LIMIT;
     struct dicom_session *own = calloc(1, sizeof *own);
     if (!own) return err_nomem(e, "dicom");
@@ -87,6 +87,7 @@ bool dicom_admit(void *ctx, struct scp_session *s, const struct pdu_associate *r
     if (!known && e->kind == ERR_FORBIDDEN) *why = PDU_REJECT_CALLING;
     if (known && enter(m, own, e)) return s->own = own, true;
     free_session(own);
+    if (!known) dicom_note_stranger(m->archive, s, rq, e);
     return false;
 }
 
@@ -119,5 +120,6 @@ uint16_t dicom_permit(void *ctx, struct scp_request *rq, struct err *e) {
         if (access_require(&who, what, e)) return DIMSE_SUCCESS;
     }
     uint16_t status = err_class_of(e->kind)->dimse;
+    dicom_note_refusal(((const struct dicom_module *)ctx)->archive, rq, e);
     return status ? status : DIMSE_NOT_AUTHORIZED;
 }

@@ -336,6 +336,8 @@ static bool commit(struct dicom_module *m, struct scp_request *rq, struct arena 
         return scp_finish(rq, DIMSE_INVALID_ARGUMENT, why.kind ? why.message : "the action information is missing", e);
     struct request *owed = new_request(rq, ds, &why);
     if (!owed) return scp_finish(rq, why.kind == ERR_BAD_INPUT ? DIMSE_INVALID_ARGUMENT : DIMSE_PROCESSING_FAILURE, why.message, e);
+    const struct dicom_noted noted = {.type = "study.verified", .count = owed->count};
+    if (!dicom_note(m->archive, rq, &noted, &alive, e)) return free_request(owed), alive;
     if (!keep(m, owed, &why)) {
         log_err(&why, "a request for storage commitment of %s", owed->peer);
         free_request(owed);

@@ -19,7 +19,7 @@ static uint16_t status_of(const struct err *e) {
         return DIMSE_OUT_OF_RESOURCES;
     case ERR_FORBIDDEN:
     case ERR_UNAUTHORIZED:
-        return 0x0124;
+        return DIMSE_NOT_AUTHORIZED;
     default:
         return DIMSE_CANNOT_UNDERSTAND;
     }
@@ -70,6 +70,13 @@ static bool answer_all(const struct dicom_module *m, struct scp_request *rq, str
     return alive;
 }
 
+// A request that ends before it begins.
+static bool refuse(const struct dicom_module *m, struct scp_request *rq, const struct dcm_dataset *identifier, const struct err *why, struct err *e) {
+    bool ok = true;
+    const struct dicom_noted noted = {.type = "study.queried", .keys = identifier, .status = status_of(why)};
+    return dicom_note(m->archive, rq, &noted, &ok, e) ? scp_finish(rq, status_of(why), why->message, e) : ok;
+}
+
 static bool find(const struct dicom_module *m, struct scp_request *rq, struct arena *a, struct err *e) {
     struct dcm_dataset *identifier;
     struct query query = {0};
@@ -81,11 +88,12 @@ static bool find(const struct dicom_module *m, struct scp_request *rq, struct ar
     const struct actor who = dicom_actor(rq);
     if (!dicom_identifier(rq, a, &identifier, &ok, e)) return ok;
     if (!dicom_level_of(identifier, dicom_model_of(rq->context->abstract_syntax), &level, &why) || !query_from_identifier(a, identifier, &query, &why))
-        return scp_finish(rq, status_of(&why), why.message, e);
+        return refuse(m, rq, identifier, &why, e);
     query.asked_only = true;
     query.fuzzy = dicom_extended(rq->context, EXT_FUZZY);
     query.combined_datetime = dicom_extended(rq->context, EXT_COMBINED_DATETIME);
-    if (!query_open(m->archive, &who, a, &query, &cursor, &why)) return scp_finish(rq, status_of(&why), why.message, e);
+    if (!query_open(m->archive, &who, a, &query, &cursor, &why)) return refuse(m, rq, identifier, &why, e);
+    if (!dicom_note(m->archive, rq, &(struct dicom_noted){.type = "study.queried", .keys = identifier}, &ok, e)) return query_close(cursor), ok;
     const struct dcm_element *charset = dcm_find(identifier, DCM_SpecificCharacterSet);
     struct str asked = charset && charset->value ? (struct str){(const char *)charset->value, (size_t)charset->length} : (struct str){"", 0};
     ok = answer_all(m, rq, cursor, level, asked, &status, &why, e);

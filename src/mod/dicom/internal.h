@@ -50,6 +50,20 @@ struct scu_target dicom_target(const struct peer_destination *to);
 // The request's identifier, in a. false: it was answered (A900 and why); *ok is whether the association goes on.
 bool dicom_identifier(struct scp_request *rq, struct arena *a, struct dcm_dataset **out, bool *ok, struct err *e);
 
+// One event of a request, before anything of what it asked for goes out.
+struct dicom_noted {
+    const char *type;                 // of audit_note; with DIMSE_NOT_AUTHORIZED it is access.denied
+    const struct dcm_dataset *keys;   // its identifier; may be NULL
+    const struct instance_list *list; // what it reaches; may be NULL
+    uint64_t count;                   // of objects, without a list
+    uint16_t status;                  // what it is refused with; DIMSE_SUCCESS: it is done
+};
+// false: it was answered instead, since it could not be noted; *ok is whether the association goes on.
+bool dicom_note(struct archive *ar, struct scp_request *rq, const struct dicom_noted *what, bool *ok, struct err *e);
+// The same of what is refused anyway, whether it can be noted or not: a request, and an association.
+void dicom_note_refusal(struct archive *ar, struct scp_request *rq, const struct err *why);
+void dicom_note_stranger(struct archive *ar, const struct scp_session *s, const struct pdu_associate *rq, const struct err *why);
+
 // Extended negotiation answers (PS3.4 C.5.1.1, C.5.2.1, B.3.1) that were agreed on.
 enum { EXT_RELATIONAL, EXT_COMBINED_DATETIME, EXT_FUZZY };
 bool dicom_extended(const struct ul_context *c, unsigned byte);

@@ -126,8 +126,9 @@ static bool move(const struct dicom_module *m, struct scp_request *rq, struct ar
     struct suboperations s;
     struct err why = {0};
     bool alive = true;
+    const struct dicom_noted unknown = {.type = "study.sent", .status = DIMSE_DESTINATION_UNKNOWN};
     if (!peer_destination(m->config->peers, dicom_principal(rq->session), str_of(rq->command.move_destination), &to, &why))
-        return scp_finish(rq, DIMSE_DESTINATION_UNKNOWN, why.message, e);
+        return dicom_note(m->archive, rq, &unknown, &alive, e) ? scp_finish(rq, DIMSE_DESTINATION_UNKNOWN, why.message, e) : alive;
     if (!suboperations_plan(m, rq, a, &s, &alive, e)) return alive;
     const struct scu_target target = dicom_target(&to);
     if (!send_all(m, rq, &target, a, &s, &alive, &why, e)) log_err(&why, "C-MOVE to %s", target.aet);

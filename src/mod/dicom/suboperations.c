@@ -44,6 +44,12 @@ bool suboperations_plan(const struct dicom_module *m, struct scp_request *rq, st
         good = out->failures && out->queue;
     }
     for (size_t i = 0; good && i < out->list.count; i++) out->queue[out->queued++] = &out->list.refs[i];
+    if (why.kind == ERR_FORBIDDEN || why.kind == ERR_UNAUTHORIZED) status = DIMSE_NOT_AUTHORIZED;
+    const struct dicom_noted noted = {.type = rq->command.field == DIMSE_C_MOVE ? "study.sent" : "study.read",
+                                      .keys = identifier,
+                                      .list = good ? &out->list : NULL,
+                                      .status = good ? DIMSE_SUCCESS : status};
+    if (!dicom_note(m->archive, rq, &noted, ok, e)) return false;
     if (!good) *ok = scp_finish(rq, status, why.message, e);
     return good;
 }
