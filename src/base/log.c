@@ -9,6 +9,9 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/trace.h"
+
+enum { TRACE_ROOM = TRACE_ID_HEX + 16 };
 
 static _Atomic int minimum = LOG_INFO;
 
@@ -40,7 +43,9 @@ static void write_line(enum log_level level, const char *module, const char *mes
     gmtime_r(&seconds, &tm);
     size_t n = strftime(line, sizeof line, "%Y-%m-%dT%H:%M:%S", &tm);
     n += (size_t)snprintf(line + n, sizeof line - n, ".%03dZ %s %s: ", (int)(now_ms % 1000), NAMES[level], module);
-    n += escape(line + n, sizeof line - n - 1, message);
+    n += escape(line + n, sizeof line - n - TRACE_ROOM, message);
+    struct str trace = trace_id();
+    if (trace.n) n += (size_t)snprintf(line + n, sizeof line - n, " trace=%.*s", STR_FMT(trace));
     line[n++] = '\n';
     ssize_t ignored = write(STDERR_FILENO, line, n);
     (void)ignored;

@@ -8,6 +8,8 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#include "base/trace.h"
+
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 
 static void init_library(void) {
@@ -125,9 +127,14 @@ static bool add_header(struct curl_slist **list, const char *line) {
     return grown != NULL;
 }
 
+#define TRACE_FIELD "traceparent: "
+
 static bool set_headers(CURL *curl, const struct http_call *c, struct curl_slist **list) {
     char bearer[512];
+    char traced[sizeof TRACE_FIELD + TRACE_PARENT_BYTES] = TRACE_FIELD;
     bool ok = add_header(list, "Expect:"); // no waiting for 100 Continue
+    trace_parent(traced + sizeof TRACE_FIELD - 1);
+    if (ok && traced[sizeof TRACE_FIELD - 1]) ok = add_header(list, traced);
     for (int i = 0; ok && i < HTTP_CLIENT_HEADERS_MAX && c->headers[i]; i++) ok = add_header(list, c->headers[i]);
     if (ok && c->bearer) {
         snprintf(bearer, sizeof bearer, "Authorization: Bearer %s", c->bearer);

@@ -15,6 +15,7 @@
 #include "base/clock.h"
 #include "base/limits.h"
 #include "base/log.h"
+#include "base/trace.h"
 #include "http/base_url.h"
 #include "http/condition.h"
 #include "http/cors.h"
@@ -214,6 +215,14 @@ static void compress(struct exchange *x) {
     weaken(x);
 }
 
+// So that who asks finds what was logged of it (W3C Trace Context, level 2: traceresponse).
+static void add_trace(struct exchange *x) {
+    char parent[TRACE_PARENT_BYTES];
+    struct str kept;
+    trace_parent(parent);
+    if (parent[0] && arena_dup(&x->arena, str_of(parent), &kept, NULL)) http_set(&x->rs, "traceresponse", kept);
+}
+
 // Who may read the answer from another site's page.
 static enum http_cors cors_of(const struct exchange *x) {
     const struct http_server *s = x->server;
@@ -287,6 +296,7 @@ static enum MHD_Result answer(struct exchange *x) {
     if (x->rs.compress && (x->rs.kind == HTTP_BODY_BUF || x->rs.kind == HTTP_BODY_TEXT)) compress(x);
     add_cors(x);
     add_security(&x->rs);
+    add_trace(x);
     struct MHD_Response *made = make_body(x);
     if (!made) return MHD_NO;
     enum MHD_Result code = add_headers(x, made) ? MHD_queue_response(x->connection, x->rs.status, made) : MHD_NO;
@@ -471,7 +481,8 @@ static enum MHD_Result take_header(struct exchange *x, const char *method) {
     x->on->pending = NULL; // from here on MHD tells for certain when it is completed
     x->server->in_flight++;
     http_watch_set(x->watched, HTTP_WATCH_BODY);
-    x->failed = !decide(x, method, &x->err);
+    trace_begin(http_header(&x->rq, "traceparent"));
+    x->failed = !arena_dup(&x->arena, trace_id(), &x->rq.trace, &x->err) || !decide(x, method, &x->err);
     // An answer before the body ends the connection: only where there is a body to be refused.
     if (x->failed && (x->unclear || has_body(x))) {
         http_setz(&x->rs, "Connection", "close");
@@ -535,6 +546,7 @@ static void exchange_free(struct exchange *x) {
     http_response_deinit(&x->rs);
     if (x->began && x->rq.match.route->end) x->rq.match.route->end(&x->rq);
     if (x->started) x->server->in_flight--;
+    if (x->started) trace_end();
     http_watch_set(x->watched, HTTP_WATCH_HEADER);
     buf_deinit(&x->form);
     arena_deinit(&x->arena);

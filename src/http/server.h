@@ -29,6 +29,7 @@ struct http_request {
     const void *principal; // likewise: who asks, as the callback's side knows it; NULL: nobody
     bool refused;          // by authorise
     bool noted;            // set by a handler that has told the audit callback's side itself of what was done, whatever came of it
+    struct str trace;      // its trace id (base/trace.h): of the asker's traceparent, or its own
     struct str body;       // of routes without a body callback
     void *state;           // the handler's own between begin, body, handle and end
     void *adapter;

@@ -12,6 +12,7 @@
 #include "base/buf.h"
 #include "base/err.h"
 #include "base/str.h"
+#include "base/trace.h"
 
 static void numbers_are_parsed_whole_or_not_at_all(void **state) {
     (void)state;
@@ -116,12 +117,42 @@ static void errors_chain_their_context_and_know_a_full_disk(void **state) {
     assert_int_equal(err_class_of(ERR_FULL)->dimse, 0xA700);
 }
 
+static void a_trace_goes_on_or_begins_anew(void **state) {
+    (void)state;
+    static const char *const NONE[] = {"",
+                                       "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331",
+                                       "00-0AF7651916CD43DD8448EB211C80319C-b7ad6b7169203331-01",
+                                       "00-00000000000000000000000000000000-b7ad6b7169203331-01",
+                                       "00-0af7651916cd43dd8448eb211c80319c-0000000000000000-01",
+                                       "ff-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
+                                       "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01-more"};
+    char out[TRACE_PARENT_BYTES];
+    trace_parent(out);
+    assert_string_equal(out, "");
+    // the example of W3C Trace Context 3.2.3; and one of a later version, 3.2.4
+    trace_begin(STR_LIT("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-00"));
+    trace_parent(out);
+    assert_int_equal(strlen(out), 55);
+    assert_memory_equal(out, "00-0af7651916cd43dd8448eb211c80319c-", 36);
+    assert_string_not_equal(out + 36, "b7ad6b7169203331-00"); // its span is its own
+    assert_string_equal(out + 52, "-00");
+    trace_begin(STR_LIT("cc-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01-what"));
+    assert_true(str_eqz(trace_id(), "0af7651916cd43dd8448eb211c80319c"));
+    for (unsigned i = 0; i < sizeof NONE / sizeof *NONE; i++) {
+        trace_begin(str_of(NONE[i]));
+        assert_int_equal(trace_id().n, 32);
+        if (str_eqz(trace_id(), "0af7651916cd43dd8448eb211c80319c")) fail_msg("%s was taken", NONE[i]);
+    }
+    trace_end();
+    assert_int_equal(trace_id().n, 0);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(numbers_are_parsed_whole_or_not_at_all),          cmocka_unit_test(splitting_yields_every_part_even_empty_ones),
         cmocka_unit_test(a_ceiling_below_the_first_allocation_holds),      cmocka_unit_test(a_buffer_stops_at_its_ceiling_and_remembers),
         cmocka_unit_test(an_arena_refuses_more_than_its_ceiling),          cmocka_unit_test(an_arena_goes_back_to_a_mark),
-        cmocka_unit_test(errors_chain_their_context_and_know_a_full_disk),
+        cmocka_unit_test(errors_chain_their_context_and_know_a_full_disk), cmocka_unit_test(a_trace_goes_on_or_begins_anew),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -60,16 +60,10 @@ static struct str either(struct str a, struct str b) {
     return a.n ? a : b;
 }
 
-// The 32 digits of traceparent (W3C Trace Context 3.2).
-static struct str trace_of(const struct http_request *rq) {
-    struct str header = http_header(rq, "traceparent");
-    return header.n >= 55 && header.p[2] == '-' && header.p[35] == '-' ? str_sub(header, 3, 32) : (struct str){0};
-}
-
 static struct actor actor_of(const struct http_request *rq) {
     bool dicomweb = str_starts(str_of(rq->match.mount->prefix), STR_LIT("/dicom-web")) || str_eqz(str_of(rq->match.route->pattern), "/wado");
     return (struct actor){
-        .door = dicomweb ? DOOR_DICOMWEB : DOOR_PAGE, .address = rq->address, .user = rq->user, .principal = rq->principal, .trace = trace_of(rq)};
+        .door = dicomweb ? DOOR_DICOMWEB : DOOR_PAGE, .address = rq->address, .user = rq->user, .principal = rq->principal, .trace = rq->trace};
 }
 
 // What was asked for, as far as it is short.

@@ -3,10 +3,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/log.h"
+#include "base/trace.h"
 #include "core/access.h"
 #include "core/peers.h"
 #include "mod/dicom/internal.h"
+#include "net/tls.h"
 
 enum { PRINCIPAL_BYTES_MAX = 1 << 20 };
 
@@ -21,7 +22,14 @@ struct dicom_session {
 // ---- recognition ----
 
 static struct peer_seen seen_of(const struct scp_session *s, struct str calling, struct str called) {
-    return (struct peer_seen){.calling = calling, .called = called, .address = str_of(s->d.ul.conn.address), .fingerprint = {"", 0}, .subject = {"", 0}};
+    const struct net_tls_info *tls = net_tls_info(&s->d.ul.conn);
+    bool certified = tls && tls->certified;
+    return (struct peer_seen){.calling = calling,
+                              .called = called,
+                              .address = str_of(s->d.ul.conn.address),
+                              .tls = tls,
+                              .fingerprint = str_of(certified ? tls->fingerprint : ""),
+                              .subject = str_of(certified ? tls->subject : "")};
 }
 
 static bool recognise(const struct dicom_module *m, struct dicom_session *own, const struct peer_seen *seen, struct err *e) {
@@ -76,6 +84,7 @@ static bool called_right(const struct dicom_config *config, const struct pdu_ass
 
 bool dicom_admit(void *ctx, struct scp_session *s, const struct pdu_associate *rq, struct pdu_reject *why, struct err *e) {
     struct dicom_module *m = ctx;
+    trace_begin((struct str){0}); // of the association, whose thread this is
     *why = PDU_REJECT_CALLED;
     if (!called_right(m->config, rq, e)) return dicom_note_stranger(m->archive, s, rq, e), false;
     *why = PDU_REJECT_LIMIT;

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/trace.h"
 #include "core/peers.h"
 #include "dicom/uid.h"
 #include "dimse/scu.h"
@@ -89,7 +90,8 @@ struct actor dicom_actor(const struct scp_request *rq) {
                           .called = str_of(s->d.ul.called),
                           .address = str_of(s->d.ul.conn.address),
                           .user = {"", 0}, // a user identity that nobody has checked is no user
-                          .principal = dicom_principal(s)};
+                          .principal = dicom_principal(s),
+                          .trace = trace_id()};
 }
 
 // ---- negotiation ----

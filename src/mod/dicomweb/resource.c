@@ -13,7 +13,8 @@ static bool take_uid(const struct http_request *rq, const char *name, struct str
 
 bool dw_target_of(const struct http_request *rq, struct dw_target *out, struct err *e) {
     const struct dicomweb *dw = rq->context;
-    *out = (struct dw_target){.archive = dw->archive, .actor = {.door = DOOR_DICOMWEB, .address = rq->address, .user = rq->user, .principal = rq->principal}};
+    *out = (struct dw_target){.archive = dw->archive,
+                              .actor = {.door = DOOR_DICOMWEB, .address = rq->address, .user = rq->user, .principal = rq->principal, .trace = rq->trace}};
     return take_uid(rq, "study", &out->study, e) && take_uid(rq, "series", &out->series, e) && take_uid(rq, "instance", &out->instance, e);
 }
 

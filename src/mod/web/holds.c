@@ -41,7 +41,7 @@ bool web_holds(struct http_request *rq, struct http_response *rs, struct err *e)
 // The bucket's flags are set in the background: nobody waits for as many requests as the study has volumes.
 static bool change(struct http_request *rq, struct str study, bool on, struct str reason, struct err *e) {
     const struct web *web = rq->context;
-    const struct actor who = {.door = DOOR_PAGE, .address = rq->address, .user = rq->user, .principal = rq->principal};
+    const struct actor who = {.door = DOOR_PAGE, .address = rq->address, .user = rq->user, .principal = rq->principal, .trace = rq->trace};
     return hold_set(web->archive, &who, study, on, reason, e) && keeper_soon(web->archive, "holds", e);
 }
 
