@@ -9,7 +9,7 @@ LAYER = {"base": 0, "text": 1, "math": 1, "sys": 1, "net": 1, "dicom": 2, "pixel
          "store": 4, "db": 4, "core": 5, "mod": 6, "app": 7}
 # Within one layer: which other folder may be included. pixel and codec stand on dicom; text (charsets, XML) and net use sys.
 SIDEWAYS = {("pixel", "dicom"), ("codec", "dicom"), ("codec", "pixel"), ("text", "sys"), ("net", "sys"), ("net", "text"), ("store", "db")}
-HEAVY = ["openssl/ssl.h", "libpq-fe.h", "sqlite3.h", "microhttpd.h", "curl/curl.h", "openjpeg.h", "openjph/ojph_codestream.h", "charls/charls.h", "seccomp.h", "xxhash.h", "cairo.h",
+HEAVY = ["openssl/ssl.h", "argon2.h", "libpq-fe.h", "sqlite3.h", "microhttpd.h", "curl/curl.h", "openjpeg.h", "openjph/ojph_codestream.h", "charls/charls.h", "seccomp.h", "xxhash.h", "cairo.h",
          "png.h", "jpeglib.h", "jansson.h", "expat.h", "archive.h", "zstd.h", "cyaml/cyaml.h", "iconv.h"]
 # Those of several purposes: one file for each, named here.
 PURPOSES = {"openssl/evp.h": ["sys/digest.c", "sys/cipher.c", "sys/sign.c", "sys/seal.c"], "openssl/x509.h": ["net/cert.c", "net/cert_make.c"]}

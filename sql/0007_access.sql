@@ -49,13 +49,19 @@ CREATE TABLE users (
     totp TEXT NOT NULL DEFAULT '',      -- base32, '' when there is no second factor
     totp_step INTEGER NOT NULL DEFAULT 0, -- the last that was taken: none counts twice
     recovery TEXT NOT NULL DEFAULT '[]', -- JSON: digests of codes not yet used
-    failures INTEGER NOT NULL DEFAULT 0,
-    locked_until_ms INTEGER NOT NULL DEFAULT 0,
     created_ms INTEGER NOT NULL,
     changed_ms INTEGER NOT NULL,
     seen_ms INTEGER NOT NULL DEFAULT 0
 );
 CREATE UNIQUE INDEX users_subject ON users (issuer, subject) WHERE issuer <> '';
+
+-- Attempts to sign in that have not succeeded, of any name that was tried, so that a name that is nobody's waits like another.
+CREATE TABLE sign_in_failures (
+    digest TEXT PRIMARY KEY,            -- of the folded name
+    failures INTEGER NOT NULL,
+    at_ms INTEGER NOT NULL,
+    locked_until_ms INTEGER NOT NULL
+);
 
 -- Roles beside those that ship with the program.
 CREATE TABLE roles (
@@ -92,6 +98,7 @@ CREATE TABLE tokens (
 CREATE TABLE user_sessions (
     digest TEXT PRIMARY KEY,
     user_id INTEGER NOT NULL,
+    token_id INTEGER NOT NULL DEFAULT 0, -- of a token that was exchanged for it: user_id is then 0
     begun_ms INTEGER NOT NULL,
     seen_ms INTEGER NOT NULL,
     until_ms INTEGER NOT NULL,          -- its absolute end

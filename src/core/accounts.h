@@ -50,7 +50,8 @@ struct account_external {
     struct str issuer, subject, name, display, address, agent;
     const struct access_grant *grants;
     unsigned grant_count;
-    struct str sid; // of the provider's session, for its logout; may be empty
+    struct str sid;      // of the provider's session, for its logout; may be empty
+    struct str id_token; // to be shown at its logout; may be empty
 };
 bool account_external_sign_in(struct accounts *a, const struct account_external *x, char secret[ACCOUNT_SECRET_HEX + 1], struct err *e);
 // The provider says that a session of its own, or all of a subject's, are over.
@@ -68,5 +69,7 @@ struct account_session {
 bool account_by_session(struct accounts *a, struct arena *arena, struct str secret, struct account_session *out, struct err *e);
 bool account_by_token(struct accounts *a, struct arena *arena, struct str token, const struct principal **out, struct err *e);
 bool account_session_end(struct accounts *a, struct str secret, struct err *e);
+// A session that stands for an API token, for pages that programs drive. ERR_UNAUTHORIZED when the token is nobody's.
+bool account_token_session(struct accounts *a, struct str token, struct str address, struct str agent, char secret[ACCOUNT_SECRET_HEX + 1], struct err *e);
 
 #endif

@@ -82,6 +82,12 @@ bool digest_hmac(const void *key, size_t key_n, const void *p, size_t n, uint8_t
     return ok;
 }
 
+bool hmac_sha1(const void *key, size_t key_n, const void *p, size_t n, uint8_t out[SHA1_BYTES], struct err *e) {
+    static char name[] = "SHA1";
+    size_t written;
+    return EVP_Q_mac(NULL, "HMAC", NULL, name, NULL, key, key_n, p, n, out, SHA1_BYTES, &written) || err_nomem(e, "digest");
+}
+
 static bool no_md5(struct err *e) {
     return err_set(e, ERR_INTERNAL, "digest", "the MD5 of the OpenSSL library is not usable (FIPS mode?)");
 }

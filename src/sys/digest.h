@@ -28,6 +28,10 @@ bool digest_of(const void *p, size_t n, uint8_t out[DIGEST_BYTES], struct err *e
 // HMAC-SHA-256 (RFC 2104).
 bool digest_hmac(const void *key, size_t key_n, const void *p, size_t n, uint8_t out[DIGEST_BYTES], struct err *e);
 
+// HMAC-SHA-1, for one-time passwords (RFC 6238) alone.
+enum { SHA1_BYTES = 20 };
+bool hmac_sha1(const void *key, size_t key_n, const void *p, size_t n, uint8_t out[SHA1_BYTES], struct err *e);
+
 // MD5, where a protocol asks for it against torn bytes (Content-MD5); never for anything that somebody may forge.
 enum { MD5_BYTES = 16 };
 bool md5_init(struct digest *d, struct err *e); // then digest_add, md5_final, digest_deinit
