@@ -4,9 +4,9 @@
 
 #include "app/commands.h"
 #include "app/opening.h"
+#include "core/accounts_manage.h"
 #include "core/jobs.h"
 #include "core/nodes.h"
-#include "mod/web/session.h"
 
 enum { JOBS_MAX = 1000 };
 
@@ -124,10 +124,14 @@ static bool retry(struct cli_args *args, struct archive *ar, struct err *e) {
 }
 
 static bool new_token(struct archive *ar, struct err *e) {
-    char token[TOKEN_HEX + 1];
-    if (!sessions_new_token(ar, token, e)) return false;
-    printf("token %s\n", token);
-    return true;
+    static const struct actor WHO = {.door = DOOR_COMMAND};
+    char token[ACCOUNT_SECRET_HEX + 1];
+    struct accounts *accounts;
+    if (!accounts_open(ar, NULL, &accounts, e)) return false;
+    bool ok = account_first_token(accounts, &WHO, 0, token, e);
+    accounts_close(accounts);
+    if (ok) printf("token %s\n", token);
+    return ok;
 }
 
 static bool act(struct cli_args *args, struct archive *ar, int *code, struct err *e) {

@@ -5,6 +5,7 @@
 
 #include "app/commands.h"
 #include "app/modules.h"
+#include "app/serve_accounts.h"
 #include "app/serve_node.h"
 #include "app/serve_peers.h"
 #include "app/settings.h"
@@ -46,8 +47,7 @@ static bool note(struct server *s, const char *type, struct err *e) {
 static int serve(struct cli_args *args, struct server *s) {
     struct err e = {0};
     if (!note(s, "server.started", &e) || !modules_start(s, &e)) return cli_fail(args, &e);
-    const char *anew = s->settings->database_url ? "'gantry cluster token' makes a new one" : "remove admin-token.sha256 to get a new one";
-    if (s->token[0]) printf("token %s (the administrator's, shown this once; %s)\n", s->token, anew);
+    serve_accounts_print(s);
     serve_node_ready(s);
     print_ready(s);
     log_line(LOG_INFO, "serve", "stopping on %s", strsignal(signal_wait()));
@@ -69,10 +69,12 @@ static int run(struct cli_args *args) {
     const struct archive_options o = settings_archive(&settings);
     if (!archive_open(&o, &s.archive, &e)) return cli_fail(args, &e);
     const struct audit_options audit = {.elsewhere = NULL};
-    bool works = serve_node_join(&s, &e) && audit_start(s.archive, &audit, &e) && serve_peers_open(&s, &e) && codec_pool_start("/proc/self/exe", 0, &e);
+    bool works = serve_node_join(&s, &e) && audit_start(s.archive, &audit, &e) && serve_peers_open(&s, &e) && serve_accounts_open(&s, &e) &&
+                 codec_pool_start("/proc/self/exe", 0, &e);
     int code = works ? serve(args, &s) : cli_fail(args, &e);
     codec_pool_stop(); // when nobody asks any more
     serve_node_leave(&s);
+    serve_accounts_close(&s);
     serve_peers_close(&s);
     archive_close(s.archive);
     return code;
@@ -86,7 +88,8 @@ const struct cli_command CMD_SERVE = {
     .group = "Server",
     .details = "Prints one line 'ready dicom=AET@ADDR:PORT http=URL' when it takes requests. SIGTERM finishes what is under way and exits 0: /readyz says 503\n"
                "at once, after drain-seconds new associations are rejected, after deadline-seconds more what is left is cut. A second signal ends at once.\n"
-               "The first start prints an administrator token once; HTTP asks for it (Authorization: Bearer TOKEN, or the page's sign-in).",
+               "The first start prints, once, a one-time password of the administrator for the page's sign-in, and a token for programs (Authorization: Bearer "
+               "TOKEN).",
     .options = SETTINGS_OPTIONS,
     .run = run,
 };

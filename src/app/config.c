@@ -56,6 +56,14 @@ static const cyaml_schema_field_t HTTP_FIELDS[] = {
     CYAML_FIELD_END,
 };
 
+static const cyaml_schema_field_t ACCOUNTS_FIELDS[] = {
+    CYAML_FIELD_UINT_PTR("session-idle-minutes", OPTIONAL_PTR, struct file_accounts, session_idle_minutes),
+    CYAML_FIELD_UINT_PTR("session-hours", OPTIONAL_PTR, struct file_accounts, session_hours),
+    CYAML_FIELD_UINT_PTR("password-least", OPTIONAL_PTR, struct file_accounts, password_least),
+    CYAML_FIELD_STRING_PTR("password-list", OPTIONAL_PTR, struct file_accounts, password_list, 1, 4096),
+    CYAML_FIELD_END,
+};
+
 static const cyaml_schema_field_t CORS_FIELDS[] = {
     CYAML_FIELD_SEQUENCE("origins", OPTIONAL_PTR, struct file_cors, origins, &WORD, 0, SETTINGS_LIST_MAX),
     CYAML_FIELD_END,
@@ -149,6 +157,7 @@ static const cyaml_schema_field_t FIELDS[] = {
     CYAML_FIELD_ENUM_PTR("auth", OPTIONAL_WORD, struct file, auth, AUTHS, CYAML_ARRAY_LEN(AUTHS)),
     CYAML_FIELD_MAPPING_PTR("dicom", OPTIONAL_PTR, struct file, dicom, DICOM_FIELDS),
     CYAML_FIELD_MAPPING_PTR("http", OPTIONAL_PTR, struct file, http, HTTP_FIELDS),
+    CYAML_FIELD_MAPPING_PTR("accounts", OPTIONAL_PTR, struct file, accounts, ACCOUNTS_FIELDS),
     CYAML_FIELD_MAPPING_PTR("cors", OPTIONAL_PTR, struct file, cors, CORS_FIELDS),
     CYAML_FIELD_SEQUENCE("peers", OPTIONAL_PTR, struct file, peers, &PEER, 0, SETTINGS_PEERS_MAX),
     CYAML_FIELD_UINT_PTR("volume-mib", OPTIONAL_PTR, struct file, volume_mib),

@@ -38,6 +38,11 @@ struct file_http {
     unsigned trusted_proxies_count;
 };
 
+struct file_accounts {
+    uint16_t *session_idle_minutes, *session_hours, *password_least;
+    char *password_list;
+};
+
 struct file_cors {
     char **origins;
     unsigned origins_count;
@@ -92,6 +97,7 @@ struct file {
     uint16_t *drain_seconds, *deadline_seconds;
     struct file_dicom *dicom;
     struct file_http *http;
+    struct file_accounts *accounts;
     struct file_cors *cors;
     struct file_peer *peers;
     unsigned peers_count;

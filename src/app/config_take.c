@@ -42,6 +42,16 @@ static bool take_http(const struct file *f, struct arena *a, struct settings *s,
     return !f->cors || take_list(a, f->cors->origins, f->cors->origins_count, &s->cors_origins, e);
 }
 
+static bool take_accounts(const struct file_accounts *f, struct arena *a, struct settings *s, struct err *e) {
+    enum { LEAST = 8 }; // NIST SP 800-63B 5.1.1.2
+    if (!f) return true;
+    if (f->session_idle_minutes) s->session_idle_s = 60U * *f->session_idle_minutes;
+    if (f->session_hours) s->session_absolute_s = 3600U * *f->session_hours;
+    if (f->password_least) s->password_least = *f->password_least;
+    if (f->password_least && s->password_least < LEAST) return err_set(e, ERR_USAGE, "settings", "accounts: password-least is at least %d characters", LEAST);
+    return config_take_text(a, f->password_list, &s->password_list, e);
+}
+
 static bool take_words(struct arena *a, char *const *from, unsigned count, const char **to, unsigned *n, struct err *e) {
     while (*n < count && *n < SETTINGS_NETWORKS_MAX)
         if (!config_take_text(a, from[*n], &to[*n], e))
@@ -93,5 +103,5 @@ bool config_take(const struct file *f, struct arena *a, struct settings *s, stru
     if (f->volume_mib) s->volume_bytes = (uint64_t)*f->volume_mib << 20;
     if (!config_take_text(a, f->node, &s->node, e) || !take_drain(f, s, e)) return false;
     if (!config_take_database(f->database, a, s, e) || !config_take_store(f->store, a, s, e)) return false;
-    return take_http(f, a, s, e) && take_dicom(f->dicom, a, s, e) && take_peers(f, a, s, e);
+    return take_http(f, a, s, e) && take_accounts(f->accounts, a, s, e) && take_dicom(f->dicom, a, s, e) && take_peers(f, a, s, e);
 }

@@ -5,6 +5,7 @@
 #include "app/settings.h"
 #include "base/err.h"
 
+struct accounts;
 struct archive;
 struct node;
 struct peers;
@@ -22,7 +23,9 @@ struct server {
     struct node *node;              // this one among those that serve the archive
     uint16_t dicom_port, http_port; // the real ones, once started
     struct serve_dicom *dicom;      // while it runs: its counts are shown over HTTP
-    char token[65];                 // made by this start, to be shown once; else empty
+    struct accounts *accounts;      // opened before the doors, closed after them
+    bool has_token;                 // one of an earlier version was taken over
+    char token[65], one_time[65];   // made by this start, to be shown once; else empty
     void *state[MODULES_MAX];       // of each module, by its place in the table
 };
 

@@ -5,6 +5,7 @@
 
 #include "app/serve_dicom.h"
 #include "http/server.h"
+#include "mod/admin/http.h"
 #include "mod/audit/doors.h"
 #include "mod/dicomweb/dicomweb.h"
 #include "mod/web/session.h"
@@ -13,16 +14,20 @@
 struct serve_http {
     struct web web;
     struct dicomweb dicomweb;
-    struct http_mount mounts[4];
+    struct admin_door admin;
+    struct http_mount mounts[5];
     struct http_server *http;
 };
 
 static bool start(struct server *s, struct serve_http *h, struct err *e) {
     h->dicomweb.archive = s->archive;
-    h->web = (struct web){.archive = s->archive, .node = s->node, .sessions = h->web.sessions, .more_metrics = serve_dicom_metrics, .more_context = s};
+    h->web = (struct web){
+        .archive = s->archive, .node = s->node, .accounts = s->accounts, .sessions = h->web.sessions, .more_metrics = serve_dicom_metrics, .more_context = s};
     h->mounts[0] = (struct http_mount){DICOMWEB_ROOT, DICOMWEB_ROUTES, &h->dicomweb};
     h->mounts[1] = (struct http_mount){"", WADO_URI_ROUTES, &h->dicomweb};
     h->mounts[2] = (struct http_mount){"", WEB_ROUTES, &h->web};
+    h->admin = (struct admin_door){.archive = s->archive, .accounts = s->accounts, .peers = s->peers};
+    h->mounts[3] = (struct http_mount){"", ADMIN_ROUTES, &h->admin};
     struct http_options o = {.address = s->settings->bind,
                              .port = s->settings->http_port,
                              .mounts = h->mounts,
@@ -44,7 +49,7 @@ static bool start(struct server *s, struct serve_http *h, struct err *e) {
 bool serve_http_start(struct server *s, void **state, struct err *e) {
     struct serve_http *h = calloc(1, sizeof *h);
     if (!h) return err_nomem(e, "http");
-    bool opened = sessions_open(s->archive, s->settings->data_dir, s->settings->auth, s->token, &h->web.sessions, e);
+    bool opened = sessions_open(s->accounts, s->settings->auth, &h->web.sessions, e);
     if (opened && start(s, h, e)) {
         *state = h;
         return true;

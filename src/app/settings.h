@@ -35,10 +35,12 @@ struct settings {
     const char *aet;
     bool auth; // a token is asked for
     bool any_called, accept_unknown_storage;
-    struct setting_list unknown_peers;       // core/peers.h
-    const char *unknown_role;                // NULL: default
-    unsigned associations_max, per_peer_max; // 0: the ceilings
-    uint64_t volume_bytes;                   // of a new volume; 0: default
+    unsigned session_idle_s, session_absolute_s, password_least; // 0: defaults of core/accounts.h
+    const char *password_list;                                   // passwords that nobody may take, one a line; NULL: none
+    struct setting_list unknown_peers;                           // core/peers.h
+    const char *unknown_role;                                    // NULL: default
+    unsigned associations_max, per_peer_max;                     // 0: the ceilings
+    uint64_t volume_bytes;                                       // of a new volume; 0: default
     struct setting_peer peers[SETTINGS_PEERS_MAX];
     unsigned peer_count;
     const char *base_url;                // where HTTP is seen from outside; NULL: by each request

@@ -9,11 +9,13 @@
 #include <cmocka.h>
 #include <string.h>
 
+#include "app/cmd_admin.h"
 #include "app/commands.h"
 #include "core/access.h"
 #include "core/archive.h"
 #include "http/route.h"
 #include "mod/dicom/dicom.h"
+#include "mod/admin/http.h"
 #include "mod/dicomweb/dicomweb.h"
 #include "mod/web/web.h"
 
@@ -168,17 +170,43 @@ static void every_route_service_and_command_declares_a_permission(void **state) 
     check_routes(DICOMWEB_ROUTES);
     check_routes(WADO_URI_ROUTES);
     check_services();
-    for (unsigned i = 0; COMMANDS[i]; i++) check_command(COMMANDS[i], false);
+    check_routes(ADMIN_ROUTES);
+    const struct cli_command *const *all = admin_commands(&arena, COMMANDS);
+    assert_non_null(all);
+    for (unsigned i = 0; all[i]; i++) check_command(all[i], false);
+}
+
+// One of them only reads where it may be asked with GET, takes no two fields of a name, and can be found.
+static void every_operation_of_administration_is_declared_whole(void **state) {
+    unsigned n = 0;
+    (void)state;
+    for (const struct admin_operation *const *table = ADMIN_TABLES; *table; table++)
+        for (const struct admin_operation *op = *table; op->noun; op++, n++) {
+            assert_string_equal(op->noun, (*table)->noun);
+            if (!access_permission_name(op->permission)) fail_msg("%s %s declares no permission", op->noun, op->verb);
+            assert_ptr_equal(admin_find(str_of(op->noun), str_of(op->verb)), op);
+            assert_true(op->run && op->help && op->help_zh);
+            for (const struct admin_field *f = op->fields; f && f->name; f++) {
+                assert_true(f->help && f->help_zh);
+                for (const struct admin_field *other = f + 1; other->name; other++) assert_string_not_equal(f->name, other->name);
+            }
+        }
+    assert_true(n > 10);
 }
 
 #define TEST(t) cmocka_unit_test_setup_teardown(t, set_up, tear_down)
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        TEST(what_nobody_declared_is_never_allowed), TEST(a_grant_reaches_its_scope_and_no_further),
-        TEST(a_grant_that_has_ended_counts_no_more), TEST(scopes_are_written_as_they_are_read),
-        TEST(permissions_and_roles_have_names),      TEST(a_door_without_a_principal_gets_nothing),
-        TEST(reach_is_the_keys_of_the_grants),       TEST(every_route_service_and_command_declares_a_permission),
+        TEST(what_nobody_declared_is_never_allowed),
+        TEST(a_grant_reaches_its_scope_and_no_further),
+        TEST(a_grant_that_has_ended_counts_no_more),
+        TEST(scopes_are_written_as_they_are_read),
+        TEST(permissions_and_roles_have_names),
+        TEST(a_door_without_a_principal_gets_nothing),
+        TEST(reach_is_the_keys_of_the_grants),
+        TEST(every_route_service_and_command_declares_a_permission),
+        TEST(every_operation_of_administration_is_declared_whole),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

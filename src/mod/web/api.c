@@ -1,4 +1,4 @@
-// What the page asks for: who is signed in, figures, conflicts and quarantine.
+// What the page asks for: figures, conflicts and quarantine.
 #include "core/nodes.h"
 #include "core/service.h"
 #include "mod/web/handlers.h"
@@ -6,46 +6,6 @@
 #include "text/json.h"
 
 enum { LIST_MAX = 500 };
-
-static bool reply_session(struct http_request *rq, struct http_response *rs) {
-    const struct web *web = rq->context;
-    struct buf b;
-    struct json_writer w;
-    buf_init(&b, 1024);
-    json_init(&w, &b, false);
-    json_begin_object(&w);
-    json_put_bool(&w, "token_required", sessions_required(web->sessions));
-    json_put_str(&w, "user", rq->user);
-    json_end_object(&w);
-    http_setz(rs, "Cache-Control", "no-store");
-    http_reply_buf(rs, 200, "application/json", &b);
-    return true;
-}
-
-bool web_session(struct http_request *rq, struct http_response *rs, struct err *e) {
-    (void)e;
-    return reply_session(rq, rs);
-}
-
-bool web_sign_in(struct http_request *rq, struct http_response *rs, struct err *e) {
-    const struct web *web = rq->context;
-    const struct json *body = json_read(rq->arena, rq->body, 0, e);
-    struct str cookie;
-    if (!body || !sessions_sign_in(web->sessions, rq, json_text(json_get(body, "token")), &cookie, e)) return false;
-    rq->user = STR_LIT("administrator");
-    http_set(rs, "Set-Cookie", cookie);
-    return reply_session(rq, rs);
-}
-
-bool web_sign_out(struct http_request *rq, struct http_response *rs, struct err *e) {
-    const struct web *web = rq->context;
-    struct str cookie;
-    (void)e;
-    sessions_sign_out(web->sessions, rq, &cookie);
-    http_set(rs, "Set-Cookie", cookie);
-    http_reply_status(rs, 204);
-    return true;
-}
 
 static bool reply_list(struct http_request *rq, struct http_response *rs,
                        bool (*list)(struct archive *ar, struct arena *a, unsigned limit, struct str *out, struct err *e), struct err *e) {

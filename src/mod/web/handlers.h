@@ -11,10 +11,23 @@ bool web_ready(struct http_request *rq, struct http_response *rs, struct err *e)
 bool web_metrics(struct http_request *rq, struct http_response *rs, struct err *e);
 // stream.c
 bool web_events(struct http_request *rq, struct http_response *rs, struct err *e);
-// api.c
+// sign_in.c
 bool web_session(struct http_request *rq, struct http_response *rs, struct err *e);
 bool web_sign_in(struct http_request *rq, struct http_response *rs, struct err *e);
 bool web_sign_out(struct http_request *rq, struct http_response *rs, struct err *e);
+// account.c
+bool web_account(struct http_request *rq, struct http_response *rs, struct err *e);
+bool web_account_password(struct http_request *rq, struct http_response *rs, struct err *e);
+bool web_account_factor(struct http_request *rq, struct http_response *rs, struct err *e);
+bool web_account_factor_on(struct http_request *rq, struct http_response *rs, struct err *e);
+bool web_account_factor_off(struct http_request *rq, struct http_response *rs, struct err *e);
+bool web_account_sessions(struct http_request *rq, struct http_response *rs, struct err *e);
+bool web_account_session_end(struct http_request *rq, struct http_response *rs, struct err *e);
+bool web_account_sessions_end(struct http_request *rq, struct http_response *rs, struct err *e);
+bool web_account_tokens(struct http_request *rq, struct http_response *rs, struct err *e);
+bool web_account_token_add(struct http_request *rq, struct http_response *rs, struct err *e);
+bool web_account_token_end(struct http_request *rq, struct http_response *rs, struct err *e);
+// api.c
 bool web_conflicts(struct http_request *rq, struct http_response *rs, struct err *e);
 bool web_quarantine(struct http_request *rq, struct http_response *rs, struct err *e);
 bool web_cluster(struct http_request *rq, struct http_response *rs, struct err *e);

@@ -1,30 +1,31 @@
-// Who is asking: the administrator's token, kept only as its digest, and the sessions of browsers that have shown it.
+// Who is asking over HTTP: a session's cookie or a bearer token, both looked up in core/accounts.
 #ifndef GANTRY_MOD_WEB_SESSION_H
 #define GANTRY_MOD_WEB_SESSION_H
 
-#include "core/archive.h"
+#include "core/accounts.h"
 #include "http/server.h"
 
-enum { TOKEN_HEX = 64, SESSIONS_MAX = 256, SESSION_S = 12 * 60 * 60 };
-
 struct sessions;
+struct principal;
 
-// Reads dir/admin-token.sha256; where there is none, makes a token, keeps its digest there, and gives the token in made (else made[0] is NUL).
-// Of an archive of several nodes the digest and the sessions are in the index: whichever node comes first makes the token.
-// required false: nobody is asked for anything.
-bool sessions_open(struct archive *ar, const char *dir, bool required, char made[TOKEN_HEX + 1], struct sessions **out, struct err *e);
-void sessions_close(struct sessions *s);
+// required false: nobody is asked for anything, everybody is PRINCIPAL_OF_LOCAL. accounts outlives it.
+bool sessions_open(struct accounts *accounts, bool required, struct sessions **out, struct err *e);
+void sessions_close(struct sessions *s); // NULL is fine
 bool sessions_required(const struct sessions *s);
 
-// A new token in place of the old one, of an archive of several nodes.
-bool sessions_new_token(struct archive *ar, char made[TOKEN_HEX + 1], struct err *e);
+// For bearer tokens that are no API tokens of ours (signed ones of an identity provider): asked first. *out NULL: none of its kind or nobody's. At most one.
+typedef bool session_bearer(void *context, struct http_request *rq, struct str token, const struct principal **out, struct err *e);
+void sessions_set_bearer(struct sessions *s, session_bearer *ask, void *context);
 
-// The server's authorise callback; context is the struct sessions.
+// The server's authorise callback; context is the struct sessions. Who it is stands in rq->principal and rq->user, also where nobody is asked for.
 bool sessions_authorise(void *context, struct http_request *rq, unsigned permission, struct err *e);
 
-// Exchanges the token for a session. *cookie: the Set-Cookie value, in the request's arena. ERR_UNAUTHORIZED when the token is not it.
-bool sessions_sign_in(struct sessions *s, struct http_request *rq, struct str token, struct str *cookie, struct err *e);
-// Ends the session of the request's cookie.
-void sessions_sign_out(struct sessions *s, struct http_request *rq, struct str *cookie);
+// The secret of the request's cookie; empty when it has none.
+struct str session_secret(const struct http_request *rq);
+// The Set-Cookie value that makes a browser keep a session, and the one that makes it forget; in the request's arena. NULL on failure.
+const char *session_cookie(struct http_request *rq, const char *secret, struct err *e);
+const char *session_cookie_end(struct http_request *rq, struct err *e);
+// Who acts, for services.
+struct actor session_actor(const struct http_request *rq);
 
 #endif

@@ -12,6 +12,7 @@ struct node;
 struct web {
     struct archive *archive;
     struct node *node; // NULL: /readyz is /healthz
+    struct accounts *accounts;
     struct sessions *sessions;
     // Adds lines of Prometheus text for what other modules count; may be NULL.
     void (*more_metrics)(void *context, struct buf *to);

@@ -1,0 +1,131 @@
+// The way in to every operation: found by noun and verb, its fields checked by the table, the permission asked for, then run.
+#include "mod/admin/admin.h"
+
+#include <stdio.h>
+
+#include "core/audit.h"
+#include "mod/admin/tables.h"
+
+const struct admin_operation *const ADMIN_TABLES[] = {
+    ADMIN_USER, ADMIN_ROLE, ADMIN_TOKEN, ADMIN_SITE, ADMIN_SESSION, NULL,
+};
+
+const struct admin_operation *admin_find(struct str noun, struct str verb) {
+    for (const struct admin_operation *const *table = ADMIN_TABLES; *table; table++)
+        for (const struct admin_operation *op = *table; op->noun; op++)
+            if (str_eqz(noun, op->noun) && str_eqz(verb, op->verb)) return op;
+    return NULL;
+}
+
+static const struct admin_field *find_field(const struct admin_operation *op, struct str name) {
+    for (const struct admin_field *f = op->fields; f && f->name; f++)
+        if (str_eqz(name, f->name)) return f;
+    return NULL;
+}
+
+static bool is_texts(const struct json *v) {
+    if (v->kind != JSON_ARRAY) return false;
+    for (const struct json *one = v->first; one; one = one->next)
+        if (one->kind != JSON_STRING) return false;
+    return true;
+}
+
+static bool fits(const struct admin_field *f, const struct json *v, struct err *e) {
+    static const char *const KINDS[] = {[ADMIN_TEXT] = "a text",
+                                        [ADMIN_NUMBER] = "a whole number",
+                                        [ADMIN_FLAG] = "true or false",
+                                        [ADMIN_LIST] = "a list of texts",
+                                        [ADMIN_SECRET] = "a text"};
+    int64_t number;
+    bool ok = false;
+    switch (f->type) {
+    case ADMIN_TEXT:
+    case ADMIN_SECRET:
+        ok = v->kind == JSON_STRING;
+        break;
+    case ADMIN_NUMBER:
+        ok = json_to_i64(v, &number);
+        break;
+    case ADMIN_FLAG:
+        ok = v->kind == JSON_TRUE || v->kind == JSON_FALSE;
+        break;
+    case ADMIN_LIST:
+        ok = is_texts(v);
+        break;
+    }
+    return ok || err_set(e, ERR_USAGE, "admin", "'%s' is %s", f->name, KINDS[f->type]);
+}
+
+static bool check(const struct admin_operation *op, const struct json *in, struct err *e) {
+    if (in && in->kind != JSON_OBJECT) return err_set(e, ERR_USAGE, "admin", "the parameters are a JSON object");
+    for (const struct json *v = in ? in->first : NULL; v; v = v->next) {
+        const struct admin_field *f = find_field(op, v->key);
+        if (!f) return err_set(e, ERR_USAGE, "admin", "%s %s takes no '%.*s'", op->noun, op->verb, STR_FMT(str_sub(v->key, 0, 64)));
+        if (json_get(in, f->name) != v) return err_set(e, ERR_USAGE, "admin", "'%s' stands there twice", f->name);
+        if (!fits(f, v, e)) return false;
+    }
+    for (const struct admin_field *f = op->fields; f && f->name; f++) {
+        const struct json *v = json_get(in, f->name);
+        bool empty = !v || (v->kind == JSON_STRING && v->text.n == 0);
+        if (f->required && empty) return err_set(e, ERR_USAGE, "admin", "%s %s needs '%s' (%s)", op->noun, op->verb, f->name, f->help);
+    }
+    return true;
+}
+
+// ---- the audit trail: a change that was made is its own event, everything else is noted here ----
+
+static const char *read_type(enum permission p) {
+    if (p == ACCESS_AUDIT_READ) return "audit.read";
+    return p == ACCESS_AUDIT_EXPORT ? "audit.exported" : "accounts.read";
+}
+
+static bool note(const struct admin_operation *op, const struct admin_call *c, const char *type, enum audit_outcome outcome, struct err *e) {
+    char detail[160];
+    snprintf(detail, sizeof detail, "\"operation\":\"%s %s\"", op->noun, op->verb);
+    const struct audit_note n = {.type = type, .outcome = outcome, .detail = str_of(detail)};
+    return audit_note(c->archive, c->who, &n, e);
+}
+
+bool admin_run(const struct admin_operation *op, struct admin_call *c, struct err *e) {
+    if (!access_require(c->who, op->permission, e)) {
+        note(op, c, "access.denied", AUDIT_DENIED, NULL);
+        return false;
+    }
+    bool ok = check(op, c->in, e) && op->run(c, e);
+    if (op->reads) return note(op, c, read_type(op->permission), ok ? AUDIT_SUCCESS : AUDIT_FAILED, ok ? e : NULL) && ok;
+    if (!ok) note(op, c, "change.failed", AUDIT_FAILED, NULL);
+    return ok;
+}
+
+struct str admin_text(const struct admin_call *c, const char *name) {
+    return json_text(json_get(c->in, name));
+}
+
+bool admin_flag(const struct admin_call *c, const char *name) {
+    const struct json *v = json_get(c->in, name);
+    return v && v->kind == JSON_TRUE;
+}
+
+int64_t admin_number(const struct admin_call *c, const char *name, int64_t otherwise) {
+    const struct json *v = json_get(c->in, name);
+    int64_t n;
+    return v && json_to_i64(v, &n) ? n : otherwise;
+}
+
+bool admin_list(const struct admin_call *c, const char *name, const struct str **out, unsigned *count, struct err *e) {
+    const struct json *v = json_get(c->in, name);
+    *count = 0;
+    struct str *all = arena_zero(c->arena, v ? v->count + 1 : 1, sizeof *all, e);
+    if (!all) return false;
+    for (const struct json *one = v ? v->first : NULL; one; one = one->next) all[(*count)++] = json_text(one);
+    *out = all;
+    return true;
+}
+
+bool admin_done(struct admin_call *c, bool ok) {
+    if (!ok) return false;
+    json_begin_object(c->out);
+    json_put_bool(c->out, "done", true);
+    json_end_object(c->out);
+    return true;
+}
