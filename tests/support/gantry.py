@@ -76,11 +76,12 @@ class Server:
         self.log = tempfile.TemporaryFile()
         self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=self.log, env={**os.environ, **(env or {})}, text=True,
                                         preexec_fn=prepare)
-        self.ready = ""
+        self.ready = self.printed = ""
         self.token = None
         timer = threading.Timer(timeout, self.process.kill)
         timer.start()
         for line in self.process.stdout:
+            self.printed += line
             token = re.search(r"[0-9a-f]{64}|[A-Za-z0-9_-]{43}", line)
             if line.startswith("ready"):
                 self.ready = line
