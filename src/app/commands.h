@@ -8,6 +8,7 @@ extern const struct cli_command CMD_CAPABILITIES;
 extern const struct cli_command CMD_CERT;
 extern const struct cli_command CMD_CLUSTER;
 extern const struct cli_command CMD_COMPACT;
+extern const struct cli_command CMD_DOCTOR;
 extern const struct cli_command CMD_DUMP;
 extern const struct cli_command CMD_ECHO;
 extern const struct cli_command CMD_EVIDENCE;

@@ -91,6 +91,13 @@ static bool resolve(const char *host, uint16_t port, bool passive, struct addrin
     return err_set(e, ERR_NET, "net", "the name '%s' does not resolve: %s", host, gai_strerror(code));
 }
 
+bool net_resolves(const char *host) {
+    struct addrinfo *list;
+    if (!resolve(host, 0, false, &list, NULL)) return false;
+    freeaddrinfo(list);
+    return true;
+}
+
 static int listen_at(const struct addrinfo *ai) {
     int fd = socket(ai->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (fd < 0) return -1;
@@ -176,6 +183,14 @@ bool net_connect(struct net_conn *c, const char *host, uint16_t port, int64_t de
     errno = code;
     if (ok) return true;
     return err_errno(e, code == ETIMEDOUT ? ERR_TIMEOUT : ERR_NET, "net", "connect to %s port %u", host, port);
+}
+
+void net_own_address(const struct net_conn *c, char out[NET_ADDRESS_MAX]) {
+    struct sockaddr_storage sa = {0};
+    socklen_t n = sizeof sa;
+    struct net_conn own = {0};
+    if (getsockname(c->fd, (struct sockaddr *)&sa, &n) == 0) name_peer(&own, &sa);
+    memcpy(out, own.address, NET_ADDRESS_MAX);
 }
 
 void net_close(struct net_conn *c) {

@@ -51,8 +51,12 @@ struct net_conn {
 int net_listen(const char *address, uint16_t port, uint16_t *port_out, struct err *e);
 // Waits for a connection. NET_WOKEN when wake becomes readable. NET_FAIL with ERR_BUSY when descriptors ran out.
 enum net_status net_accept(int listener, int wake, struct net_conn *c, struct err *e);
+// Whether a host's name has an address (an address has itself).
+bool net_resolves(const char *host);
 // ERR_NET when refused, ERR_TIMEOUT when the deadline passed.
 bool net_connect(struct net_conn *c, const char *host, uint16_t port, int64_t deadline_ms, struct err *e);
+// The address of this side, numeric; "" when it is not known.
+void net_own_address(const struct net_conn *c, char out[NET_ADDRESS_MAX]);
 void net_close(struct net_conn *c);
 
 // Some bytes, at least one. wakeable: c->wake ends the wait. *e is set for everything but NET_OK, NET_EOF and NET_WOKEN.
