@@ -8,6 +8,7 @@
 
 #include "app/config.h"
 #include "http/base_url.h"
+#include "net/network.h"
 #include "http/cors.h"
 
 const struct cli_option SETTINGS_OPTIONS[] = {
@@ -110,7 +111,7 @@ static bool check_http(const struct settings *s, struct err *e) {
     struct http_place place;
     if (s->base_url && !http_base_parse(str_of(s->base_url), &place, e)) return err_wrap(e, "base-url");
     for (unsigned i = 0; i < s->trusted_proxies.count; i++)
-        if (!http_network_valid(s->trusted_proxies.all[i]))
+        if (!net_network_valid(s->trusted_proxies.all[i]))
             return err_set(e, ERR_USAGE, "settings", "trusted-proxies: '%s' is neither an address nor a network such as 10.0.0.0/8", s->trusted_proxies.all[i]);
     for (unsigned i = 0; i < s->cors_origins.count; i++)
         if (!http_cors_origin_valid(s->cors_origins.all[i]))

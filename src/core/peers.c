@@ -11,7 +11,7 @@
 #include "core/accounts.h"
 #include "core/index.h"
 #include "core/peers_part.h"
-#include "http/base_url.h"
+#include "net/network.h"
 #include "net/resolve.h"
 
 #define KNOWN "peer"
@@ -86,7 +86,7 @@ uint64_t peers_generation(struct peers *p) {
 
 static bool from_there(const struct peer *k, struct str address) {
     if (k->by_host) return k->host[0] && net_host_is(k->host, address);
-    return k->network_count == 0 || http_address_in(address, k->networks, k->network_count);
+    return k->network_count == 0 || net_address_in(address, k->networks, k->network_count);
 }
 
 // NULL: it is this peer. Else what does not fit.
@@ -163,7 +163,7 @@ static bool make_unknown(struct peers *p, struct arena *a, struct str aet, const
 static bool let_in_unknown(struct peers *p, struct arena *a, const struct peer_seen *seen, const struct principal **out, struct str *why, struct err *e) {
     *out = NULL;
     if (p->loopback && net_is_loopback(seen->address)) return *out = &PRINCIPAL_OF_LOCAL, true;
-    bool in = p->any || (p->certified && seen->fingerprint.n) || http_address_in(seen->address, p->networks, p->network_count);
+    bool in = p->any || (p->certified && seen->fingerprint.n) || net_address_in(seen->address, p->networks, p->network_count);
     if (in) return make_unknown(p, a, seen->calling, out, e);
     const char *text = arena_printf(a, e,
                                     "'%.*s' at %.*s is no known peer: name it ('gantry peer add', or peers: in the configuration), or let unknown ones in "
@@ -263,7 +263,7 @@ static bool read_unknown(struct peers *p, struct err *e) {
         bool *const named = str_eqz(word, "loopback") ? &p->loopback : str_eqz(word, "certified") ? &p->certified : str_eqz(word, "any") ? &p->any : NULL;
         if (named)
             *named = true;
-        else if (http_network_valid(o->unknown[i]))
+        else if (net_network_valid(o->unknown[i]))
             p->networks[p->network_count++] = o->unknown[i];
         else
             return err_set(e, ERR_USAGE, "peers", "unknown-peers takes none, loopback, certified, any, addresses and networks such as 10.0.0.0/8, not '%s'",

@@ -6,7 +6,7 @@
 #include "base/log.h"
 #include "core/index.h"
 #include "core/peers_part.h"
-#include "http/base_url.h"
+#include "net/network.h"
 #include "sys/digest.h"
 #include "text/json.h"
 
@@ -137,7 +137,7 @@ static bool take_setting_services(const struct peer_setting *s, unsigned place, 
         out->services |= ACCESS_BIT(p) | ACCESS_BIT(ACCESS_OPEN);
     }
     for (unsigned i = 0; i < s->network_count; i++)
-        if (!http_network_valid(s->networks[i])) return bad(place, "networks has neither an address nor a network such as 10.0.0.0/8:", s->networks[i], e);
+        if (!net_network_valid(s->networks[i])) return bad(place, "networks has neither an address nor a network such as 10.0.0.0/8:", s->networks[i], e);
     return true;
 }
 

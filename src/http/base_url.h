@@ -24,9 +24,4 @@ bool http_base_parse(struct str text, struct http_place *out, struct err *e);
 // the header fields is ignored. false: ERR_NOMEM.
 bool http_base_make(struct arena *a, struct str configured, bool trusted, const struct http_forwarded *f, struct http_place *out, struct err *e);
 
-// An address ("10.0.0.1", "::1") or a network ("10.0.0.0/8", "fd00::/8").
-bool http_network_valid(const char *network);
-// Whether a numeric address is in one of the networks.
-bool http_address_in(struct str address, const char *const *networks, unsigned count);
-
 #endif

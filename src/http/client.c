@@ -9,6 +9,7 @@
 #include <sys/socket.h>
 
 #include "base/trace.h"
+#include "net/guard.h"
 
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 
@@ -74,6 +75,8 @@ struct call {
     const struct http_call *c;
     CURL *curl;
     bool begun;
+    bool guarded; // the guard refused an address
+    struct err refused;
 };
 
 static void keep_field(CURL *curl, const char *name, char *value, size_t n) {
@@ -98,7 +101,12 @@ static bool begin(struct call *k) {
 
 // Not for the programs that this one starts.
 static curl_socket_t on_socket(void *context, curlsocktype purpose, struct curl_sockaddr *to) {
-    (void)context, (void)purpose;
+    struct call *k = context;
+    (void)purpose;
+    if (!net_guard_allows_socket(k->c->guard, &to->addr, &k->refused)) {
+        k->guarded = true;
+        return CURL_SOCKET_BAD;
+    }
     return socket(to->family, to->socktype | SOCK_CLOEXEC, to->protocol);
 }
 
@@ -130,15 +138,15 @@ static bool add_header(struct curl_slist **list, const char *line) {
 #define TRACE_FIELD "traceparent: "
 
 static bool set_headers(CURL *curl, const struct http_call *c, struct curl_slist **list) {
-    char bearer[512];
     char traced[sizeof TRACE_FIELD + TRACE_PARENT_BYTES] = TRACE_FIELD;
     bool ok = add_header(list, "Expect:"); // no waiting for 100 Continue
     trace_parent(traced + sizeof TRACE_FIELD - 1);
     if (ok && traced[sizeof TRACE_FIELD - 1]) ok = add_header(list, traced);
     for (int i = 0; ok && i < HTTP_CLIENT_HEADERS_MAX && c->headers[i]; i++) ok = add_header(list, c->headers[i]);
     if (ok && c->bearer) {
-        snprintf(bearer, sizeof bearer, "Authorization: Bearer %s", c->bearer);
-        ok = add_header(list, bearer);
+        char *bearer = NULL; // of any length
+        ok = asprintf(&bearer, "Authorization: Bearer %s", c->bearer) > 0 && add_header(list, bearer);
+        free(bearer);
     }
     if (ok && c->read && c->body_length < 0) ok = add_header(list, "Transfer-Encoding: chunked");
     curl_easy_setopt(curl, CURLOPT_HTTPHEADER, *list);
@@ -186,6 +194,8 @@ static void set_options(struct call *k, char *message) {
     curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "http,https");
     curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
     curl_easy_setopt(curl, CURLOPT_OPENSOCKETFUNCTION, on_socket);
+    curl_easy_setopt(curl, CURLOPT_OPENSOCKETDATA, k);
+    if (c->guard) curl_easy_setopt(curl, CURLOPT_PROXY, ""); // unless the pool names one
     curl_easy_setopt(curl, CURLOPT_ERRORBUFFER, message);
     curl_easy_setopt(curl, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
     curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT_MS, (long)(c->connect_ms ? c->connect_ms : 10000));
@@ -219,10 +229,12 @@ static enum err_kind kind_of(CURLcode code) {
 
 static void take_answer(const struct call *k, struct http_result *out) {
     long status = 0;
-    const char *type = NULL;
+    const char *type = NULL, *address = NULL;
     curl_easy_getinfo(k->curl, CURLINFO_RESPONSE_CODE, &status);
     curl_easy_getinfo(k->curl, CURLINFO_CONTENT_TYPE, &type);
     *out = (struct http_result){.status = (unsigned)status};
+    curl_easy_getinfo(k->curl, CURLINFO_PRIMARY_IP, &address);
+    snprintf(out->address, sizeof out->address, "%s", address ? address : "");
     snprintf(out->content_type, sizeof out->content_type, "%s", type ? type : "");
     keep_field(k->curl, k->c->want, out->wanted, sizeof out->wanted);
     keep_fields(k);
@@ -239,7 +251,10 @@ bool http_call(const struct http_call *c, struct http_result *out, struct err *e
     CURLcode code = set_headers(k.curl, c, &list) ? curl_easy_perform(k.curl) : CURLE_OUT_OF_MEMORY;
     take_answer(&k, out);
     bool ok = code == CURLE_OK;
-    if (!ok) err_set(e, kind_of(code), "http", "%s %s: %s", c->method, c->url, message[0] ? message : curl_easy_strerror(code));
+    if (!ok && k.guarded)
+        err_set(e, ERR_FORBIDDEN, "http", "%s %s: %s", c->method, c->url, k.refused.message);
+    else if (!ok)
+        err_set(e, kind_of(code), "http", "%s %s: %s", c->method, c->url, message[0] ? message : curl_easy_strerror(code));
     give_back(ok ? c->pool : NULL, k.curl); // a connection after a failure is not trusted
     curl_slist_free_all(list);
     return ok;

@@ -5,6 +5,8 @@
 #include "base/err.h"
 #include "base/str.h"
 
+struct net_guard;
+
 enum { HTTP_CLIENT_HEADERS_MAX = 32, HTTP_CLIENT_TYPE_MAX = 256, HTTP_CLIENT_HEADER_VALUE_MAX = 128, HTTP_CLIENT_FIELD_MAX = 512 };
 
 // Connections that wait for their next request, and how they are made. Any number of threads share one.
@@ -46,12 +48,16 @@ struct http_call {
     int stall_s;            // no byte for so long is ERR_TIMEOUT; 0: 60 s
     int64_t whole_ms;       // the whole call; 0: no limit
     struct http_pool *pool; // NULL: a connection of its own, closed at the end
+    // Where it may lead (net/guard.h), judged by the address at the moment of connecting: ERR_FORBIDDEN. A proxy of the environment is then not used, and one
+    // of the pool's options is what is judged. NULL: anywhere, for what the configuration itself names.
+    const struct net_guard *guard;
 };
 
 struct http_result {
     unsigned status;
     char content_type[HTTP_CLIENT_TYPE_MAX];
     char wanted[HTTP_CLIENT_HEADER_VALUE_MAX]; // of the header that was wanted; "" when the answer has none
+    char address[64];                          // numeric, of who answered
 };
 
 // true when an answer came, whatever its status. ERR_NET, ERR_TIMEOUT, ERR_CANCELLED (a callback gave up), ERR_USAGE (the URL).

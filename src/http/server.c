@@ -16,10 +16,12 @@
 #include "base/limits.h"
 #include "base/log.h"
 #include "base/trace.h"
+#include "http/armour.h"
 #include "http/base_url.h"
 #include "http/condition.h"
 #include "http/cors.h"
 #include "http/watch.h"
+#include "net/network.h"
 #include "sys/zstd.h"
 #include "text/gzip.h"
 
@@ -118,7 +120,7 @@ static const struct http_place *place_of(const struct http_request *rq) {
                                http_header(rq, "X-Forwarded-Host"),
                                http_header(rq, "X-Forwarded-Port"),
                                http_header(rq, "X-Forwarded-Prefix")};
-    bool trusted = http_address_in(rq->address, s->trusted_proxies, s->trusted_proxy_count);
+    bool trusted = net_address_in(rq->address, s->trusted_proxies, s->trusted_proxy_count);
     if (!http_base_make(&x->arena, s->base_url, trusted, &f, &x->place, NULL)) x->place = (struct http_place){STR_LIT(""), STR_LIT("")};
     return &x->place;
 }
@@ -160,23 +162,6 @@ bool http_not_modified(const struct http_request *rq, struct http_response *rs, 
 }
 
 // ---- answering ----
-
-// Content that must not run or be sniffed in a browser: everything is inert unless it is our own page.
-static const struct uri_param SECURITY_HEADERS[] = {
-    {STR_LIT("X-Content-Type-Options"), STR_LIT("nosniff")},
-    {STR_LIT("X-Frame-Options"), STR_LIT("DENY")},
-    {STR_LIT("Referrer-Policy"), STR_LIT("same-origin")},
-    {STR_LIT("Cross-Origin-Resource-Policy"), STR_LIT("same-origin")},
-    {STR_LIT("Content-Security-Policy"), STR_LIT("default-src 'none'; frame-ancestors 'none'")},
-};
-
-static void add_security(struct http_response *rs) {
-    for (size_t i = 0; i < sizeof SECURITY_HEADERS / sizeof SECURITY_HEADERS[0]; i++) {
-        bool there = false;
-        for (unsigned k = 0; k < rs->header_count; k++) there |= str_eq_nocase(rs->headers[k].name, SECURITY_HEADERS[i].name);
-        if (!there && rs->header_count < HTTP_HEADERS_MAX) rs->headers[rs->header_count++] = SECURITY_HEADERS[i];
-    }
-}
 
 bool http_takes_gzip(const struct http_request *rq) {
     static const char *const GZIP[] = {"gzip", NULL};
@@ -295,8 +280,8 @@ static enum MHD_Result answer(struct exchange *x) {
     audit(x);
     if (x->rs.compress && (x->rs.kind == HTTP_BODY_BUF || x->rs.kind == HTTP_BODY_TEXT)) compress(x);
     add_cors(x);
-    add_security(&x->rs);
     add_trace(x);
+    http_armour(&x->rs, str_starts(http_base(&x->rq), STR_LIT("https://")));
     struct MHD_Response *made = make_body(x);
     if (!made) return MHD_NO;
     enum MHD_Result code = add_headers(x, made) ? MHD_queue_response(x->connection, x->rs.status, made) : MHD_NO;
@@ -317,16 +302,18 @@ static enum MHD_Result answer_error(struct exchange *x, const struct err *e) {
 
 // ---- deciding on a request by its header ----
 
-// A request that changes something and comes from a page must come from a page of ours.
-static bool origin_fits(const struct http_request *rq) {
-    struct str origin = http_header(rq, "Origin");
-    if (!origin.p || rq->method == HTTP_GET) return true;
-    enum http_cors cors = cors_of(rq->adapter);
-    // "*" lets pages in that bring a token of their own, never the browser's session.
-    if (cors == HTTP_CORS_EXACT || (cors == HTTP_CORS_ANY && !http_header(rq, "Cookie").p)) return true;
-    size_t at = str_find(origin, '/', 0);
-    struct str host = str_sub(origin, at + 2, origin.n); // behind "scheme://"
-    return str_eq_nocase(host, http_header(rq, "Host"));
+// Whether the page that it comes from, if any, may ask for this.
+static bool site_fits(const struct http_request *rq) {
+    const struct http_site site = {.method = rq->method,
+                                   .origin = http_header(rq, "Origin"),
+                                   .site = http_header(rq, "Sec-Fetch-Site"),
+                                   .mode = http_header(rq, "Sec-Fetch-Mode"),
+                                   .dest = http_header(rq, "Sec-Fetch-Dest"),
+                                   .host = http_header(rq, "Host"),
+                                   .base = http_base(rq),
+                                   .cors = cors_of(rq->adapter),
+                                   .cookie = http_header(rq, "Cookie").p != NULL};
+    return http_site_fits(&site);
 }
 
 struct header_tally {
@@ -401,7 +388,7 @@ static bool admit(struct exchange *x, struct err *e) {
     if (!header_fits(x, e)) return false;
     if (s->loopback_host_only && !http_host_is_loopback(http_header(rq, "Host")))
         return err_set(e, ERR_FORBIDDEN, "http", "this server asks for no credentials and is meant for this machine only: use http://127.0.0.1:%u/", s->port);
-    if (!origin_fits(rq)) return err_set(e, ERR_FORBIDDEN, "http", "a page of another site may not change anything here");
+    if (!site_fits(rq)) return err_set(e, ERR_FORBIDDEN, "http", "a page of another site may not ask for this here");
     return true;
 }
 

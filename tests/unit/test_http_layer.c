@@ -10,6 +10,7 @@
 #include "http/base_url.h"
 #include "http/condition.h"
 #include "http/cors.h"
+#include "net/network.h"
 
 static struct arena arena;
 
@@ -74,9 +75,9 @@ static void networks_hold_the_addresses_in_them(void **state) {
     (void)state;
     const char *const nets[] = {"127.0.0.0/8", "::1", "10.1.0.0/20", "fd00::/8"};
     const char *const in[] = {"127.9.9.9", "::1", "10.1.15.255", "fd12::1", "::ffff:127.0.0.1"}, *const out[] = {"128.0.0.1", "10.1.16.0", "fe80::1", "", "x"};
-    for (size_t i = 0; i < sizeof in / sizeof in[0]; i++) assert_true(http_address_in(str_of(in[i]), nets, 4));
-    for (size_t i = 0; i < sizeof out / sizeof out[0]; i++) assert_false(http_address_in(str_of(out[i]), nets, 4));
-    assert_false(http_network_valid("10.0.0.0/33") || http_network_valid("proxy.local") || http_network_valid("10.0.0.0/"));
+    for (size_t i = 0; i < sizeof in / sizeof in[0]; i++) assert_true(net_address_in(str_of(in[i]), nets, 4));
+    for (size_t i = 0; i < sizeof out / sizeof out[0]; i++) assert_false(net_address_in(str_of(out[i]), nets, 4));
+    assert_false(net_network_valid("10.0.0.0/33") || net_network_valid("proxy.local") || net_network_valid("10.0.0.0/"));
 }
 
 static void only_configured_origins_are_let_in(void **state) {

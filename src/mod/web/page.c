@@ -5,7 +5,7 @@
 // Scripts, styles and images from here and nowhere else, none of them inline.
 #define PAGE_POLICY                                                                                                                            \
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob:; connect-src 'self'; base-uri 'none'; form-action 'none'; " \
-    "frame-ancestors 'none'"
+    "frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types 'none'"
 
 static const struct web_asset *find(struct str name) {
     for (const struct web_asset *a = WEB_ASSETS; a->name; a++)
