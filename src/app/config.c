@@ -14,6 +14,7 @@ static const cyaml_strval_t STYLES[] = {{"path", S3_PATH}, {"virtual-host", S3_V
 static const cyaml_strval_t CREDENTIALS[] = {
     {"static", S3_STATIC}, {"environment", S3_ENVIRONMENT}, {"file", S3_FILE}, {"instance", S3_INSTANCE}, {"web-identity", S3_WEB_IDENTITY}};
 static const cyaml_strval_t SMALL_VOLUMES[] = {{"index", SMALL_INDEX}, {"bucket", SMALL_BUCKET}};
+static const cyaml_strval_t CLIENTS[] = {{"none", NET_TLS_CLIENTS_NONE}, {"asked", NET_TLS_CLIENTS_ASKED}, {"required", NET_TLS_CLIENTS_REQUIRED}};
 static const cyaml_strval_t LOCK_MODES[] = {{"governance", S3_LOCK_GOVERNANCE}, {"compliance", S3_LOCK_COMPLIANCE}};
 
 enum { OPTIONAL_PTR = CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL, OPTIONAL_WORD = OPTIONAL_PTR | CYAML_FLAG_STRICT };
@@ -33,12 +34,17 @@ static const cyaml_schema_field_t PEER_FIELDS[] = {
     CYAML_FIELD_STRING_PTR("realm", OPTIONAL_PTR, struct file_peer, realm, 0, 256),
     CYAML_FIELD_SEQUENCE("services", OPTIONAL_PTR, struct file_peer, services, &WORD, 0, SETTINGS_NETWORKS_MAX),
     CYAML_FIELD_UINT_PTR("associations-max", OPTIONAL_PTR, struct file_peer, associations),
+    CYAML_FIELD_ENUM_PTR("tls", OPTIONAL_WORD, struct file_peer, tls, TRUTHS, CYAML_ARRAY_LEN(TRUTHS)),
+    CYAML_FIELD_STRING_PTR("tls-name", OPTIONAL_PTR, struct file_peer, tls_name, 1, 253),
     CYAML_FIELD_END,
 };
 static const cyaml_schema_value_t PEER = {CYAML_VALUE_MAPPING(CYAML_FLAG_DEFAULT, struct file_peer, PEER_FIELDS)};
 
 static const cyaml_schema_field_t DICOM_FIELDS[] = {
     CYAML_FIELD_UINT_PTR("port", OPTIONAL_PTR, struct file_dicom, port),
+    CYAML_FIELD_UINT_PTR("plain-port", OPTIONAL_PTR, struct file_dicom, door.plain_port),
+    CYAML_FIELD_ENUM_PTR("client-certificates", OPTIONAL_WORD, struct file_dicom, door.clients, CLIENTS, CYAML_ARRAY_LEN(CLIENTS)),
+    CYAML_FIELD_UINT_PTR("connections-per-second", OPTIONAL_PTR, struct file_dicom, door.per_second),
     CYAML_FIELD_UINT_PTR("associations-max", OPTIONAL_PTR, struct file_dicom, associations_max),
     CYAML_FIELD_UINT_PTR("per-peer-max", OPTIONAL_PTR, struct file_dicom, per_peer_max),
     CYAML_FIELD_ENUM_PTR("known-callers-only", OPTIONAL_WORD, struct file_dicom, known_callers_only, TRUTHS, CYAML_ARRAY_LEN(TRUTHS)),
@@ -51,6 +57,11 @@ static const cyaml_schema_field_t DICOM_FIELDS[] = {
 
 static const cyaml_schema_field_t HTTP_FIELDS[] = {
     CYAML_FIELD_UINT_PTR("port", OPTIONAL_PTR, struct file_http, port),
+    CYAML_FIELD_UINT_PTR("plain-port", OPTIONAL_PTR, struct file_http, door.plain_port),
+    CYAML_FIELD_ENUM_PTR("client-certificates", OPTIONAL_WORD, struct file_http, door.clients, CLIENTS, CYAML_ARRAY_LEN(CLIENTS)),
+    CYAML_FIELD_UINT_PTR("connections-max", OPTIONAL_PTR, struct file_http, connections_max),
+    CYAML_FIELD_UINT_PTR("per-peer-max", OPTIONAL_PTR, struct file_http, per_peer_max),
+    CYAML_FIELD_UINT_PTR("connections-per-second", OPTIONAL_PTR, struct file_http, door.per_second),
     CYAML_FIELD_STRING_PTR("base-url", OPTIONAL_PTR, struct file_http, base_url, 1, 512),
     CYAML_FIELD_SEQUENCE("trusted-proxies", OPTIONAL_PTR, struct file_http, trusted_proxies, &WORD, 0, SETTINGS_LIST_MAX),
     CYAML_FIELD_END,
@@ -61,6 +72,20 @@ static const cyaml_schema_field_t ACCOUNTS_FIELDS[] = {
     CYAML_FIELD_UINT_PTR("session-hours", OPTIONAL_PTR, struct file_accounts, session_hours),
     CYAML_FIELD_UINT_PTR("password-least", OPTIONAL_PTR, struct file_accounts, password_least),
     CYAML_FIELD_STRING_PTR("password-list", OPTIONAL_PTR, struct file_accounts, password_list, 1, 4096),
+    CYAML_FIELD_END,
+};
+
+static const cyaml_schema_field_t TLS_FIELDS[] = {
+    CYAML_FIELD_STRING_PTR("cert", CYAML_FLAG_POINTER, struct file_tls, cert, 1, 4096),
+    CYAML_FIELD_STRING_PTR("key", CYAML_FLAG_POINTER, struct file_tls, key, 1, 4096),
+    CYAML_FIELD_STRING_PTR("key-password", OPTIONAL_PTR, struct file_tls, key_password, 1, 1024),
+    CYAML_FIELD_STRING_PTR("key-password-file", OPTIONAL_PTR, struct file_tls, key_password_file, 1, 4096),
+    CYAML_FIELD_STRING_PTR("ca", OPTIONAL_PTR, struct file_tls, ca, 1, 4096),
+    CYAML_FIELD_STRING_PTR("crl", OPTIONAL_PTR, struct file_tls, crl, 1, 4096),
+    CYAML_FIELD_STRING_PTR("profile", OPTIONAL_PTR, struct file_tls, profile, 1, 64),
+    CYAML_FIELD_STRING_PTR("ciphers", OPTIONAL_PTR, struct file_tls, ciphers, 0, 4096),
+    CYAML_FIELD_STRING_PTR("suites", OPTIONAL_PTR, struct file_tls, suites, 0, 1024),
+    CYAML_FIELD_STRING_PTR("groups", OPTIONAL_PTR, struct file_tls, groups, 1, 1024),
     CYAML_FIELD_END,
 };
 
@@ -155,6 +180,8 @@ static const cyaml_schema_field_t FIELDS[] = {
     CYAML_FIELD_STRING_PTR("bind", OPTIONAL_PTR, struct file, bind, 1, 64),
     CYAML_FIELD_STRING_PTR("aet", OPTIONAL_PTR, struct file, aet, 1, 16),
     CYAML_FIELD_ENUM_PTR("auth", OPTIONAL_WORD, struct file, auth, AUTHS, CYAML_ARRAY_LEN(AUTHS)),
+    CYAML_FIELD_MAPPING_PTR("tls", OPTIONAL_PTR, struct file, tls, TLS_FIELDS),
+    CYAML_FIELD_SEQUENCE("plaintext", OPTIONAL_PTR, struct file, plaintext, &WORD, 0, SETTINGS_LIST_MAX),
     CYAML_FIELD_MAPPING_PTR("dicom", OPTIONAL_PTR, struct file, dicom, DICOM_FIELDS),
     CYAML_FIELD_MAPPING_PTR("http", OPTIONAL_PTR, struct file, http, HTTP_FIELDS),
     CYAML_FIELD_MAPPING_PTR("accounts", OPTIONAL_PTR, struct file, accounts, ACCOUNTS_FIELDS),

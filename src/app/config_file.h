@@ -20,11 +20,25 @@ struct file_peer {
     char **networks, **services;
     unsigned networks_count, services_count;
     unsigned *associations;
+    char *tls_name;
+    enum truth *tls;
+};
+
+struct file_tls {
+    char *cert, *key, *key_password, *key_password_file, *ca, *crl, *profile, *ciphers, *suites, *groups;
+};
+
+// What DICOM and HTTP have alike.
+struct file_door {
+    uint16_t *plain_port;
+    unsigned *per_second;
+    enum net_tls_clients *clients;
 };
 
 // Ports have their own width, so that one that is none is told with its line.
 struct file_dicom {
     uint16_t *port;
+    struct file_door door;
     unsigned *associations_max, *per_peer_max;
     enum truth *known_callers_only, *any_called, *accept_unknown_storage;
     char **unknown_peers, *unknown_role;
@@ -33,6 +47,8 @@ struct file_dicom {
 
 struct file_http {
     uint16_t *port;
+    struct file_door door;
+    unsigned *connections_max, *per_peer_max;
     char *base_url;
     char **trusted_proxies;
     unsigned trusted_proxies_count;
@@ -95,6 +111,9 @@ struct file {
     char *node, *data, *bind, *aet;
     enum auth *auth;
     uint16_t *drain_seconds, *deadline_seconds;
+    struct file_tls *tls;
+    char **plaintext;
+    unsigned plaintext_count;
     struct file_dicom *dicom;
     struct file_http *http;
     struct file_accounts *accounts;
@@ -111,6 +130,9 @@ bool config_take(const struct file *f, struct arena *a, struct settings *s, stru
 bool config_take_database(const struct file_database *d, struct arena *a, struct settings *s, struct err *e);
 bool config_take_store(const struct file_store *st, struct arena *a, struct settings *s, struct err *e);
 bool config_take_merge(const struct file_store *st, struct arena *a, struct settings *s, struct err *e);
+bool config_take_tls(const struct file_tls *f, struct arena *a, struct settings *s, struct err *e);
+bool config_take_plaintext(char *const *names, unsigned count, struct settings *s, struct err *e);
+bool config_take_door(const struct file_door *f, const char *name, struct setting_door *to, struct err *e);
 bool config_take_text(struct arena *a, const char *from, const char **to, struct err *e);
 
 #endif

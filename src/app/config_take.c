@@ -31,12 +31,16 @@ static bool take_dicom(const struct file_dicom *d, struct arena *a, struct setti
     if (d->accept_unknown_storage) s->accept_unknown_storage = *d->accept_unknown_storage == TRUTH_YES;
     if (s->associations_max > UL_ASSOCIATIONS_MAX) return err_set(e, ERR_USAGE, "settings", "dicom: associations-max is at most %d", UL_ASSOCIATIONS_MAX);
     if (d->port) s->dicom_port = *d->port;
-    return take_unknown(d, a, s, e);
+    return take_unknown(d, a, s, e) && config_take_door(&d->door, "dicom", &s->dicom, e);
 }
 
 static bool take_http(const struct file *f, struct arena *a, struct settings *s, struct err *e) {
     const struct file_http *h = f->http;
     if (h && h->port) s->http_port = *h->port;
+    if (h && h->connections_max) s->http_connections_max = *h->connections_max;
+    if (h && h->per_peer_max) s->http_per_peer_max = *h->per_peer_max;
+    if (s->http_connections_max > HTTP_CONNECTIONS_MAX) return err_set(e, ERR_USAGE, "settings", "http: connections-max is at most %d", HTTP_CONNECTIONS_MAX);
+    if (h && !config_take_door(&h->door, "http", &s->http, e)) return false;
     if (h && !config_take_text(a, h->base_url, &s->base_url, e)) return false;
     if (h && !take_list(a, h->trusted_proxies, h->trusted_proxies_count, &s->trusted_proxies, e)) return false;
     return !f->cors || take_list(a, f->cors->origins, f->cors->origins_count, &s->cors_origins, e);
@@ -64,8 +68,9 @@ static bool take_words(struct arena *a, char *const *from, unsigned count, const
 static bool take_peer_texts(const struct file_peer *f, struct arena *a, struct setting_peer *to, struct err *e) {
     const struct {
         const char *from, **to;
-    } texts[] = {{f->aet, &to->aet},         {f->host, &to->host}, {f->called, &to->called}, {f->certificate, &to->certificate},
-                 {f->subject, &to->subject}, {f->role, &to->role}, {f->scope, &to->scope},   {f->realm, &to->realm}};
+    } texts[] = {{f->aet, &to->aet},         {f->host, &to->host},         {f->called, &to->called}, {f->certificate, &to->certificate},
+                 {f->subject, &to->subject}, {f->tls_name, &to->tls_name}, {f->role, &to->role},     {f->scope, &to->scope},
+                 {f->realm, &to->realm}};
     for (unsigned i = 0; i < sizeof texts / sizeof *texts; i++)
         if (!config_take_text(a, texts[i].from, texts[i].to, e)) return false;
     return take_words(a, f->networks, f->networks_count, to->networks, &to->network_count, e) &&
@@ -76,6 +81,7 @@ static bool take_peer(const struct file_peer *f, unsigned place, struct arena *a
     if (!take_peer_texts(f, a, to, e)) return false;
     to->port = f->port ? *f->port : 0;
     if (f->associations) to->associations = *f->associations;
+    to->tls = f->tls ? *f->tls == TRUTH_YES : to->tls_name != NULL;
     if (!settings_aet_valid(str_of(to->aet)) || (to->host && to->port == 0))
         return err_set(e, ERR_USAGE, "settings", "peers: entry %u: aet '%s' (1 to 16 characters, no backslash), port %u (1 to 65535)", place, to->aet,
                        to->port);
@@ -103,5 +109,6 @@ bool config_take(const struct file *f, struct arena *a, struct settings *s, stru
     if (f->volume_mib) s->volume_bytes = (uint64_t)*f->volume_mib << 20;
     if (!config_take_text(a, f->node, &s->node, e) || !take_drain(f, s, e)) return false;
     if (!config_take_database(f->database, a, s, e) || !config_take_store(f->store, a, s, e)) return false;
+    if (!config_take_tls(f->tls, a, s, e) || !config_take_plaintext(f->plaintext, f->plaintext_count, s, e)) return false;
     return take_http(f, a, s, e) && take_accounts(f->accounts, a, s, e) && take_dicom(f->dicom, a, s, e) && take_peers(f, a, s, e);
 }

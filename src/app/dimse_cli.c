@@ -17,7 +17,9 @@ bool dimse_cli_read(const struct cli_args *args, struct dimse_cli *out, struct e
         return err_set(e, ERR_USAGE, "dimse", "--calling '%s' is not an AE title (1 to 16 characters, no backslash)", out->calling);
     if (!cli_int(args, "timeout", 0, 1, TIMEOUT_MAX_S, &seconds)) return err_set(e, ERR_USAGE, "dimse", "--timeout");
     if (seconds) out->timers = (struct ul_timers){.connect = (int)seconds * 1000, .artim = (int)seconds * 1000, .idle = (int)seconds * 1000};
-    return scu_target_parse(str_of(args->positional[0]), &out->to, e);
+    if (!scu_target_parse(str_of(args->positional[0]), &out->to, e)) return false;
+    out->to.tls_name = cli_text(args, "tls-name", NULL);
+    return tls_cli_open(args, &out->to.tls, e);
 }
 
 bool dimse_cli_model(const struct cli_args *args, enum dimse_cli_operation op, const char **sop_class_uid, struct err *e) {

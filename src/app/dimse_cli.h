@@ -5,14 +5,13 @@
 #include <stdbool.h>
 
 #include "app/cli.h"
+#include "app/tls_cli.h"
 #include "dicom/dataset.h"
 #include "dimse/scu.h"
 
 // For every command's option table.
-#define DIMSE_CLI_OPTIONS                                                          \
-    {"calling", "AET", "our AE title (default: GANTRY)"}, {                        \
-        "timeout", "SECONDS", "to connect, and for each answer (default: 15, 600)" \
-    }
+#define DIMSE_CLI_OPTIONS \
+    {"calling", "AET", "our AE title (default: GANTRY)"}, {"timeout", "SECONDS", "to connect, and for each answer (default: 15, 600)"}, TLS_CLI_OPTIONS
 #define DIMSE_CLI_QUERY_OPTIONS                                                                                   \
     {"level", "LEVEL", "patient, study, series or image (default: the deepest unique key, else study)"},          \
         {"model", "MODEL", "patient, study or patient-study: the information model (default: study)"}, {          \

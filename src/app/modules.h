@@ -2,6 +2,7 @@
 #ifndef GANTRY_APP_MODULES_H
 #define GANTRY_APP_MODULES_H
 
+#include "app/serve_tls.h"
 #include "app/settings.h"
 #include "base/err.h"
 
@@ -17,16 +18,18 @@ enum { MODULES_MAX = 16 };
 // What the modules of one server share.
 struct server {
     const struct settings *settings;
+    struct serve_tls tls;
     struct archive *archive;
     struct peers *peers; // who is known of the application entities
     struct serve_peers *peer_settings;
-    struct node *node;              // this one among those that serve the archive
-    uint16_t dicom_port, http_port; // the real ones, once started
-    struct serve_dicom *dicom;      // while it runs: its counts are shown over HTTP
-    struct accounts *accounts;      // opened before the doors, closed after them
-    bool has_token;                 // one of an earlier version was taken over
-    char token[65], one_time[65];   // made by this start, to be shown once; else empty
-    void *state[MODULES_MAX];       // of each module, by its place in the table
+    struct node *node;                          // this one among those that serve the archive
+    uint16_t dicom_port, http_port;             // the real ones, once started
+    uint16_t dicom_plain_port, http_plain_port; // those without TLS beside them; 0: none
+    struct serve_dicom *dicom;                  // while it runs: its counts are shown over HTTP
+    struct accounts *accounts;                  // opened before the doors, closed after them
+    bool has_token;                             // one of an earlier version was taken over
+    char token[65], one_time[65];               // made by this start, to be shown once; else empty
+    void *state[MODULES_MAX];                   // of each module, by its place in the table
 };
 
 struct module {

@@ -12,11 +12,16 @@ struct serve_dicom {
     struct dicom_module *module;
 };
 
-static void configure(const struct settings *s, struct peers *peers, struct serve_dicom *d) {
+static void configure(const struct server *sv, struct serve_dicom *d) {
+    const struct settings *s = sv->settings;
     d->config = (struct dicom_config){.aet = s->aet,
                                       .bind = s->bind,
                                       .port = s->dicom_port,
-                                      .peers = peers,
+                                      .peers = sv->peers,
+                                      .tls = sv->tls.dicom,
+                                      .calls = sv->tls.out,
+                                      .plain_too = s->dicom.plain_too,
+                                      .plain_port = s->dicom.plain_port,
                                       .any_called = s->any_called,
                                       .accept_unknown_storage = s->accept_unknown_storage,
                                       .associations_max = s->associations_max,
@@ -36,12 +41,13 @@ static void show_counts_of(struct server *s, struct serve_dicom *d) {
 bool serve_dicom_start(struct server *s, void **state, struct err *e) {
     struct serve_dicom *d = calloc(1, sizeof *d);
     if (!d) return err_nomem(e, "dicom");
-    configure(s->settings, s->peers, d);
+    configure(s, d);
     if (!dicom_start(&d->config, s->archive, &d->module, e)) {
         free(d);
         return false;
     }
     s->dicom_port = dicom_port(d->module);
+    s->dicom_plain_port = dicom_plain_port(d->module);
     show_counts_of(s, d);
     *state = d;
     return true;

@@ -25,6 +25,8 @@ static struct peer_setting setting_of(const struct setting_peer *s) {
                                  .called = s->called,
                                  .host = s->host,
                                  .port = s->port,
+                                 .tls = s->tls,
+                                 .tls_name = s->tls_name,
                                  .networks = s->networks,
                                  .network_count = s->network_count,
                                  .certificate = s->certificate,

@@ -22,6 +22,10 @@ const struct cli_option SETTINGS_OPTIONS[] = {
     {"base-url", "URL", "where HTTP is seen from outside, behind a proxy"},
     {"trusted-proxy", "ADDRESS", "address or network whose X-Forwarded-* count (default: loopback)", true},
     {"cors-origin", "ORIGIN", "a site whose pages may use the server, * for any", true},
+    {"tls-cert", "FILE", "PEM: the server's certificate; both ports then speak TLS"},
+    {"tls-key", "FILE", "PEM: its key"},
+    {"tls-ca", "FILE", "PEM: the authorities of peers' certificates; DICOM then asks for one"},
+    {"plaintext", "dicom|http", "take it without TLS on an address that is not loopback", true},
     {"auth", "none", "ask for no token; on a loopback address only"},
     {0},
 };
@@ -161,6 +165,16 @@ static bool begin(const char *config, const char *data, struct arena *a, struct 
     return out->data_dir;
 }
 
+static bool read_tls(struct cli_args *args, struct settings *out, struct err *e) {
+    const char *name;
+    out->tls.cert = cli_text(args, "tls-cert", out->tls.cert);
+    out->tls.key = cli_text(args, "tls-key", out->tls.key);
+    out->tls.ca = cli_text(args, "tls-ca", out->tls.ca);
+    for (unsigned i = 0; (name = cli_text_at(args, "plaintext", i)); i++)
+        if (!settings_allow_plaintext(out, name)) return err_set(e, ERR_USAGE, "settings", "--plaintext takes dicom or http, not '%s'", name);
+    return true;
+}
+
 bool settings_read_file(const char *config, const char *data, struct arena *a, struct settings *out, struct err *e) {
     return begin(config, data, a, out, e);
 }
@@ -173,9 +187,9 @@ bool settings_read(struct cli_args *args, struct arena *a, struct settings *out,
     if (auth && strcmp(auth, "none") != 0) return err_set(e, ERR_USAGE, "settings", "--auth takes 'none', not '%s'", auth);
     if (auth) out->auth = false;
     if (!read_port(args, "dicom-port", &out->dicom_port, e) || !read_port(args, "http-port", &out->http_port, e)) return false;
-    if (!read_peers(args, a, out, e) || !read_http(args, out, e)) return false;
+    if (!read_peers(args, a, out, e) || !read_http(args, out, e) || !read_tls(args, out, e)) return false;
     if (!out->node) out->node = default_node(a, out, e);
-    return out->node && check(out, e) && check_cluster(out, e) && check_http(out, e);
+    return out->node && check(out, e) && settings_check_tls(out, e) && check_cluster(out, e) && check_http(out, e);
 }
 
 struct archive_options settings_archive(const struct settings *s) {

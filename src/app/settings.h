@@ -11,6 +11,7 @@
 #include "core/archive.h"
 #include "core/merge.h"
 #include "http/s3.h"
+#include "net/tls.h"
 #include "store/volume.h"
 
 enum { SETTINGS_PEERS_MAX = 256, SETTINGS_LIST_MAX = 64, SETTINGS_NETWORKS_MAX = 32, SETTINGS_NODE_MAX = 60 };
@@ -21,6 +22,18 @@ struct setting_peer {
     const char *called, *certificate, *subject, *role, *scope, *realm;
     const char *networks[SETTINGS_NETWORKS_MAX], *services[SETTINGS_NETWORKS_MAX];
     unsigned network_count, service_count, associations;
+    bool tls;
+    const char *tls_name; // in its certificate; NULL: host
+};
+
+// What is told of DICOM and of HTTP alike.
+struct setting_door {
+    bool plaintext;               // may be spoken off loopback without TLS
+    bool plain_too;               // a port without TLS beside the one with it
+    uint16_t plain_port;          // that one
+    bool clients_told;            // the next was told
+    enum net_tls_clients clients; // whether certificates are asked for
+    unsigned per_second;          // new connections of one address; 0: default
 };
 
 struct setting_list {
@@ -39,8 +52,11 @@ struct settings {
     const char *password_list;                                   // passwords that nobody may take, one a line; NULL: none
     struct setting_list unknown_peers;                           // core/peers.h
     const char *unknown_role;                                    // NULL: default
-    unsigned associations_max, per_peer_max;                     // 0: the ceilings
-    uint64_t volume_bytes;                                       // of a new volume; 0: default
+    struct net_tls_options tls; // the own certificate (NULL: no TLS), whom to trust and what to negotiate: of both ports and of calls to peers
+    struct setting_door dicom, http;
+    unsigned http_connections_max, http_per_peer_max; // 0: the ceilings
+    unsigned associations_max, per_peer_max;          // 0: the ceilings
+    uint64_t volume_bytes;                            // of a new volume; 0: default
     struct setting_peer peers[SETTINGS_PEERS_MAX];
     unsigned peer_count;
     const char *base_url;                // where HTTP is seen from outside; NULL: by each request
@@ -75,5 +91,14 @@ const char *settings_default_data(struct arena *a, struct err *e);
 bool settings_aet_valid(struct str aet);
 // 127.0.0.0/8 and ::1.
 bool settings_is_loopback(const char *address);
+
+// "dicom" or "http"; false for anything else.
+bool settings_allow_plaintext(struct settings *s, const char *name);
+// What a port makes its TLS with; server.cert is NULL when it has none.
+struct net_tls_options settings_tls_server(const struct settings *s, const struct setting_door *door);
+// What calls to peers are made with.
+struct net_tls_options settings_tls_client(const struct settings *s);
+// Whether what is set keeps to TLS off loopback, unless the configuration says otherwise.
+bool settings_check_tls(const struct settings *s, struct err *e);
 
 #endif

@@ -42,7 +42,10 @@ static bool act_nothing(struct ul_assoc *a, struct err *e) {
 }
 
 static bool act_connect(struct ul_assoc *a, struct err *e) {
-    return net_connect(&a->conn, a->host, a->port, clock_mono_ms() + a->timers.connect, e);
+    const struct ul_address *to = a->to;
+    const int64_t deadline_ms = clock_mono_ms() + a->timers.connect;
+    if (!net_connect(&a->conn, to->host, to->port, deadline_ms, e)) return false;
+    return !to->tls || net_tls_connect(to->tls, &a->conn, to->tls_name ? to->tls_name : to->host, deadline_ms, NULL, e);
 }
 
 static bool act_send_associate(struct ul_assoc *a, struct err *e) {
@@ -356,9 +359,10 @@ static bool rejected(struct ul_assoc *a, struct err *e) {
     if (need(a, 4, a->pdu_ms, e) != NET_OK) return over(a, NET_EOF, e), false;
     const uint8_t *p = a->in + a->in_at;
     a->rejected = (struct pdu_reject){p[1], p[2], p[3]};
+    bool is_version = memcmp(&a->rejected, &PDU_REJECT_VERSION, sizeof a->rejected) == 0 && !net_tls_info(&a->conn);
     step(a, UL_EVT4, NULL);
-    return err_set(e, p[1] == 2 ? ERR_BUSY : ERR_PEER, "dimse", "%s at %s port %u refused the association (calling AE title %s): %s", a->called,
-                   a->conn.address, a->conn.port, a->calling, pdu_reject_text(a->rejected, text, sizeof text));
+    return err_set(e, p[1] == 2 ? ERR_BUSY : ERR_PEER, "dimse", "%s at %s port %u refused the association (calling AE title %s): %s%s", a->called,
+                   a->conn.address, a->conn.port, a->calling, pdu_reject_text(a->rejected, text, sizeof text), is_version ? "; it may take TLS only" : "");
 }
 
 static bool await_answer(struct ul_assoc *a, const struct pdu_associate *rq, struct arena *scratch, struct err *e) {
@@ -379,8 +383,8 @@ static bool await_answer(struct ul_assoc *a, const struct pdu_associate *rq, str
     return false;
 }
 
-bool ul_connect(struct ul_assoc *a, const char *host, uint16_t port, const struct pdu_associate *rq, const struct ul_timers *timers, struct err *e) {
-    *a = (struct ul_assoc){.conn = {.fd = -1, .wake = -1, .halt = -1}, .state = UL_STA1, .requestor = true, .host = host, .port = port};
+bool ul_connect(struct ul_assoc *a, const struct ul_address *to, const struct pdu_associate *rq, const struct ul_timers *timers, struct err *e) {
+    *a = (struct ul_assoc){.conn = {.fd = -1, .wake = -1, .halt = -1}, .state = UL_STA1, .requestor = true, .to = to};
     arena_init(&a->arena, ASSOC_ARENA_BYTES);
     set_timers(a, timers);
     snprintf(a->called, sizeof a->called, "%.*s", STR_FMT(rq->called));
@@ -400,6 +404,7 @@ bool ul_connect(struct ul_assoc *a, const char *host, uint16_t port, const struc
     if (ok && !step(a, UL_EVT1, e)) ok = (step(a, UL_EVT17, NULL), false);
     ok = ok && step(a, UL_EVT2, e) && await_answer(a, rq, &scratch, e);
     a->out = NULL;
+    a->to = NULL;
     buf_deinit(&out);
     arena_deinit(&scratch);
     return ok;

@@ -15,6 +15,7 @@
 #include "dimse/fsm.h"
 #include "dimse/pdu.h"
 #include "net/socket.h"
+#include "net/tls.h"
 
 enum {
     UL_OFFERED_PDU_BYTES = 256 * 1024, // maximum length that is offered: P-DATA is passed on as it comes, so this costs no memory
@@ -24,6 +25,14 @@ enum {
 
 struct ul_timers { // milliseconds; 0 takes the named limit
     int connect, artim, pdu, idle;
+};
+
+// Where an association is asked for.
+struct ul_address {
+    const char *host;
+    uint16_t port;
+    struct net_tls *tls;  // NULL: plain
+    const char *tls_name; // that must stand in the peer's certificate; NULL: host
 };
 
 // A presentation context that was proposed, and what became of it.
@@ -60,8 +69,7 @@ struct ul_assoc {
     uint8_t abort_reason;        // of an A-ABORT that AA-8 sends
     struct pdu_reject reject;    // that AE-8 sends
     const struct buf *out;       // A-ASSOCIATE PDU that AE-2 or AE-7 sends
-    const char *host;            // AE-1
-    uint16_t port;
+    const struct ul_address *to; // AE-1
 };
 
 // What choose decides for one proposed context.
@@ -97,7 +105,7 @@ void ul_reject(struct ul_assoc *a, struct pdu_reject why);
 
 // rq: called, calling, contexts, roles, extended and identity; the rest is filled here. ERR_PEER (or ERR_BUSY when transient) with the reason when rejected.
 // a must be deinitialised whatever happens.
-bool ul_connect(struct ul_assoc *a, const char *host, uint16_t port, const struct pdu_associate *rq, const struct ul_timers *timers, struct err *e);
+bool ul_connect(struct ul_assoc *a, const struct ul_address *to, const struct pdu_associate *rq, const struct ul_timers *timers, struct err *e);
 
 // ---- data ----
 

@@ -24,11 +24,21 @@ enum {
     REQUEST_ARENA_BYTES = UL_ASSOCIATE_BYTES_MAX * 4,
 };
 
+struct listener {
+    struct scp_server *server;
+    int fd; // -1: not open
+    uint16_t port;
+    struct net_tls *tls;
+    pthread_t thread;
+    bool running;
+};
+
+enum { LISTENERS = 2 }; // the second one beside TLS, for peers that have none
+
 struct scp_server {
     struct scp_config config;
-    int listener, wake, rest, halt; // descriptors that wake the listener, associations at rest, everybody
-    uint16_t port;
-    pthread_t thread;
+    struct listener listeners[LISTENERS];
+    int wake, rest, halt; // descriptors that wake the listeners, associations at rest, everybody
     atomic_bool stopping; // nothing new
     atomic_bool ending;   // and nothing more of what is there
     pthread_mutex_t lock; // sessions and figures
@@ -241,6 +251,26 @@ static bool establish(struct scp_session *s, struct err *e) {
     return ok;
 }
 
+// A peer that speaks no TLS understands a rejection in its own words.
+static void tell_plain(struct net_conn *c, int64_t deadline_ms) {
+    uint8_t p[10];
+    pdu_short_encode(p, PDU_ASSOCIATE_RJ, PDU_REJECT_VERSION.result, PDU_REJECT_VERSION.source, PDU_REJECT_VERSION.reason);
+    net_write(c, p, sizeof p, deadline_ms, NULL);
+}
+
+// The handshake, in the session's own time: nobody else waits for it.
+static bool secure(struct scp_session *s, struct err *e) {
+    struct net_conn *c = &s->d.ul.conn;
+    enum net_tls_fault fault;
+    if (!s->tls || net_tls_accept(s->tls, c, clock_mono_ms() + NET_TLS_HANDSHAKE_MS, &fault, e)) return true;
+    const int64_t deadline_ms = clock_mono_ms() + REFUSE_MS;
+    if (fault == NET_TLS_PLAIN_DICOM) tell_plain(c, deadline_ms);
+    net_linger(c, deadline_ms);
+    log_err(e, "connection");
+    count_one(s->server, &s->server->figures.rejected);
+    return false;
+}
+
 // When the server stops, an association at work has its next request within a moment.
 static enum dimse_got next_request(struct scp_session *s, struct dimse_command *c, uint8_t *id, struct err *e) {
     struct dimse *d = &s->d;
@@ -291,7 +321,7 @@ static void *session_main(void *arg) {
     struct scp_session *s = arg;
     struct scp_server *sv = s->server;
     struct err e = {0};
-    if (establish(s, &e)) {
+    if (secure(s, &e) && establish(s, &e)) {
         err_clear(&e);
         while (serve_one(s, &e)) err_clear(&e);
         if (e.kind != ERR_NONE) {
@@ -330,7 +360,8 @@ static bool enter(struct scp_server *sv, struct scp_session *s) {
     return ok;
 }
 
-static void begin_session(struct scp_server *sv, struct net_conn *conn) {
+static void begin_session(const struct listener *l, struct net_conn *conn) {
+    struct scp_server *sv = l->server;
     struct err e = {0};
     struct scp_session *s = calloc(1, sizeof *s);
     if (!s) {
@@ -341,6 +372,7 @@ static void begin_session(struct scp_server *sv, struct net_conn *conn) {
     conn->halt = sv->halt;
     dimse_init(&s->d);
     s->server = sv;
+    s->tls = l->tls;
     ul_init_acceptor(&s->d.ul, conn, &sv->config.timers);
     if (!enter(sv, s)) {
         dimse_deinit(&s->d, true);
@@ -354,12 +386,13 @@ static void begin_session(struct scp_server *sv, struct net_conn *conn) {
 }
 
 static void *listener_main(void *arg) {
-    struct scp_server *sv = arg;
+    const struct listener *l = arg;
+    struct scp_server *sv = l->server;
     while (!atomic_load(&sv->ending)) {
         struct net_conn conn;
         struct err e = {0};
-        enum net_status st = net_accept(sv->listener, sv->wake, &conn, &e);
-        if (st == NET_OK) begin_session(sv, &conn);
+        enum net_status st = net_accept(l->fd, sv->wake, &conn, &e);
+        if (st == NET_OK) begin_session(l, &conn);
         if (st == NET_FAIL) {
             log_err(&e, "the DICOM listener");
             nanosleep(&(struct timespec){.tv_nsec = SHORT_OF_MS * 1000000L}, NULL);
@@ -370,8 +403,53 @@ static void *listener_main(void *arg) {
 
 // ---- server ----
 
+// Waits until none is left of a count; false when deadline_ms passed (INT64_MAX: never).
+static bool wait_none(struct scp_server *sv, const unsigned *count, int64_t deadline_ms) {
+    struct timespec t = {.tv_sec = deadline_ms / 1000, .tv_nsec = deadline_ms % 1000 * 1000000};
+    int code = 0;
+    pthread_mutex_lock(&sv->lock);
+    while (*count && code == 0) code = deadline_ms == INT64_MAX ? pthread_cond_wait(&sv->ended, &sv->lock) : pthread_cond_timedwait(&sv->ended, &sv->lock, &t);
+    bool none = *count == 0;
+    pthread_mutex_unlock(&sv->lock);
+    return none;
+}
+
+static void end_listeners(struct scp_server *sv) {
+    atomic_store(&sv->ending, true);
+    net_wake(sv->wake);
+    for (unsigned i = 0; i < LISTENERS; i++) {
+        struct listener *l = &sv->listeners[i];
+        if (l->running) pthread_join(l->thread, NULL);
+        if (l->fd >= 0) close(l->fd);
+        l->running = false;
+        l->fd = -1;
+    }
+}
+
+static bool open_listener(struct scp_server *sv, struct listener *l, uint16_t port, struct net_tls *tls, struct err *e) {
+    l->server = sv;
+    l->tls = tls;
+    l->fd = net_listen(sv->config.bind, port, &l->port, e);
+    return l->fd >= 0;
+}
+
+// Both ports are there before the first peer is answered.
+static bool open_listeners(struct scp_server *sv, struct err *e) {
+    const struct scp_config *c = &sv->config;
+    bool ok = open_listener(sv, &sv->listeners[0], c->port, c->tls, e);
+    if (ok && c->plain_too) ok = open_listener(sv, &sv->listeners[1], c->plain_port, NULL, e);
+    for (unsigned i = 0; ok && i < LISTENERS; i++) {
+        struct listener *l = &sv->listeners[i];
+        ok = l->fd < 0 || (l->running = thread_start(&l->thread, "dicom-listen", listener_main, l, e));
+    }
+    if (ok) return true;
+    end_listeners(sv);
+    net_wake(sv->halt);
+    wait_none(sv, &sv->count, INT64_MAX);
+    return false;
+}
+
 static void free_server(struct scp_server *sv) {
-    if (sv->listener >= 0) close(sv->listener);
     if (sv->wake >= 0) close(sv->wake);
     if (sv->rest >= 0) close(sv->rest);
     if (sv->halt >= 0) close(sv->halt);
@@ -393,11 +471,11 @@ bool scp_start(const struct scp_config *config, struct scp_server **out, struct 
     pthread_mutex_init(&sv->lock, NULL);
     pthread_cond_init(&sv->ended, &attr);
     pthread_condattr_destroy(&attr);
-    sv->listener = net_listen(config->bind, config->port, &sv->port, e);
-    sv->wake = sv->listener < 0 ? -1 : net_wake_open(e);
+    for (unsigned i = 0; i < LISTENERS; i++) sv->listeners[i].fd = -1;
+    sv->wake = net_wake_open(e);
     sv->rest = sv->wake < 0 ? -1 : net_wake_open(e);
     sv->halt = sv->rest < 0 ? -1 : net_wake_open(e);
-    if (sv->halt < 0 || !thread_start(&sv->thread, "dicom-listen", listener_main, sv, e)) {
+    if (sv->halt < 0 || !open_listeners(sv, e)) {
         free_server(sv);
         return false;
     }
@@ -406,18 +484,11 @@ bool scp_start(const struct scp_config *config, struct scp_server **out, struct 
 }
 
 uint16_t scp_port(const struct scp_server *server) {
-    return server->port;
+    return server->listeners[0].port;
 }
 
-// Waits until none is left of a count; false when deadline_ms passed (INT64_MAX: never).
-static bool wait_none(struct scp_server *sv, const unsigned *count, int64_t deadline_ms) {
-    struct timespec t = {.tv_sec = deadline_ms / 1000, .tv_nsec = deadline_ms % 1000 * 1000000};
-    int code = 0;
-    pthread_mutex_lock(&sv->lock);
-    while (*count && code == 0) code = deadline_ms == INT64_MAX ? pthread_cond_wait(&sv->ended, &sv->lock) : pthread_cond_timedwait(&sv->ended, &sv->lock, &t);
-    bool none = *count == 0;
-    pthread_mutex_unlock(&sv->lock);
-    return none;
+uint16_t scp_plain_port(const struct scp_server *server) {
+    return server->listeners[1].port;
 }
 
 void scp_stop(struct scp_server *server) {
@@ -425,11 +496,7 @@ void scp_stop(struct scp_server *server) {
     atomic_store(&server->stopping, true); // the listener goes on, to reject: who is refused at the door cannot tell a stop from a fault
     net_wake(server->rest);
     bool done = wait_none(server, &server->serving, until_ms);
-    atomic_store(&server->ending, true);
-    net_wake(server->wake);
-    pthread_join(server->thread, NULL);
-    close(server->listener);
-    server->listener = -1;
+    end_listeners(server);
     if (!done) log_line(LOG_WARN, "dimse", "associations that did not end within %d ms are ended", server->config.drain_ms);
     if (!wait_none(server, &server->count, clock_mono_ms() + (done ? REFUSE_MS : FINISH_MS))) {
         net_wake(server->halt);

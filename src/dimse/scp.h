@@ -23,6 +23,7 @@ struct scp_session {
     void *own;           // of the handlers
     // private
     struct scp_server *server;
+    struct net_tls *tls; // of the listener that it came to
     struct scp_session *prev, *next;
     bool admitted; // ended is owed
     bool refuse;   // more associations than are allowed: it is told so
@@ -73,7 +74,10 @@ struct scp_handlers {
 
 struct scp_config {
     const char *bind;
-    uint16_t port; // 0: any free one
+    uint16_t port;       // 0: any free one
+    struct net_tls *tls; // NULL: plain
+    bool plain_too;      // beside it, without TLS, ...
+    uint16_t plain_port; // ... on this port
     struct ul_timers timers;
     unsigned associations_max; // 0: UL_ASSOCIATIONS_MAX
     unsigned per_peer_max;     // of one address; 0: three quarters of associations_max
@@ -84,6 +88,7 @@ struct scp_config {
 
 bool scp_start(const struct scp_config *config, struct scp_server **out, struct err *e);
 uint16_t scp_port(const struct scp_server *server);
+uint16_t scp_plain_port(const struct scp_server *server); // 0: there is none
 // Blocks until every association has ended.
 void scp_stop(struct scp_server *server);
 

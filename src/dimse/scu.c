@@ -37,6 +37,8 @@ bool scu_target_parse(struct str text, struct scu_target *out, struct err *e) {
     snprintf(out->aet, sizeof out->aet, "%.*s", STR_FMT(aet));
     snprintf(out->host, sizeof out->host, "%.*s", STR_FMT(where));
     out->port = (uint16_t)number;
+    out->tls = NULL;
+    out->tls_name = NULL;
     return true;
 }
 
@@ -78,7 +80,8 @@ bool scu_open(struct dimse *d, const struct scu_target *to, const char *calling,
                                .extended = (struct pdu_extended *)p->extended,
                                .extended_count = p->extended_count};
     dimse_init(d);
-    return ul_connect(&d->ul, to->host, to->port, &rq, timers, e);
+    const struct ul_address where = {.host = to->host, .port = to->port, .tls = to->tls, .tls_name = to->tls_name};
+    return ul_connect(&d->ul, &where, &rq, timers, e);
 }
 
 void scu_close(struct dimse *d) {

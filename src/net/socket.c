@@ -304,6 +304,13 @@ bool net_sendfile(struct net_conn *c, int fd, uint64_t offset, uint64_t n, int64
     return true;
 }
 
+void net_linger(struct net_conn *c, int64_t deadline_ms) {
+    char nowhere[4096];
+    size_t got;
+    shutdown(c->fd, SHUT_WR);
+    while (net_read(c, nowhere, sizeof nowhere, false, deadline_ms, &got, NULL) == NET_OK && clock_mono_ms() < deadline_ms) continue;
+}
+
 int net_wake_open(struct err *e) {
     int fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     if (fd < 0) err_errno(e, ERR_IO, "net", "make a wake descriptor");

@@ -70,6 +70,9 @@ bool net_writev(struct net_conn *c, struct iovec *iov, int count, bool more, int
 bool net_write(struct net_conn *c, const void *p, size_t n, int64_t deadline_ms, struct err *e);
 bool net_sendfile(struct net_conn *c, int fd, uint64_t offset, uint64_t n, int64_t deadline_ms, struct err *e);
 
+// Says that nothing more will be sent and reads on, into nowhere, until the peer has closed or the deadline passes: so what was sent last is not lost to a reset.
+void net_linger(struct net_conn *c, int64_t deadline_ms);
+
 // A descriptor that wakes everything that waits on it, until it is closed: net_wake makes it readable.
 int net_wake_open(struct err *e);
 void net_wake(int wake);

@@ -13,10 +13,10 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "net/cert.h"
 #include "net/tls_part.h"
-#include "sys/digest.h"
 
-enum { RECORD_BYTES = 16 * 1024, LOOK_MS = 1000, OPTIONS_BYTES = 64 * 1024 };
+enum { RECORD_BYTES = 16 * 1024, LOOK_MS = 1000, OPTIONS_BYTES = 64 * 1024, CERTIFICATE_BYTES = 1024 * 1024 };
 
 // ---- contexts ----
 
@@ -188,6 +188,8 @@ static void make_under(void) {
 
 // ---- sessions ----
 
+static const struct net_ops TLS;
+
 static void on_info(const SSL *ssl, int where, int value) {
     struct tls_session *s = SSL_get_app_data(ssl);
     if (!(where & SSL_CB_ALERT) || (value & 0xFF) == SSL_AD_CLOSE_NOTIFY) return;
@@ -318,8 +320,8 @@ static enum net_status tls_wait(struct net_conn *c, bool writable, int64_t deadl
 }
 
 void net_tls_shutdown(struct net_conn *c) {
-    struct tls_session *s = c->layer;
-    if (s->broken) return;
+    struct tls_session *s = c->ops == &TLS ? c->layer : NULL;
+    if (!s || s->broken) return;
     ERR_clear_error();
     SSL_shutdown(s->ssl); // what does not fit into the socket's buffer is not worth waiting for
     ERR_clear_error();
@@ -357,61 +359,41 @@ short net_tls_events(const struct net_conn *c, bool writable) {
 
 // ---- who is there ----
 
-static void name_text(const X509_NAME *name, char *to, size_t n) {
-    BIO *b = BIO_new(BIO_s_mem());
-    char *text;
-    *to = '\0';
-    if (b && X509_NAME_print_ex(b, name, 0, (XN_FLAG_RFC2253 & ~ASN1_STRFLGS_ESC_MSB) | ASN1_STRFLGS_UTF8_CONVERT) >= 0) {
-        long k = BIO_get_mem_data(b, &text);
-        if (k > 0 && (size_t)k < n) snprintf(to, n, "%.*s", (int)k, text); // half a name is no name
-    }
-    BIO_free(b);
-}
-
-static bool address_text(const ASN1_OCTET_STRING *ip, char *to, size_t n) {
-    int k = ASN1_STRING_length(ip);
-    return (k == 4 || k == 16) && inet_ntop(k == 4 ? AF_INET : AF_INET6, ASN1_STRING_get0_data(ip), to, (socklen_t)n);
-}
-
-static bool host_text(const ASN1_STRING *name, char *to, size_t n) {
-    int k = ASN1_STRING_length(name);
-    const unsigned char *p = ASN1_STRING_get0_data(name);
-    if (k <= 0 || (size_t)k >= n) return false;
-    for (int i = 0; i < k; i++)
-        if (p[i] <= ' ' || p[i] > '~') return false;
-    snprintf(to, n, "%.*s", k, (const char *)p);
-    return true;
-}
-
-static void names_text(const X509 *x, char *to, size_t n) {
-    GENERAL_NAMES *all = X509_get_ext_d2i(x, NID_subject_alt_name, NULL, NULL);
+static void keep_names(const struct cert *c, char *to, size_t n) {
     size_t at = 0;
     *to = '\0';
-    for (int i = 0; i < sk_GENERAL_NAME_num(all); i++) {
-        const GENERAL_NAME *g = sk_GENERAL_NAME_value(all, i);
-        char text[NET_TLS_TEXT_MAX];
-        bool is = g->type == GEN_DNS ? host_text(g->d.dNSName, text, sizeof text) : g->type == GEN_IPADD && address_text(g->d.iPAddress, text, sizeof text);
-        if (is && at + strlen(text) + 2 < n) at += (size_t)snprintf(to + at, n - at, "%s%s", at ? " " : "", text);
-    }
-    GENERAL_NAMES_free(all);
+    for (unsigned i = 0; i < c->name_count; i++)
+        if (at + strlen(c->names[i]) + 2 < n) at += (size_t)snprintf(to + at, n - at, "%s%s", at ? " " : "", c->names[i]);
 }
 
-static void serial_text(const X509 *x, char *to, size_t n) {
-    BIGNUM *number = ASN1_INTEGER_to_BN(X509_get0_serialNumber(x), NULL);
-    char *text = number ? BN_bn2hex(number) : NULL;
-    snprintf(to, n, "%s", text ? text : "");
-    OPENSSL_free(text);
-    BN_free(number);
+// Half a name is no name.
+static void keep_text(char *to, size_t n, const char *text) {
+    snprintf(to, n, "%s", strlen(text) < n ? text : "");
 }
 
-static bool fingerprint(const X509 *x, char to[NET_TLS_FINGERPRINT_HEX + 1], struct err *e) {
+static bool read_certificate(const X509 *x, struct arena *a, struct cert *out, struct err *e) {
     unsigned char *der = NULL;
-    uint8_t digest[DIGEST_BYTES];
     int n = i2d_X509(x, &der);
-    bool ok = n > 0 && digest_of(der, (size_t)n, digest, e);
-    if (ok) hex_encode(digest, sizeof digest, to);
+    bool ok = n > 0 ? cert_from_der(a, (struct str){(const char *)der, (size_t)n}, out, e) : err_nomem(e, "tls");
     OPENSSL_free(der);
-    return ok || err_nomem(e, "tls");
+    return ok;
+}
+
+static bool describe_peer(const X509 *x, struct net_tls_info *i, struct err *e) {
+    struct arena a;
+    struct cert c;
+    arena_init(&a, CERTIFICATE_BYTES);
+    bool ok = read_certificate(x, &a, &c, e);
+    if (ok) {
+        keep_text(i->subject, sizeof i->subject, c.subject);
+        keep_text(i->issuer, sizeof i->issuer, c.issuer);
+        keep_text(i->serial, sizeof i->serial, c.serial);
+        keep_names(&c, i->names, sizeof i->names);
+        memcpy(i->fingerprint, c.fingerprint, sizeof i->fingerprint);
+        i->until_s = c.until_ms / 1000;
+    }
+    arena_deinit(&a);
+    return ok;
 }
 
 static bool describe(struct tls_session *s, struct err *e) {
@@ -425,14 +407,7 @@ static bool describe(struct tls_session *s, struct err *e) {
     snprintf(i->group, sizeof i->group, "%s", group_name ? group_name : "");
     bool ok = true;
     i->certified = x && SSL_get_verify_result(s->ssl) == X509_V_OK;
-    if (i->certified) {
-        name_text(X509_get_subject_name(x), i->subject, sizeof i->subject);
-        name_text(X509_get_issuer_name(x), i->issuer, sizeof i->issuer);
-        names_text(x, i->names, sizeof i->names);
-        serial_text(x, i->serial, sizeof i->serial);
-        i->until_s = time_of(X509_get0_notAfter(x));
-        ok = fingerprint(x, i->fingerprint, e);
-    }
+    if (i->certified) ok = describe_peer(x, i, e);
     X509_free(x);
     return ok;
 }
@@ -546,7 +521,7 @@ static bool explain(struct tls_session *s, const struct net_conn *c, enum net_st
     if (st == NET_TIMEOUT) {
         *fault = NET_TLS_LATE;
         err_set(e, ERR_TIMEOUT, "tls", "it %s", s->first_n ? "did not finish the handshake in time" : "sent nothing in time: it may wait for plain bytes");
-    } else if (ssl_error == SSL_ERROR_SYSCALL || st == NET_EOF || (st == NET_FAIL && ssl_error != SSL_ERROR_SSL)) {
+    } else if (!s->over && ssl_error != SSL_ERROR_SSL) {
         *fault = NET_TLS_CLOSED;
         if (ssl_error == SSL_ERROR_SYSCALL) errno = s->code ? s->code : ECONNRESET;
         err_errno(e, ERR_NET, "tls", "the connection broke");
@@ -563,16 +538,19 @@ static int on_verify(int good, X509_STORE_CTX *store) {
     const SSL *ssl = X509_STORE_CTX_get_ex_data(store, SSL_get_ex_data_X509_STORE_CTX_idx());
     struct tls_session *s = ssl ? SSL_get_app_data(ssl) : NULL;
     const X509 *x = X509_STORE_CTX_get_current_cert(store);
-    char subject[NET_TLS_TEXT_MAX] = "", names[128] = "";
     int code = X509_STORE_CTX_get_error(store);
+    bool other_name = code == X509_V_ERR_HOSTNAME_MISMATCH || code == X509_V_ERR_IP_ADDRESS_MISMATCH;
+    char names[128] = "";
+    struct arena a;
+    struct cert c = {.subject = ""};
     if (good || !s) return good;
-    if (x) name_text(X509_get_subject_name(x), subject, sizeof subject);
-    if (x && (code == X509_V_ERR_HOSTNAME_MISMATCH || code == X509_V_ERR_IP_ADDRESS_MISMATCH)) {
-        names_text(x, names, sizeof names);
+    arena_init(&a, CERTIFICATE_BYTES);
+    if (x && read_certificate(x, &a, &c, NULL)) keep_names(&c, names, sizeof names);
+    if (other_name)
         snprintf(s->doubt, sizeof s->doubt, "it is not for the name that was called, but for %s", *names ? names : "no name at all");
-    } else {
-        snprintf(s->doubt, sizeof s->doubt, "%s (%.150s)", X509_verify_cert_error_string(code), subject);
-    }
+    else
+        snprintf(s->doubt, sizeof s->doubt, "%s (%.150s)", X509_verify_cert_error_string(code), c.subject);
+    arena_deinit(&a);
     return good;
 }
 

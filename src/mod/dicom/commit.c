@@ -161,7 +161,7 @@ static const struct ul_context *result_context(struct dimse *d, struct err *e) {
 static bool deliver_anew(const struct dicom_module *m, const struct request *owed, struct err *e) {
     struct peer_destination to;
     if (!peer_destination(m->config->peers, NULL, str_of(owed->peer), &to, e)) return false;
-    const struct scu_target target = dicom_target(&to);
+    const struct scu_target target = dicom_target(m->config, &to);
     struct arena a;
     struct dimse d;
     struct dimse_command rsp;

@@ -76,8 +76,8 @@ bool dicom_extended(const struct ul_context *c, unsigned byte) {
     return byte < c->extended.n && c->extended.p[byte] == 1;
 }
 
-struct scu_target dicom_target(const struct peer_destination *to) {
-    struct scu_target t = {.port = to->port};
+struct scu_target dicom_target(const struct dicom_config *config, const struct peer_destination *to) {
+    struct scu_target t = {.port = to->port, .tls = to->tls ? config->calls : NULL, .tls_name = *to->tls_name ? to->tls_name : NULL};
     snprintf(t.aet, sizeof t.aet, "%s", to->aet);
     snprintf(t.host, sizeof t.host, "%s", to->host);
     return t;
@@ -197,6 +197,9 @@ bool dicom_start(const struct dicom_config *config, struct archive *archive, str
     m->archive = archive;
     const struct scp_config scp = {.bind = config->bind,
                                    .port = config->port,
+                                   .tls = config->tls,
+                                   .plain_too = config->plain_too,
+                                   .plain_port = config->plain_port,
                                    .timers = config->timers,
                                    .associations_max = config->associations_max,
                                    .per_peer_max = config->per_peer_max,
@@ -217,6 +220,10 @@ bool dicom_start(const struct dicom_config *config, struct archive *archive, str
 
 uint16_t dicom_port(const struct dicom_module *m) {
     return scp_port(m->scp);
+}
+
+uint16_t dicom_plain_port(const struct dicom_module *m) {
+    return scp_plain_port(m->scp);
 }
 
 void dicom_figures(struct dicom_module *m, struct scp_figures *out) {

@@ -16,6 +16,10 @@ struct dicom_config { // borrowed until dicom_stop
     const char *bind;
     uint16_t port;               // 0: any free one
     struct peers *peers;         // who is let in, and the destinations of C-MOVE and of storage commitment results
+    struct net_tls *tls;         // of the port; NULL: plain
+    struct net_tls *calls;       // to peers with TLS
+    bool plain_too;              // beside the port with TLS, ...
+    uint16_t plain_port;         // ... one without
     bool any_called;             // associations to other called AE titles are taken too
     bool accept_unknown_storage; // SOP classes that are in no registry are stored (private ones)
     unsigned associations_max;   // 0: UL_ASSOCIATIONS_MAX
@@ -32,6 +36,7 @@ struct scp_figures;
 
 bool dicom_start(const struct dicom_config *config, struct archive *archive, struct dicom_module **out, struct err *e);
 uint16_t dicom_port(const struct dicom_module *m);
+uint16_t dicom_plain_port(const struct dicom_module *m); // 0: there is none
 void dicom_figures(struct dicom_module *m, struct scp_figures *out);
 // Finishes what is under way, refuses new associations, then returns.
 void dicom_stop(struct dicom_module *m);

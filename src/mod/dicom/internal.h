@@ -46,7 +46,8 @@ uint16_t dicom_permit(void *ctx, struct scp_request *rq, struct err *e);
 void dicom_ended(void *ctx, struct scp_session *s);
 // Of the table of services; every SOP class of storage has that of storage.
 enum permission dicom_permission_of(struct str sop_class_uid);
-struct scu_target dicom_target(const struct peer_destination *to);
+// Where and how a peer is called; borrows to.
+struct scu_target dicom_target(const struct dicom_config *config, const struct peer_destination *to);
 // The request's identifier, in a. false: it was answered (A900 and why); *ok is whether the association goes on.
 bool dicom_identifier(struct scp_request *rq, struct arena *a, struct dcm_dataset **out, bool *ok, struct err *e);
 

@@ -130,7 +130,7 @@ static bool move(const struct dicom_module *m, struct scp_request *rq, struct ar
     if (!peer_destination(m->config->peers, dicom_principal(rq->session), str_of(rq->command.move_destination), &to, &why))
         return dicom_note(m->archive, rq, &unknown, &alive, e) ? scp_finish(rq, DIMSE_DESTINATION_UNKNOWN, why.message, e) : alive;
     if (!suboperations_plan(m, rq, a, &s, &alive, e)) return alive;
-    const struct scu_target target = dicom_target(&to);
+    const struct scu_target target = dicom_target(m->config, &to);
     if (!send_all(m, rq, &target, a, &s, &alive, &why, e)) log_err(&why, "C-MOVE to %s", target.aet);
     return alive && suboperations_finish(rq, &s, a, e);
 }
