@@ -5,10 +5,11 @@ export const ROOT = 'dicom-web';
 
 /** A failed request: the server's problem (RFC 9457), or the network's. */
 export class Problem extends Error {
-  /** @param {number} status @param {string} message */
-  constructor(status, message) {
+  /** @param {number} status @param {string} message @param {number} [retryAfter] seconds */
+  constructor(status, message, retryAfter = 0) {
     super(message);
     this.status = status;
+    this.retryAfter = retryAfter;
   }
 }
 
@@ -16,7 +17,7 @@ export class Problem extends Error {
 async function problemOf(answer) {
   try {
     const body = await answer.json();
-    return new Problem(answer.status, body.detail || body.title || answer.statusText);
+    return new Problem(answer.status, body.detail || body.title || answer.statusText, Number(answer.headers.get('Retry-After')));
   } catch {
     return new Problem(answer.status, `${answer.status} ${answer.statusText}`);
   }

@@ -1,18 +1,19 @@
 // @ts-check
 // The page: who is signed in, which view is open, in which language.
+import { accountView } from './account.js';
 import { ask, json } from './api.js';
 import { attentionView } from './attention.js';
 import { count } from './dicom.js';
 import { el, replace } from './dom.js';
 import { listView } from './list.js';
 import { operationsView } from './operations.js';
-import { signInView } from './signin.js';
+import { changeView, signInView } from './signin.js';
 import { currentLanguage, setLanguage, t } from './text.js';
 import { viewerView } from './viewer.js';
 
 /**
  * @typedef {{close?: () => void}} View
- * @typedef {{token_required: boolean, user: string}} Session
+ * @typedef {{token_required: boolean, user: string, display?: string, kind?: string, permissions?: string[], must_change?: boolean}} Session
  */
 
 /** @type {Session} */
@@ -41,24 +42,31 @@ function link(hash, label, badge = null) {
   return el('a', { href: hash, 'aria-current': here ? 'page' : null }, label, badge);
 }
 
+/** @param {string} permission */
+function may(permission) {
+  return session.permissions?.includes(permission) ?? false;
+}
+
 function drawBar() {
-  const open = session.user !== '';
+  const open = session.user !== '' && !session.must_change;
   const waiting = figures ? figures.conflicts + figures.quarantined : 0;
   const badge = waiting ? el('span.badge', {}, count(waiting)) : null;
   const alarm = figures?.read_only ? t('read_only') : figures?.full ? t('disk_full') : '';
   replace(
     bar,
     el('a.brand', { href: '#/' }, el('img', { src: 'web/mark.svg', alt: '', width: 22, height: 22 }), 'Gantry'),
-    open && el('nav', { 'aria-label': 'Gantry' }, link('#/', t('studies')), link('#/attention', t('attention'), badge), link('#/operations', t('operations'))),
+    open && el('nav', { 'aria-label': 'Gantry' }, link('#/', t('studies')), may('faults.read') && link('#/attention', t('attention'), badge), may('cluster.read') && link('#/operations', t('operations'))),
     el('span.space'),
     alarm && el('span.alarm', { role: 'alert' }, alarm),
     figures && el('span.quiet', {}, t('total', { n: count(figures.studies) })),
     el('button.plain', { type: 'button', lang: currentLanguage() === 'en' ? 'zh-CN' : 'en', 'aria-label': t('language_label'), onclick: switchLanguage }, t('language')),
-    open && session.token_required && el('button.plain', { type: 'button', onclick: signOut }, t('sign_out')),
+    open && session.kind === 'user' && el('a.account', { href: '#/account', 'aria-current': location.hash === '#/account' ? 'page' : null }, session.display ?? session.user),
+    session.user && session.token_required && el('button.plain', { type: 'button', onclick: signOut }, t('sign_out')),
   );
 }
 
 async function refreshFigures() {
+  if (!may('figures.read')) return;
   try {
     figures = await json('api/figures');
   } catch {
@@ -69,9 +77,11 @@ async function refreshFigures() {
 
 function openView() {
   if (session.user === '') return signInView(main, start);
+  if (session.must_change) return changeView(main, start);
   const study = /^#\/study\/([0-9.]+)(?:\/([^/]*))?$/.exec(location.hash);
   if (study) return viewerView(main, study[1], decodeURIComponent(study[2] ?? ''));
   if (location.hash === '#/attention') return attentionView(main);
+  if (location.hash === '#/account' && session.kind === 'user') return accountView(main);
   if (location.hash === '#/operations') return operationsView(main);
   return listView(main);
 }
@@ -91,7 +101,7 @@ async function start() {
   session = await json('api/session');
   figures = null;
   show();
-  if (session.user) await refreshFigures();
+  if (session.user && !session.must_change) await refreshFigures();
 }
 
 document.querySelector('.skip')?.addEventListener('click', (event) => {

@@ -51,6 +51,8 @@ bool account_token_add(struct accounts *a, const struct actor *who, const struct
 // Another secret under the same name and grants; the old one opens nothing any more.
 bool account_token_renew(struct accounts *a, const struct actor *who, struct str name, char token[ACCOUNT_SECRET_HEX + 1], struct err *e);
 bool account_token_revoke(struct accounts *a, const struct actor *who, struct str name, struct err *e);
+// The same of one's own: ERR_NOT_FOUND of another's.
+bool account_token_end(struct accounts *a, const struct actor *who, struct str name, struct err *e);
 // owner NULL: all.
 bool account_tokens_json(struct accounts *a, const struct str *owner, struct json_writer *to, struct err *e);
 

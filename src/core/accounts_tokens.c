@@ -159,14 +159,24 @@ bool account_token_add(struct accounts *a, const struct actor *who, const struct
     return ok;
 }
 
-static bool change(struct accounts *a, const struct actor *who, struct str name, const char *digest, struct err *e) {
+static bool is_own(struct db *d, const struct actor *who, int64_t id, struct err *e) {
+    int64_t owner = 0;
+    bool there;
+    bool user = who->principal && who->principal->kind == PRINCIPAL_USER;
+    return sql_one(d, "SELECT owner FROM tokens WHERE id = ?1", SQL_VALUES(SQL_I(id)), &owner, 1, &there, e) &&
+           ((user && owner == who->principal->id) || err_set(e, ERR_NOT_FOUND, "accounts", "you have no such token"));
+}
+
+// own: nobody else's.
+static bool change(struct accounts *a, const struct actor *who, struct str name, const char *digest, bool own, struct err *e) {
     struct arena arena;
     struct str folded;
     int64_t id;
     arena_init(&arena, SCRATCH_BYTES_MAX);
     bool ok = account_name_fold(&arena, name, &folded, e);
     struct db *w = ok ? accounts_begin(a, e) : NULL;
-    ok = w && find_token(w, folded, &id, e) && sql_run(w, "DELETE FROM user_sessions WHERE token_id = ?1", SQL_VALUES(SQL_I(id)), e);
+    ok = w && find_token(w, folded, &id, e) && (!own || is_own(w, who, id, e)) &&
+         sql_run(w, "DELETE FROM user_sessions WHERE token_id = ?1", SQL_VALUES(SQL_I(id)), e);
     if (ok && digest) ok = sql_run(w, "UPDATE tokens SET digest = ?2 WHERE id = ?1", SQL_VALUES(SQL_I(id), SQL_T(str_of(digest))), e);
     if (ok && !digest) ok = sql_run(w, "UPDATE tokens SET revoked_ms = ?2 WHERE id = ?1", SQL_VALUES(SQL_I(id), SQL_I(clock_wall_ms())), e);
     ok = ok && tell(a, w, who, digest ? "token.renewed" : "token.revoked", folded, e);
@@ -179,11 +189,15 @@ bool account_token_renew(struct accounts *a, const struct actor *who, struct str
     uint8_t digest[DIGEST_BYTES];
     if (!accounts_secret(token, digest, e)) return false;
     const struct hex h = accounts_hex(digest);
-    return change(a, who, name, h.text, e);
+    return change(a, who, name, h.text, false, e);
 }
 
 bool account_token_revoke(struct accounts *a, const struct actor *who, struct str name, struct err *e) {
-    return change(a, who, name, NULL, e);
+    return change(a, who, name, NULL, false, e);
+}
+
+bool account_token_end(struct accounts *a, const struct actor *who, struct str name, struct err *e) {
+    return change(a, who, name, NULL, true, e);
 }
 
 // ---- the first one ----

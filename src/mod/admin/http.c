@@ -57,7 +57,7 @@ static bool list(struct http_request *rq, struct http_response *rs, struct err *
 
 static bool run(struct http_request *rq, struct http_response *rs, const struct admin_operation *op, const struct json *in, struct err *e) {
     const struct admin_door *door = rq->context;
-    const struct actor who = {.door = DOOR_PAGE, .address = rq->address, .user = rq->user, .principal = rq->principal};
+    const struct actor who = {.door = DOOR_PAGE, .address = rq->address, .user = rq->user, .principal = rq->principal, .trace = rq->trace};
     struct buf b;
     struct json_writer w;
     buf_init(&b, ANSWER_BYTES_MAX);

@@ -174,10 +174,7 @@ bool web_account_token_add(struct http_request *rq, struct http_response *rs, st
 bool web_account_token_end(struct http_request *rq, struct http_response *rs, struct err *e) {
     const struct web *web = rq->context;
     const struct actor who = session_actor(rq);
-    struct str name = http_capture(rq, "name"), own = token_name(rq, (struct str){0}, e);
-    if (!is_user(rq, e) || !own.p) return false;
-    if (!str_starts(name, own)) return err_set(e, ERR_NOT_FOUND, "web", "you have no token '%.*s'", STR_FMT(str_sub(name, 0, 200)));
-    if (!account_token_revoke(web->accounts, &who, name, e)) return false;
+    if (!is_user(rq, e) || !account_token_end(web->accounts, &who, http_capture(rq, "name"), e)) return false;
     http_reply_status(rs, 204);
     return true;
 }

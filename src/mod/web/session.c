@@ -90,5 +90,5 @@ const char *session_cookie_end(struct http_request *rq, struct err *e) {
 }
 
 struct actor session_actor(const struct http_request *rq) {
-    return (struct actor){.door = DOOR_PAGE, .address = rq->address, .user = rq->user, .principal = rq->principal};
+    return (struct actor){.door = DOOR_PAGE, .address = rq->address, .user = rq->user, .principal = rq->principal, .trace = rq->trace};
 }
