@@ -187,3 +187,11 @@ CREATE TABLE audit_cuts (
     time_ms INTEGER NOT NULL,
     at_ms INTEGER NOT NULL
 );
+
+-- ---- encryption at rest ----
+
+-- Wrapped keys of the volumes of a bucket, in runs, as they lie beside these in the bucket too (store/keys.h). Of a directory they lie in its files alone.
+CREATE TABLE volume_keys (
+    first_volume INTEGER PRIMARY KEY,
+    run BLOB NOT NULL
+);

@@ -16,7 +16,7 @@ static bool rebuild(struct cli_args *args, struct opening *place, uint64_t *entr
     if (!where) where = settings_default_data(args->arena, e);
     if (!where || !opening_place(args, "reindex", where, place, &o, e)) return false;
     if (o.database_url) return archive_reindex_shared(&o, on_progress, NULL, entries, e);
-    return archive_reindex(o.dir, on_progress, NULL, entries, e);
+    return archive_reindex(o.dir, o.encryption, on_progress, NULL, entries, e);
 }
 
 static int run(struct cli_args *args) {

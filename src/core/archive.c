@@ -69,6 +69,7 @@ static bool open_index(struct archive *ar, const struct archive_options *o, cons
 static bool open_volumes(struct archive *ar, const struct archive_options *o, struct err *e) {
     struct vol_options v = {.dir = ar->dir,
                             .remote = o->remote,
+                            .encryption = o->encryption,
                             .volume_bytes = o->volume_bytes,
                             .read_only = o->read_only,
                             .index = index_callbacks(ar),

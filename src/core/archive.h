@@ -15,6 +15,7 @@ struct archive;
 struct db_pool;
 struct principal;
 struct vol_set;
+struct vol_encryption;
 struct vol_remote;
 struct sys_file_ops;
 
@@ -34,18 +35,19 @@ struct actor {
 
 struct archive_options {
     const char *dir;
-    const char *database_url;         // PostgreSQL; NULL: index.db in dir
-    const char *database_schema;      // NULL: "gantry"
-    unsigned database_connections;    // readers of the pool; 0: default
-    unsigned database_statement_ms;   // deadline of a statement; 0: default
-    const struct vol_remote *remote;  // bucket of the volumes; NULL: in dir. With one the database is PostgreSQL, and the other way round
-    const char *node;                 // this process's name among the nodes; NULL: none, a command
-    uint64_t volume_bytes;            // 0: default
-    bool read_only;                   // query, fsck without repair
-    bool must_exist;                  // do not create
-    bool beside;                      // with read_only: looked at beside the process that has it; nothing is locked, replayed or put right
-    bool arriving;                    // one that is being moved in (core/migrate.h), as it is; others are refused it
-    const struct sys_file_ops *files; // test seam under the volumes; NULL: the system's
+    const char *database_url;                // PostgreSQL; NULL: index.db in dir
+    const char *database_schema;             // NULL: "gantry"
+    unsigned database_connections;           // readers of the pool; 0: default
+    unsigned database_statement_ms;          // deadline of a statement; 0: default
+    const struct vol_remote *remote;         // bucket of the volumes; NULL: in dir. With one the database is PostgreSQL, and the other way round
+    const char *node;                        // this process's name among the nodes; NULL: none, a command
+    const struct vol_encryption *encryption; // of the volumes; NULL: none
+    uint64_t volume_bytes;                   // 0: default
+    bool read_only;                          // query, fsck without repair
+    bool must_exist;                         // do not create
+    bool beside;                             // with read_only: looked at beside the process that has it; nothing is locked, replayed or put right
+    bool arriving;                           // one that is being moved in (core/migrate.h), as it is; others are refused it
+    const struct sys_file_ops *files;        // test seam under the volumes; NULL: the system's
 };
 
 // Opens or creates; replays what the index has not seen. ERR_BUSY when another process has it, naming its pid.

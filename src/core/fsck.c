@@ -176,7 +176,9 @@ static bool check_row(struct fsck *f, struct vol_loc loc, struct str sop, struct
     struct err why = {0};
     vol_refetch(f->ar->volumes, loc); // what a cache has wrong says nothing of the volume
     if (!read_digest(f, loc, found, &why)) {
-        bool unreadable = why.kind == ERR_IO, missing = why.kind == ERR_NOT_FOUND || why.kind == ERR_CORRUPT; // no volume, or cut before the object's end
+        // No volume, or cut before the object's end. What is encrypted does not open when a bit of it is another.
+        bool broken = why.kind == ERR_CORRUPT && vol_is_encrypted(loc);
+        bool unreadable = why.kind == ERR_IO || broken, missing = why.kind == ERR_NOT_FOUND || (why.kind == ERR_CORRUPT && !broken);
         if (!unreadable && !missing) return *e = why, false;
         tell(f, missing ? "missing" : "damaged", missing ? &f->report->missing : &f->report->damaged, sop, loc, why.message);
         return missing ? drop_missing(f, loc, sop, e) : mark_damaged(f, loc, sop, e);

@@ -295,7 +295,8 @@ struct vol_index index_callbacks(struct archive *ar) {
                               .fetch = volumes_fetch,
                               .kept = volumes_kept,
                               .find = volumes_find,
-                              .each = volumes_each};
+                              .each = volumes_each,
+                              .keys = ar->shared ? &volume_keys : NULL};
 }
 
 uint64_t index_known_end(void *ctx, uint32_t volume) {

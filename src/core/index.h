@@ -61,6 +61,7 @@ void index_put_deinit(struct index_put *p);
 
 bool index_open(struct archive *ar, struct err *e);
 void index_close(struct archive *ar);
+extern const struct vol_key_index volume_keys; // volume_keys.c
 struct vol_index index_callbacks(struct archive *ar);
 // Where the index has seen a volume to (vol_options.known_end).
 uint64_t index_known_end(void *ctx, uint32_t volume);

@@ -86,14 +86,18 @@ static struct vol_loc part_of(struct vol_loc whole, uint64_t from, uint64_t n) {
     return (struct vol_loc){whole.volume, whole.offset + from, n};
 }
 
+static bool open_part(struct archive *ar, struct vol_loc whole, uint64_t from, uint64_t n, struct vol_loc *at, int *fd, struct err *e) {
+    *at = part_of(whole, from, n);
+    if (vol_is_encrypted(whole))
+        return err_set(e, ERR_UNSUPPORTED, "retrieve", "volume %u is encrypted: its objects are read, not sent from the file", whole.volume);
+    return vol_fd(ar->volumes, *at, fd, e);
+}
+
 bool moved_fd(struct archive *ar, const struct instance_ref *ref, uint64_t from, uint64_t n, struct vol_loc *at, int *fd, struct err *e) {
     struct vol_loc whole = moved_place(ar, ref);
     struct err why = {0};
-    *at = part_of(whole, from, n);
-    if (vol_fd(ar->volumes, *at, fd, &why)) return true;
-    if (!look_again(ar, ref, &whole, &why, e)) return false;
-    *at = part_of(whole, from, n);
-    return vol_fd(ar->volumes, *at, fd, e);
+    if (open_part(ar, whole, from, n, at, fd, &why)) return true;
+    return look_again(ar, ref, &whole, &why, e) && open_part(ar, whole, from, n, at, fd, e);
 }
 
 bool moved_verify(struct archive *ar, const struct instance_ref *ref, struct err *e) {

@@ -143,11 +143,12 @@ static bool make_ready(const char *dir, struct err *e) {
     return ok && sys_rename(NULL, building, ready, e) && sys_flush_dir(NULL, dir, e);
 }
 
-bool archive_reindex(const char *dir, void (*on_progress)(void *ctx, uint64_t done, uint64_t total), void *ctx, uint64_t *objects, struct err *e) {
+bool archive_reindex(const char *dir, const struct vol_encryption *encryption, void (*on_progress)(void *ctx, uint64_t done, uint64_t total), void *ctx,
+                     uint64_t *objects, struct err *e) {
     struct archive *ar;
     *objects = 0;
     if (strlen(dir) > PATH_BYTES / 2) return err_set(e, ERR_USAGE, "reindex", "the data directory's path is too long");
-    if (!archive_open_index(&(struct archive_options){.dir = dir, .must_exist = true}, BUILDING, true, &ar, e)) return false;
+    if (!archive_open_index(&(struct archive_options){.dir = dir, .encryption = encryption, .must_exist = true}, BUILDING, true, &ar, e)) return false;
     bool ok = build(ar, dir, on_progress, ctx, objects, e);
     int lock = ar->lock_fd; // held until the new index is in place
     ar->lock_fd = -1;

@@ -50,7 +50,7 @@ bool retrieve_check_range(struct archive *ar, const struct instance_ref *ref, ui
 enum { RETRIEVE_BLOCK_BYTES = 64 * 1024 };
 bool retrieve_read(struct archive *ar, const struct instance_ref *ref, uint64_t from, void *p, size_t n, struct err *e);
 // A descriptor for n bytes of the object from an offset that were checked in this very file (as by retrieve_check), and where they lie now; for those who
-// send from the file itself. Given back by vol_fd_release of at->volume.
+// send from the file itself. Given back by vol_fd_release of at->volume. ERR_UNSUPPORTED: the object is encrypted there and has to be read (retrieve_read).
 bool retrieve_fd(struct archive *ar, const struct instance_ref *ref, uint64_t from, uint64_t n, struct vol_loc *at, int *fd, struct err *e);
 // Whole object re-read from the disk against its digest (storage commitment, fsck).
 bool retrieve_verify(struct archive *ar, const struct instance_ref *ref, struct err *e);

@@ -22,7 +22,8 @@ struct fsck_report {
 bool archive_fsck(struct archive *ar, bool repair, void (*on_finding)(void *ctx, const struct fsck_finding *f),
                   void (*on_progress)(void *ctx, uint64_t done, uint64_t total), void *ctx, struct fsck_report *out, struct err *e);
 // A new index from the volumes alone, put in place of the old when it is whole; the event log is carried over when it can be read.
-bool archive_reindex(const char *dir, void (*on_progress)(void *ctx, uint64_t done, uint64_t total), void *ctx, uint64_t *objects, struct err *e);
+bool archive_reindex(const char *dir, const struct vol_encryption *encryption, void (*on_progress)(void *ctx, uint64_t done, uint64_t total), void *ctx,
+                     uint64_t *objects, struct err *e);
 // The same for an archive of several nodes, from what lies in its bucket and what the old index keeps of small volumes. ERR_BUSY while nodes are at work.
 bool archive_reindex_shared(const struct archive_options *o, void (*on_progress)(void *ctx, uint64_t done, uint64_t total), void *ctx, uint64_t *objects,
                             struct err *e);

@@ -132,6 +132,7 @@ bool retrieve_fd(struct archive *ar, const struct instance_ref *ref, uint64_t fr
         bool whole = from == 0 && n == ref->loc.length;
         struct err why = {0};
         if (!moved_state(ar, ref, &place, &before, &why)) return ended(ar, ref, false, &why, e);
+        if (vol_is_encrypted(place)) return err_set(e, ERR_UNSUPPORTED, "retrieve", "volume %u is encrypted: its objects are read", place.volume);
         if (!(whole ? retrieve_check(ar, ref, e) : retrieve_check_range(ar, ref, from, n, e)) || !moved_fd(ar, ref, from, n, at, fd, e)) return false;
         if (place.volume == at->volume && vol_state_get(ar->volumes, at->volume, &after, e) && before.file == after.file) return true;
         vol_fd_release(ar->volumes, at->volume, *fd);

@@ -300,6 +300,72 @@ bool bucket_abort_stale(struct bucket *b, int64_t before_ms, unsigned *aborted, 
     return ended(b, b->ops.abort_stale(b->ops.ctx, prefix, before_ms, aborted, &why), false, &why, e) || err_wrap(e, "uploads that were never finished");
 }
 
+// ---- keys of volumes, beside them ----
+
+static void run_key(const struct bucket *b, uint32_t first, char out[S3_KEY_MAX]) {
+    snprintf(out, S3_KEY_MAX, "%skeys/v%08u.key", b->prefix, first);
+}
+
+bool bucket_put_keys(struct bucket *b, uint32_t first, const struct s3_body *body, struct err *e) {
+    char key[S3_KEY_MAX];
+    struct err why = {0};
+    run_key(b, first, key);
+    if (!may_ask(b, true, e)) return false;
+    return ended(b, b->ops.put(b->ops.ctx, key, body, false, &why), true, &why, e) || err_wrap(e, "put the keys of volume %u", first);
+}
+
+bool bucket_get_keys(struct bucket *b, uint32_t first, char *p, size_t max, size_t *n, struct err *e) {
+    char key[S3_KEY_MAX];
+    struct s3_object o;
+    struct err why = {0};
+    run_key(b, first, key);
+    if (!may_ask(b, false, e)) return false;
+    bool ok = b->ops.head(b->ops.ctx, key, &o, &why) && (o.size <= max || err_set(&why, ERR_CORRUPT, "store", "keys of volumes are smaller"));
+    *n = ok ? (size_t)o.size : 0;
+    ok = ok && b->ops.get(b->ops.ctx, key, 0, p, *n, &why);
+    return ended(b, ok, false, &why, e) || err_wrap(e, "the keys of volume %u", first);
+}
+
+bool bucket_remove_keys(struct bucket *b, uint32_t first, struct err *e) {
+    char key[S3_KEY_MAX];
+    struct err why = {0};
+    run_key(b, first, key);
+    if (!may_ask(b, false, e)) return false;
+    return ended(b, b->ops.remove(b->ops.ctx, key, &why), false, &why, e) || err_wrap(e, "remove the keys of volume %u", first);
+}
+
+struct keys_walk {
+    struct str prefix;
+    bool (*visit)(void *ctx, uint32_t first, struct err *e);
+    void *ctx;
+    bool stopped;
+};
+
+static bool walk_keys(void *ctx, const char *key, const struct s3_object *o, struct err *e) {
+    struct keys_walk *w = ctx;
+    struct str name = str_of(key);
+    (void)o;
+    uint32_t first = name.n > w->prefix.n ? set_number_of(str_sub(name, w->prefix.n, name.n - w->prefix.n), STR_LIT(".key")) : 0;
+    if (first == 0) return true; // not ours
+    w->stopped = !w->visit(w->ctx, first, e);
+    return !w->stopped;
+}
+
+bool bucket_each_keys(struct bucket *b, uint32_t after, bool (*visit)(void *ctx, uint32_t first, struct err *e), void *ctx, struct err *e) {
+    char prefix[S3_KEY_MAX], key[S3_KEY_MAX];
+    struct err why = {0};
+    snprintf(prefix, sizeof prefix, "%skeys/", b->prefix);
+    struct keys_walk w = {.prefix = str_of(prefix), .visit = visit, .ctx = ctx};
+    run_key(b, after, key);
+    if (!may_ask(b, false, e)) return false;
+    bool ok = b->ops.list(b->ops.ctx, prefix, after ? key : NULL, walk_keys, &w, &why);
+    if (!w.stopped) return ended(b, ok, false, &why, e) || err_wrap(e, "list the keys of the bucket");
+    if (e) *e = why;
+    return false;
+}
+
+// ---- listing ----
+
 struct walk {
     struct str prefix;
     vol_each_visit *visit;

@@ -63,6 +63,11 @@ bool bucket_restore(struct bucket *b, uint32_t volume, unsigned days, struct err
 // ERR_UNSUPPORTED: the bucket has no object lock.
 bool bucket_legal_hold(struct bucket *b, uint32_t volume, bool on, struct err *e);
 bool bucket_abort_stale(struct bucket *b, int64_t before_ms, unsigned *aborted, struct err *e);
+// Wrapped keys (keys.h), by the first volume of each run: keys/v00000001.key beside volumes/.
+bool bucket_put_keys(struct bucket *b, uint32_t first, const struct s3_body *body, struct err *e);
+bool bucket_get_keys(struct bucket *b, uint32_t first, char *p, size_t max, size_t *n, struct err *e);
+bool bucket_remove_keys(struct bucket *b, uint32_t first, struct err *e);
+bool bucket_each_keys(struct bucket *b, uint32_t after, bool (*visit)(void *ctx, uint32_t first, struct err *e), void *ctx, struct err *e);
 void bucket_stats(struct bucket *b, struct vol_stats *out);
 
 #endif

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "store/seal.h"
 #include "store/set.h"
 #include "sys/digest.h"
 
@@ -18,7 +19,8 @@ struct vol_build {
     bool finished;
     struct volume_reader reader; // of the volume that the last entry came from; vs NULL: none
     struct digest digest;
-    char *chunk; // COPY_BYTES
+    char *chunk;       // COPY_BYTES
+    uint8_t *segments; // the same, encrypted; NULL until it is needed
     char path[STORE_PATH_MAX];
 };
 
@@ -55,6 +57,7 @@ void vol_build_drop(struct vol_build *b) {
     if (b->path[0]) sys_unlink(b->vs->files, b->path, NULL);
     digest_deinit(&b->digest);
     free(b->chunk);
+    free(b->segments);
     free(b);
 }
 
@@ -74,27 +77,58 @@ static bool read_exactly(struct vol_build *b, void *p, size_t n, uint64_t at, st
     return got == n || err_set(e, ERR_CORRUPT, "store", "volume %u ends within an entry", b->reader.volume);
 }
 
+static bool open_head(struct vol_build *b, enum tar_result *result, struct tar_head *head, char *text, struct err *e) {
+    struct vol_key key;
+    if (*result != TAR_SEALED) return true;
+    bool ok = keys_find(b->vs, b->reader.volume, &key, e) && tar_unseal(&key, head, text, result, e);
+    cipher_wipe(&key, sizeof key);
+    return ok;
+}
+
 // The headers that end where the entry's bytes begin; how long they are is in themselves.
-static bool find_head(struct vol_build *b, const struct vol_loc *loc, char *head, struct tar_head *out, struct err *e) {
-    size_t n = loc->offset < TAR_HEAD_MAX ? (size_t)loc->offset : TAR_HEAD_MAX;
-    if (loc->offset % TAR_BLOCK) return err_set(e, ERR_BAD_INPUT, "store", "no entry's bytes begin at %llu", (unsigned long long)loc->offset);
-    if (!read_exactly(b, head, n, loc->offset - n, e)) return false;
+static bool find_head(struct vol_build *b, const struct vol_loc *loc, char *head, char *text, struct tar_head *out, struct err *e) {
+    uint64_t end = loc->offset - (vol_is_encrypted(*loc) ? TAR_ENVELOPE : 0);
+    size_t n = end < TAR_HEAD_MAX ? (size_t)end : TAR_HEAD_MAX;
+    if (end % TAR_BLOCK) return err_set(e, ERR_BAD_INPUT, "store", "no entry's bytes begin at %llu", (unsigned long long)loc->offset);
+    if (!read_exactly(b, head, n, end - n, e)) return false;
     for (size_t back = TAR_BLOCK; back <= n; back += TAR_BLOCK) {
-        if (tar_decode(head + n - back, back, loc->offset - back, out) != TAR_ENTRY) continue;
-        if (out->entry.loc.offset == loc->offset && out->entry.loc.length == loc->length) return true;
+        enum tar_result result = tar_decode(head + n - back, back, end - back, out);
+        bool here = (result == TAR_ENTRY || result == TAR_SEALED) && out->entry.loc.offset == loc->offset && out->entry.loc.length == loc->length;
+        if (!here) continue;
+        if (!open_head(b, &result, out, text, e)) return false;
+        if (result == TAR_ENTRY) return true;
     }
     return err_set(e, ERR_CORRUPT, "store", "volume %u has no whole headers before byte %llu", loc->volume, (unsigned long long)loc->offset);
 }
 
-static bool copy_bytes(struct vol_build *b, const struct vol_loc *loc, uint64_t to, struct err *e) {
-    uint64_t padded = tar_round(loc->length);
-    for (uint64_t at = 0, n; at < loc->length; at += n) {
-        n = loc->length - at < COPY_BYTES ? loc->length - at : COPY_BYTES;
-        if (!read_exactly(b, b->chunk, (size_t)n, loc->offset + at, e)) return false;
-        digest_add(&b->digest, b->chunk, (size_t)n);
-        if (!sys_write_at(b->vs->files, b->fd, b->chunk, (size_t)n, to + at, e)) return false;
+// A chunk as it comes to lie, from an offset of the object on.
+static bool write_chunk(struct vol_build *b, struct sealing *s, uint64_t length, uint64_t at, size_t n, uint64_t to, struct err *e) {
+    if (!s) return sys_write_at(b->vs->files, b->fd, b->chunk, n, to + at, e);
+    uint64_t first = at / SEAL_SEGMENT;
+    uint8_t *out = b->segments;
+    for (size_t done = 0, k; done < n; done += k) {
+        k = n - done < SEAL_SEGMENT ? n - done : SEAL_SEGMENT;
+        struct iovec part = {b->chunk + done, k};
+        if (!sealing_add(s, &part, 1, at + done + k == length, out, e)) return false;
+        out += k + CIPHER_TAG_BYTES;
     }
-    return sys_write_at(b->vs->files, b->fd, b->vs->zeros, (size_t)(padded - loc->length), to + loc->length, e);
+    return sys_write_at(b->vs->files, b->fd, b->segments, (size_t)(out - b->segments), to + first * SEAL_UNIT, e);
+}
+
+static bool copy_bytes(struct vol_build *b, const struct vol_entry *from, const struct vol_entry *en, struct sealing *s, uint64_t to, struct err *e) {
+    uint64_t length = from->loc.length, padding = tar_round(tar_stored(en)) - tar_stored(en);
+    struct payload p;
+    bool ok = payload_open(&p, &b->reader, from->loc, e);
+    for (uint64_t at = 0, n; ok && at < length; at += n) {
+        size_t got;
+        n = length - at < COPY_BYTES ? length - at : COPY_BYTES;
+        ok = payload_read(&p, at, b->chunk, (size_t)n, &got, e) &&
+             (got == n || err_set(e, ERR_CORRUPT, "store", "volume %u ends within an entry", b->reader.volume));
+        if (ok) digest_add(&b->digest, b->chunk, (size_t)n);
+        ok = ok && write_chunk(b, s, length, at, (size_t)n, to, e);
+    }
+    payload_close(&p);
+    return ok && sys_write_at(b->vs->files, b->fd, b->vs->zeros, (size_t)padding, to + (s ? seal_bytes(length) : length), e);
 }
 
 static bool is_given(const uint8_t digest[VOL_DIGEST_BYTES]) {
@@ -111,16 +145,39 @@ static bool check_digest(struct vol_build *b, const struct vol_entry *from, cons
                    from->loc.volume);
 }
 
+// Headers, and of an encrypted entry the envelope.
+static bool write_head(struct vol_build *b, const struct vol_entry *en, const struct sealing *s, size_t n, struct err *e) {
+    char head[TAR_HEAD_MAX];
+    uint8_t envelope[TAR_ENVELOPE];
+    struct vol_key key = {0};
+    bool ok = !s || keys_make(b->vs, b->number, &key, e);
+    ok = ok && tar_encode_with(&key, en, b->end, 0, n, head, e) && sys_write_at(b->vs->files, b->fd, head, n, b->end, e);
+    if (ok && s)
+        ok = seal_envelope(&key, s, b->end + n + TAR_ENVELOPE, envelope, e) && sys_write_at(b->vs->files, b->fd, envelope, TAR_ENVELOPE, b->end + n, e);
+    cipher_wipe(&key, sizeof key);
+    return ok;
+}
+
+// en: as it is to lie there. Whatever it was, it is encrypted anew or not at all.
+static bool write_entry(struct vol_build *b, const struct vol_entry *from, struct vol_entry *en, struct vol_loc *to, struct err *e) {
+    struct sealing s = {0};
+    en->sealed = b->vs->keys.writes;
+    size_t n = tar_head_min(en), before = n + (en->sealed ? TAR_ENVELOPE : 0);
+    if (en->sealed && !b->segments) b->segments = malloc(COPY_BYTES / SEAL_SEGMENT * SEAL_UNIT);
+    if (en->sealed && !b->segments) return err_nomem(e, "store");
+    bool ok = (!en->sealed || sealing_begin(&s, b->vs->keys.kind, e)) && write_head(b, en, en->sealed ? &s : NULL, n, e) &&
+              copy_bytes(b, from, en, en->sealed ? &s : NULL, b->end + before, e);
+    sealing_end(&s);
+    *to = (struct vol_loc){b->number, b->end + before, from->loc.length};
+    return ok;
+}
+
 static bool add_once(struct vol_build *b, const struct vol_entry *from, bool cached, struct vol_loc *to, struct err *e) {
-    char old[TAR_HEAD_MAX], fresh[TAR_HEAD_MAX];
+    char old[TAR_HEAD_MAX], text[TAR_HEAD_MAX];
     struct tar_head head;
-    if (!open_reader(b, from->loc.volume, cached, e) || !find_head(b, &from->loc, old, &head, e)) return false;
-    size_t n = tar_head_min(&head.entry);
-    if (!tar_encode(&head.entry, b->end, 0, n, fresh, e) || !digest_reset(&b->digest, e)) return false;
-    if (!sys_write_at(b->vs->files, b->fd, fresh, n, b->end, e) || !copy_bytes(b, &from->loc, b->end + n, e)) return false;
-    if (!check_digest(b, from, &head.entry, e)) return false;
-    *to = (struct vol_loc){b->number, b->end + n, from->loc.length};
-    b->end += n + tar_round(from->loc.length);
+    if (!open_reader(b, from->loc.volume, cached, e) || !find_head(b, &from->loc, old, text, &head, e) || !digest_reset(&b->digest, e)) return false;
+    if (!write_entry(b, from, &head.entry, to, e) || !check_digest(b, from, &head.entry, e)) return false;
+    b->end = to->offset - (head.entry.sealed ? TAR_ENVELOPE : 0) + tar_round(tar_stored(&head.entry));
     return true;
 }
 
@@ -129,7 +186,7 @@ bool vol_build_add(struct vol_build *b, const struct vol_entry *from, struct vol
     struct err why = {0};
     if (from->loc.length > (uint64_t)STORE_OBJECT_BYTES_MAX) return err_set(e, ERR_CORRUPT, "store", "impossible location");
     if (b->finished) return err_set(e, ERR_INTERNAL, "store", "the volume is finished");
-    if (!set_room(b->vs, tar_round(from->loc.length) + TAR_HEAD_MAX, &room, e)) return false;
+    if (!set_room(b->vs, tar_round(TAR_ENVELOPE + seal_bytes(from->loc.length)) + TAR_HEAD_MAX, &room, e)) return false;
     if (!b->number && !b->vs->driver->number(b->vs, &b->number, e)) return false;
     if (add_once(b, from, true, to, &why)) return true;
     // What a cache has may be damaged: the volume itself is asked.

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "store/seal.h"
 #include "store/set.h"
 
 enum { COPY_BYTES = 1 << 20 };
@@ -39,11 +40,36 @@ static bool place(struct volume_reader *r, struct vol_set *to, uint64_t end, str
     return ok;
 }
 
+static bool begins_sealed(struct volume_reader *r, bool *sealed, struct err *e) {
+    char head[TAR_HEAD_MAX];
+    struct tar_head first;
+    size_t got;
+    if (!r->vs->driver->reader_read(r, head, sizeof head, 0, &got, e)) return false;
+    *sealed = tar_decode(head, got, 0, &first) == TAR_SEALED;
+    return true;
+}
+
+// Of an encrypted volume the key comes along, under the other set's master key. One that begins in the open may go on encrypted.
+static bool copy_key(struct volume_reader *r, struct vol_set *to, struct err *e) {
+    struct vol_key key;
+    struct err why = {0};
+    bool sealed;
+    if (!begins_sealed(r, &sealed, e)) return false;
+    if (!keys_find(r->vs, r->volume, &key, &why)) {
+        if (!sealed) return true;
+        if (e) *e = why;
+        return false;
+    }
+    bool ok = keys_take(to, &key, e);
+    cipher_wipe(&key, sizeof key);
+    return ok;
+}
+
 bool vol_copy(struct vol_set *to, struct vol_set *from, uint32_t volume, uint64_t end, struct vol_info *out, struct err *e) {
     struct volume_reader r = {.vs = from, .volume = volume};
     *out = (struct vol_info){.volume = volume, .place = to->remote ? VOL_IN_BUCKET : VOL_IN_DIRECTORY};
     if (!set_writable(to, e) || !from->driver->reader_open(&r, e)) return false;
-    bool ok = place(&r, to, end, out, e);
+    bool ok = copy_key(&r, to, e) && place(&r, to, end, out, e);
     from->driver->reader_close(&r);
     if (ok) set_count(to, 0, out->size, 1);
     return ok || err_wrap(e, "copy volume %u", volume);

@@ -47,7 +47,9 @@ static bool start(struct vol_set *vs, const struct vol_options *o, struct err *e
     pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
     pthread_cond_init(&d->chore, &monotonic);
     pthread_condattr_destroy(&monotonic);
+    snprintf(d->keys, sizeof d->keys, "%.3000s/keys", o->dir);
     fds_init(vs);
+    if (!keys_open(vs, &directory_keys, o->encryption, e)) return false;
     if (o->read_only) return true;
     if (!make_dirs(vs, o->dir, e) || !segment_resume(vs, o->known_end, e)) return false;
     return spare_start(vs, e) && writers_start(vs, 1, e);
@@ -88,8 +90,9 @@ static bool write_ahead(struct vol_set *vs, struct group *g, struct err *e) {
     for (size_t i = 0; i < g->n; i++) {
         const struct vol_put *p = g->puts[i];
         if (p->outcome == VOL_KNOWN) continue;
-        if (!sys_writev_at(vs->files, vs->dir->open.fd, g->iov, group_add_bytes(vs, p, g->iov, 0), p->entry.loc.offset, e)) return false;
-        sys_start_writeback(vs->dir->open.fd, p->entry.loc.offset, p->entry.end - p->entry.loc.offset);
+        uint64_t begin = p->entry_at + p->head_bytes;
+        if (!sys_writev_at(vs->files, vs->dir->open.fd, g->iov, group_add_bytes(vs, p, g->iov, 0), begin, e)) return false;
+        sys_start_writeback(vs->dir->open.fd, begin, p->entry.end - begin);
     }
     return true;
 }
@@ -140,11 +143,13 @@ static bool write_group(struct vol_set *vs, struct group *g, struct err *e) {
         return false;
     }
     group_place(g, vs->dir->open.number, vs->dir->open.end);
+    // Nothing was written yet: that a key cannot be made is no failure of the disk.
+    if (!group_wrap(vs, g, e)) return false;
     bool ahead = !group_digested(vs, g);
     int64_t began = clock_mono_us();
     if (ahead && !written(vs, g, write_ahead(vs, g, e), e)) return false;
     int64_t busy_us = clock_mono_us() - began;
-    if (!group_await_digests(vs, g, e) || !group_encode(g, e)) return ahead ? written(vs, g, false, e) : false;
+    if (!group_await_digests(vs, g, e) || !group_encode(vs, g, e)) return ahead ? written(vs, g, false, e) : false;
     began = clock_mono_us();
     bool ok = (ahead ? write_heads(vs, g, e) : write_all(vs, g, e)) && sys_flush(vs->files, vs->dir->open.fd, e);
     if (!written(vs, g, ok, e)) return false;

@@ -41,7 +41,7 @@ struct open_volume {
 enum { FD_BUCKETS = 256 };
 
 struct directory {
-    char volumes[STORE_PATH_MAX], lost[STORE_PATH_MAX];
+    char volumes[STORE_PATH_MAX], lost[STORE_PATH_MAX], keys[STORE_PATH_MAX];
     uint64_t volume_bytes;
 
     // Under the set's lock.

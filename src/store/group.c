@@ -1,6 +1,7 @@
 // A group of puts on its way into a volume: what each is, where it lies, its headers, and all of it as one list of bytes.
 #include <string.h>
 
+#include "store/seal.h"
 #include "store/set.h"
 
 void group_init(struct group *g) {
@@ -14,7 +15,7 @@ void group_deinit(struct group *g) {
 }
 
 uint64_t put_need(const struct vol_put *p) {
-    return tar_round(p->entry.loc.length) + TAR_HEAD_MAX;
+    return tar_round(tar_stored(&p->entry)) + TAR_HEAD_MAX;
 }
 
 uint64_t group_need(const struct group *g) {
@@ -59,15 +60,16 @@ void group_place(struct group *g, uint32_t volume, uint64_t at) {
     for (size_t i = 0; i < g->n; i++) {
         struct vol_put *p = g->puts[i];
         if (p->outcome == VOL_KNOWN) continue;
-        uint64_t data = tar_round(p->entry.loc.length);
+        uint64_t data = tar_round(tar_stored(&p->entry)), begin;
         p->entry_at = end;
         p->head_at = heads_bytes;
         p->head_bytes = tar_head_min(&p->entry);
         if (--left == 0) p->head_bytes += (STORE_PAGE - (end + p->head_bytes + data) % STORE_PAGE) % STORE_PAGE;
         heads_bytes += p->head_bytes;
         p->entry.loc.volume = volume;
-        p->entry.loc.offset = p->entry_at + p->head_bytes;
-        p->entry.end = end = p->entry.loc.offset + data;
+        begin = p->entry_at + p->head_bytes;
+        p->entry.loc.offset = begin + (p->entry.sealed ? TAR_ENVELOPE : 0);
+        p->entry.end = end = begin + data;
     }
     g->at = at;
     g->heads_bytes = heads_bytes;
@@ -75,16 +77,37 @@ void group_place(struct group *g, uint32_t volume, uint64_t at) {
     g->written.end = end;
 }
 
-bool group_encode(struct group *g, struct err *e) {
+static bool any_sealed(const struct group *g) {
+    for (size_t i = 0; i < g->n; i++)
+        if (g->puts[i]->outcome != VOL_KNOWN && g->puts[i]->entry.sealed) return true;
+    return false;
+}
+
+bool group_wrap(struct vol_set *vs, struct group *g, struct err *e) {
+    struct vol_key key;
+    if (!any_sealed(g)) return true;
+    bool ok = keys_make(vs, g->written.volume, &key, e);
+    for (size_t i = 0; ok && i < g->n; i++) {
+        struct vol_put *p = g->puts[i];
+        if (p->outcome != VOL_KNOWN && p->entry.sealed) ok = seal_envelope(&key, p->sealing, p->entry.loc.offset, p->envelope, e);
+    }
+    cipher_wipe(&key, sizeof key);
+    return ok;
+}
+
+bool group_encode(struct vol_set *vs, struct group *g, struct err *e) {
+    struct vol_key key;
     buf_clear(&g->heads);
     char *out = buf_reserve(&g->heads, g->heads_bytes);
     if (!out) return buf_ok(&g->heads, e);
-    for (size_t i = 0; i < g->n; i++) {
+    bool ok = !any_sealed(g) || keys_make(vs, g->written.volume, &key, e);
+    for (size_t i = 0; ok && i < g->n; i++) {
         const struct vol_put *p = g->puts[i];
-        if (p->outcome != VOL_KNOWN && !tar_encode(&p->entry, p->entry_at, g->at, p->head_bytes, out + p->head_at, e)) return false;
+        if (p->outcome != VOL_KNOWN) ok = tar_encode_with(&key, &p->entry, p->entry_at, g->at, p->head_bytes, out + p->head_at, e);
     }
+    cipher_wipe(&key, sizeof key);
     g->heads.n = g->heads_bytes;
-    return true;
+    return ok;
 }
 
 static int add_iov(struct iovec *iov, int n, const void *p, size_t bytes) {
@@ -94,9 +117,15 @@ static int add_iov(struct iovec *iov, int n, const void *p, size_t bytes) {
 }
 
 int group_add_bytes(const struct vol_set *vs, const struct vol_put *p, struct iovec *iov, int n) {
-    n = add_iov(iov, n, p->head, p->head_n);
-    n = add_iov(iov, n, p->body, p->body_n);
-    return add_iov(iov, n, vs->zeros, (size_t)(tar_round(p->entry.loc.length) - p->entry.loc.length));
+    uint64_t stored = tar_stored(&p->entry);
+    if (p->entry.sealed) {
+        n = add_iov(iov, n, p->envelope, sizeof p->envelope);
+        n = add_iov(iov, n, p->segments, (size_t)stored - sizeof p->envelope);
+    } else {
+        n = add_iov(iov, n, p->head, p->head_n);
+        n = add_iov(iov, n, p->body, p->body_n);
+    }
+    return add_iov(iov, n, vs->zeros, (size_t)(tar_round(stored) - stored));
 }
 
 int group_iov(const struct vol_set *vs, struct group *g) {
@@ -112,11 +141,19 @@ int group_iov(const struct vol_set *vs, struct group *g) {
 
 bool group_adopt(struct vol_set *vs, struct group *g, uint32_t number, struct err *e) {
     struct vol_put *p = g->puts[0];
-    char head[STORE_SPOOL_HEAD];
-    if (!tar_encode(&p->entry, 0, 0, sizeof head, head, e)) return false;
-    if (!sys_write_at(vs->files, p->spool->fd, head, sizeof head, 0, e)) return false;
-    p->entry.loc = (struct vol_loc){.volume = number, .offset = sizeof head, .length = p->entry.loc.length};
-    p->entry.end = sizeof head + tar_round(p->entry.loc.length);
+    char head[STORE_SPOOL_HEAD + TAR_ENVELOPE];
+    struct vol_key key = {0};
+    size_t n = STORE_SPOOL_HEAD;
+    bool sealed = p->entry.sealed, ok = !sealed || keys_make(vs, number, &key, e);
+    ok = ok && tar_encode_with(&key, &p->entry, 0, 0, STORE_SPOOL_HEAD, head, e);
+    if (ok && sealed) {
+        n += TAR_ENVELOPE;
+        ok = seal_envelope(&key, p->sealing, n, (uint8_t *)head + STORE_SPOOL_HEAD, e);
+    }
+    cipher_wipe(&key, sizeof key);
+    if (!ok || !sys_write_at(vs->files, p->spool->fd, head, n, 0, e)) return false;
+    p->entry.loc = (struct vol_loc){.volume = number, .offset = n, .length = p->entry.loc.length};
+    p->entry.end = STORE_SPOOL_HEAD + tar_round(tar_stored(&p->entry));
     g->written.volume = number;
     g->written.end = p->entry.end;
     return true;

@@ -38,7 +38,8 @@ static bool start(struct vol_set *vs, const struct vol_options *o, struct err *e
     r->index_bytes_max = m->index_bytes_max ? m->index_bytes_max : (uint64_t)STORE_INDEX_BYTES;
     r->slots = m->writers ? m->writers : WRITERS;
     r->unsure = true; // until the bucket was listed
-    bool ok = cache_open(vs, vs->home, m->cache_bytes, o->read_only, e);
+    bool ok = keys_open(vs, &remote_keys, o->encryption, e);
+    ok = cache_open(vs, vs->home, m->cache_bytes, o->read_only, ok ? e : NULL) && ok;
     ok = bucket_open(&r->bucket, m, ok ? e : NULL) && ok;
     if (!ok || o->read_only) return ok;
     // One more than may be at the bucket: there is always one for what the index takes.
@@ -71,6 +72,9 @@ static bool number(struct vol_set *vs, uint32_t *out, struct err *e) {
         r->last = first + NUMBERS - 1;
         r->unsure |= first <= r->highest;
         r->highest = r->last > r->highest ? r->last : r->highest;
+        // Without keys these numbers come to nothing: a gap among them harms nobody.
+        ok = !vs->keys.writes || keys_make_run(vs, first, NUMBERS, e);
+        if (!ok) r->next = 0;
     }
     if (ok) {
         *out = r->next;
@@ -184,7 +188,8 @@ static bool put_group(struct vol_set *vs, struct group *g, const struct vol_info
     struct group_body body = {.iov = g->iov, .n = n};
     turn_give(vs);
     slot_take(r);
-    bool ok = be_sure(vs, v->volume, e) && bucket_put(&r->bucket, v->volume, &(struct s3_body){.read_at = read_body, .ctx = &body, .size = v->size}, e);
+    bool ok = be_sure(vs, v->volume, e) && keys_beside(vs, v->volume, e) &&
+              bucket_put(&r->bucket, v->volume, &(struct s3_body){.read_at = read_body, .ctx = &body, .size = v->size}, e);
     slot_give(r);
     if (ok) cache_add(vs, v, g->iov, n);
     turn_take(vs);
@@ -231,7 +236,7 @@ static bool write_once(struct vol_set *vs, struct group *g, struct err *e) {
     struct vol_info v = {.created_ms = clock_wall_ms()};
     if (!number(vs, &v.volume, e)) return false;
     group_place(g, v.volume, 0);
-    if (!group_encode(g, e)) return false;
+    if (!group_wrap(vs, g, e) || !group_encode(vs, g, e)) return false;
     int n = group_iov(vs, g);
     g->iov[n++] = (struct iovec){vs->zeros, TAR_EOF_BYTES};
     g->written.size = v.size = g->written.end + TAR_EOF_BYTES;
@@ -262,6 +267,7 @@ static bool read_file(void *ctx, uint64_t at, void *p, size_t n, struct err *e) 
 
 static bool keep(struct vol_set *vs, uint32_t volume, int fd, const char *path, uint64_t size, struct err *e) {
     struct vol_info v = {.volume = volume, .place = VOL_IN_BUCKET, .size = size, .created_ms = clock_wall_ms()};
+    if (!keys_beside(vs, volume, e)) return false;
     if (!bucket_put(&vs->remote->bucket, volume, &(struct s3_body){.read_at = read_file, .ctx = &fd, .size = size}, e)) return false;
     cache_adopt(vs, &v, path);
     return true;

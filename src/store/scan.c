@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "store/directory.h"
+#include "store/seal.h"
 #include "sys/digest.h"
 
 enum { SCAN_BYTES = 1 << 18 }; // read at a time
@@ -17,6 +18,8 @@ struct scan {
     struct digest digest;
     char *buffer; // SCAN_BYTES
     char head[TAR_HEAD_MAX];
+    struct vol_key key; // of the volume, when it was needed
+    char text[TAR_HEAD_MAX];
 };
 
 static bool scan_init(struct scan *s, struct err *e) {
@@ -26,6 +29,7 @@ static bool scan_init(struct scan *s, struct err *e) {
 }
 
 static void scan_deinit(struct scan *s) {
+    cipher_wipe(&s->key, sizeof s->key);
     digest_deinit(&s->digest);
     free(s->buffer);
 }
@@ -34,34 +38,78 @@ static bool read_upto(struct scan *s, void *p, size_t n, uint64_t at, size_t *go
     return s->reader.vs->driver->reader_read(&s->reader, p, n, at, got, e);
 }
 
-static bool read_head(struct scan *s, uint64_t at, enum tar_result *result, struct tar_head *head, struct err *e) {
+// Headers that are whole but do not open were written under another key: no damage, and nothing that may be cleared.
+static bool unseal(struct scan *s, enum tar_result *result, struct tar_head *head, struct err *e) {
+    uint32_t volume = s->reader.volume;
+    if (s->key.volume != volume && !keys_find(s->reader.vs, volume, &s->key, e)) return false;
+    if (!tar_unseal(&s->key, head, s->text, result, e)) return false;
+    if (*result == TAR_ENTRY) return true;
+    return err_set(e, ERR_BUSY, "store", "volume %u was encrypted under another key than the one that is kept for it", volume);
+}
+
+static bool read_any_head(struct scan *s, uint64_t at, enum tar_result *result, struct tar_head *head, struct err *e) {
     size_t got, n = s->limit - at < TAR_HEAD_MAX ? (size_t)(s->limit - at) : TAR_HEAD_MAX;
     if (!read_upto(s, s->head, n, at, &got, e)) return false;
     *result = tar_decode(s->head, got, at, head);
     return true;
 }
 
+static bool read_head(struct scan *s, uint64_t at, enum tar_result *result, struct tar_head *head, struct err *e) {
+    return read_any_head(s, at, result, head, e) && (*result != TAR_SEALED || unseal(s, result, head, e));
+}
+
+// In the midst of other bytes, where a sender of objects may have put what looks like an encrypted entry: it is one when its key is there, and an error
+// only in a volume that begins with one.
+static bool read_found_head(struct scan *s, uint64_t at, enum tar_result *result, struct tar_head *head, struct err *e) {
+    struct err why = {0};
+    struct tar_head first;
+    enum tar_result begins;
+    if (!read_any_head(s, at, result, head, e)) return false;
+    if (*result != TAR_SEALED || unseal(s, result, head, &why)) return true;
+    if (!read_any_head(s, 0, &begins, &first, e)) return false;
+    bool of_the_moment = why.kind != ERR_BUSY && why.kind != ERR_NOT_FOUND;
+    *result = TAR_BAD;
+    if (begins != TAR_SEALED && !of_the_moment) return true;
+    if (e) *e = why;
+    return false;
+}
+
 static bool all_zero(const char *p, size_t n) {
     return n == 0 || (p[0] == 0 && memcmp(p, p + 1, n - 1) == 0);
+}
+
+// The object's bytes into the digest. *whole: all of them were there, and those that are encrypted are what was written.
+static bool digest_data(struct scan *s, const struct vol_entry *en, bool *whole, struct err *e) {
+    struct payload p;
+    struct err why = {0};
+    *whole = true;
+    bool ok = payload_open(&p, &s->reader, en->loc, &why);
+    for (uint64_t at = 0; ok && *whole && at < en->loc.length;) {
+        size_t got, n = en->loc.length - at < SCAN_BYTES ? (size_t)(en->loc.length - at) : SCAN_BYTES;
+        ok = payload_read(&p, at, s->buffer, n, &got, &why);
+        *whole = ok && got == n;
+        if (*whole) digest_add(&s->digest, s->buffer, n);
+        at += n;
+    }
+    payload_close(&p);
+    bool damaged = !ok && why.kind == ERR_CORRUPT;
+    *whole &= !damaged;
+    if (!ok && !damaged && e) *e = why;
+    return ok || damaged;
 }
 
 // *same: the bytes have the entry's digest, and zeros fill up to its end. A file that ends before is not the same either.
 static bool verify_data(struct scan *s, const struct vol_entry *en, bool *same, struct err *e) {
     uint8_t found[VOL_DIGEST_BYTES];
+    uint64_t data_end = en->loc.offset + (en->sealed ? seal_bytes(en->loc.length) : en->loc.length);
+    size_t got, padding = (size_t)(en->end - data_end);
+    bool whole;
     *same = false;
     if (en->end > s->limit) return true;
-    if (!digest_reset(&s->digest, e)) return false;
-    for (uint64_t at = en->loc.offset, data_end = at + en->loc.length; at < en->end;) {
-        size_t got, n = en->end - at < SCAN_BYTES ? (size_t)(en->end - at) : SCAN_BYTES;
-        if (!read_upto(s, s->buffer, n, at, &got, e)) return false;
-        if (got < n) return true;
-        size_t data = at >= data_end ? 0 : data_end - at < n ? (size_t)(data_end - at) : n;
-        digest_add(&s->digest, s->buffer, data);
-        if (!all_zero(s->buffer + data, n - data)) return true;
-        at += n;
-    }
-    if (!digest_final(&s->digest, found, e)) return false;
-    *same = memcmp(found, en->digest, sizeof found) == 0;
+    if (!digest_reset(&s->digest, e) || !digest_data(s, en, &whole, e) || !digest_final(&s->digest, found, e)) return false;
+    if (!whole || memcmp(found, en->digest, sizeof found) != 0) return true;
+    if (!read_upto(s, s->buffer, padding, data_end, &got, e)) return false;
+    *same = got == padding && all_zero(s->buffer, padding);
     return true;
 }
 
@@ -80,7 +128,7 @@ static bool find_next(struct scan *s, uint64_t at, uint64_t min_durable, uint64_
         *clean = false;
         for (size_t i = 0; i + TAR_BLOCK <= got; i += TAR_BLOCK) {
             if (from + i == at || memcmp(s->buffer + i + 257, "ustar", 6) != 0 || s->buffer[i + 156] != 'x') continue;
-            if (!read_head(s, from + i, &result, &head, e)) return false;
+            if (!read_found_head(s, from + i, &result, &head, e)) return false;
             if (result != TAR_ENTRY || head.durable < min_durable) continue;
             *next = from + i;
             return true;
@@ -223,10 +271,12 @@ bool vol_verify(struct vol_set *vs, const struct vol_entry *entry, struct err *e
     struct scan s = {.reader = {.vs = vs, .volume = entry->loc.volume}, .limit = UINT64_MAX, .verify = true};
     struct vol_entry en = *entry;
     bool same = false;
-    en.end = en.loc.offset + tar_round(en.loc.length);
+    en.sealed = vol_is_encrypted(en.loc);
+    uint64_t begin = en.loc.offset - (en.sealed ? TAR_ENVELOPE : 0);
+    en.end = begin + tar_round(tar_stored(&en));
     if (en.loc.length > (uint64_t)STORE_OBJECT_BYTES_MAX || en.loc.offset > INT64_MAX / 2) return err_set(e, ERR_CORRUPT, "store", "impossible location");
     if (!vs->driver->reader_open(&s.reader, e)) return false;
-    if (vs->driver->reader_past) vs->driver->reader_past(&s.reader, en.loc.offset, en.end - en.loc.offset);
+    if (vs->driver->reader_past) vs->driver->reader_past(&s.reader, begin, en.end - begin);
     bool ok = scan_init(&s, e) && verify_data(&s, &en, &same, e);
     scan_deinit(&s);
     vs->driver->reader_close(&s.reader);

@@ -6,6 +6,7 @@
 
 #include "base/buf.h"
 #include "base/limits.h"
+#include "store/keys.h"
 #include "store/tar.h"
 #include "store/volume.h"
 #include "sys/file.h"
@@ -107,6 +108,8 @@ struct vol_set {
     struct vol_index index;
     void (*alarm)(void *ctx, const struct err *e);
     char *zeros; // STORE_PREPARE_BYTES of them, page aligned
+    struct keys keys;
+    struct seal_cache *entry_keys;
 
     pthread_mutex_t turn;   // to classify and to commit; taken before lock
     pthread_mutex_t lock;   // all below, and the drivers' own
@@ -165,9 +168,11 @@ void group_classify(struct vol_set *vs, struct group *g);
 // Where each put's headers and bytes will lie, from an offset of a volume on. The last entry's headers are long enough for the group to end with a page.
 void group_place(struct group *g, uint32_t volume, uint64_t at);
 // All headers; the digests must be there.
-bool group_encode(struct group *g, struct err *e);
+bool group_encode(struct vol_set *vs, struct group *g, struct err *e);
 // A put's bytes and their padding to iov, from n on; how many there are then.
 int group_add_bytes(const struct vol_set *vs, const struct vol_put *p, struct iovec *iov, int n);
+// Of the encrypted ones, the envelopes for where they lie. Between group_place and what is written first.
+bool group_wrap(struct vol_set *vs, struct group *g, struct err *e);
 // The whole group, headers included.
 int group_iov(const struct vol_set *vs, struct group *g);
 // The headers of a spooled object into its file, which is a whole volume then.
@@ -181,14 +186,20 @@ struct vol_spool {
     uint64_t started; // write-back was asked for up to here
     void *map;
     size_t map_n;
+    struct sealing *sealing; // of one that is encrypted: its segments lie behind the room for an envelope ...
+    uint8_t *pending;        // ... but for the last, which is not known to be that yet: SEAL_SEGMENT bytes
+    size_t pending_n;
+    bool sealed; // the last one was written too
     char path[STORE_PATH_MAX];
 };
-// The spooled bytes, mapped; valid until vol_spool_drop. They lie STORE_SPOOL_HEAD into the file.
+// Writes the last segment of an encrypted one.
+bool spool_seal(struct vol_spool *s, struct err *e);
+// The spooled bytes, mapped, of an encrypted one its segments; valid until vol_spool_drop.
 bool spool_map(struct vol_spool *s, const void **p, struct err *e);
 // Gives the file the shape of a volume (end of archive); the headers are still to be written.
 bool spool_finish(struct vol_spool *s, struct err *e);
 uint64_t spool_volume_size(const struct vol_spool *s);
-// A new spool with head before the bytes of the old one, which is dropped.
+// A new spool with head before the bytes of the old one, which is dropped. Copies in memory when it is encrypted.
 bool spool_prefix(struct vol_spool **s, const void *head, size_t n, struct err *e);
 
 #endif

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/limits.h"
+#include "store/seal.h"
 #include "sys/digest.h"
 
 // POSIX.1-2017, pax, ustar Header Block
@@ -136,12 +137,13 @@ static size_t record_length(size_t key_n, size_t value_n) {
 struct pax_out {
     char *p; // NULL: only counts
     size_t n;
+    const char *prefix; // of keys
 };
 
 static void put_record(struct pax_out *o, const char *key, struct str value) {
-    size_t key_n = strlen(key), n = record_length(key_n, value.n);
+    size_t key_n = strlen(o->prefix) + strlen(key), n = record_length(key_n, value.n);
     if (o->p) {
-        int k = sprintf(o->p + o->n, "%zu %s=", n, key);
+        int k = sprintf(o->p + o->n, "%zu %s%s=", n, o->prefix, key);
         if (value.n) memcpy(o->p + o->n + k, value.p, value.n);
         o->p[o->n + n - 1] = '\n';
     }
@@ -164,20 +166,46 @@ static struct str tidy(struct str s, size_t max, char *out) {
     return (struct str){out, s.n};
 }
 
-static void put_records(struct pax_out *o, const struct vol_entry *en, uint64_t at, uint64_t durable) {
+static void put_facts(struct pax_out *o, const struct vol_entry *en) {
     char hex[DIGEST_HEX], text[STORE_NOTE_BYTES_MAX + 1];
-    put_record(o, KEY "check", STR_LIT("0000000000000000"));
-    put_record(o, KEY "kind", str_of(KINDS[en->kind]));
+    put_record(o, "kind", str_of(KINDS[en->kind]));
     hex_encode(en->digest, VOL_DIGEST_BYTES, hex);
-    put_record(o, KEY "sha256", (struct str){hex, sizeof hex});
+    put_record(o, "sha256", (struct str){hex, sizeof hex});
+    put_number(o, "time", en->received_ms > 0 ? (uint64_t)en->received_ms : 0, false);
+    if (en->ts.n) put_record(o, "ts", en->ts);
+    if (en->source.n) put_record(o, "source", tidy(en->source, STORE_SOURCE_BYTES_MAX, text));
+    if (en->note.n) put_record(o, "note", tidy(en->note, STORE_NOTE_BYTES_MAX, text));
+}
+
+// What is encrypted: the facts and the names that they would have in the open.
+static void put_sealed_facts(struct pax_out *o, const struct vol_entry *en) {
+    char prefix[160] = "", name[104] = "";
+    put_facts(o, en);
+    put_names(en, prefix, name);
+    put_record(o, "prefix", str_of(prefix));
+    put_record(o, "name", str_of(name));
+}
+
+static size_t sealed_bytes(const struct vol_entry *en) {
+    struct pax_out facts = {.prefix = ""};
+    put_sealed_facts(&facts, en);
+    return CIPHER_NONCE_BYTES + facts.n + CIPHER_TAG_BYTES;
+}
+
+// sealed: of an entry that is, the bytes of that record.
+static void put_records(struct pax_out *o, const struct vol_entry *en, uint64_t at, uint64_t durable, struct str sealed) {
+    uint64_t stored = tar_stored(en);
+    o->prefix = KEY;
+    put_record(o, "check", STR_LIT("0000000000000000"));
     // Of fixed width: the length of the headers must not hang on where they lie.
-    put_number(o, KEY "at", at, true);
-    put_number(o, KEY "durable", durable, true);
-    put_number(o, KEY "time", en->received_ms > 0 ? (uint64_t)en->received_ms : 0, false);
-    if (en->ts.n) put_record(o, KEY "ts", en->ts);
-    if (en->source.n) put_record(o, KEY "source", tidy(en->source, STORE_SOURCE_BYTES_MAX, text));
-    if (en->note.n) put_record(o, KEY "note", tidy(en->note, STORE_NOTE_BYTES_MAX, text));
-    if (en->loc.length > USTAR_SIZE_MAX) put_number(o, "size", en->loc.length, false);
+    put_number(o, "at", at, true);
+    put_number(o, "durable", durable, true);
+    if (en->sealed)
+        put_record(o, "sealed", sealed);
+    else
+        put_facts(o, en);
+    o->prefix = "";
+    if (stored > USTAR_SIZE_MAX) put_number(o, "size", stored, false);
 }
 
 // Fills the records up to n bytes with a comment. n - o->n is 0 or at least a block.
@@ -190,9 +218,13 @@ static void put_filler(struct pax_out *o, size_t n) {
     o->n = n;
 }
 
+uint64_t tar_stored(const struct vol_entry *entry) {
+    return entry->sealed ? TAR_ENVELOPE + seal_bytes(entry->loc.length) : entry->loc.length;
+}
+
 size_t tar_head_min(const struct vol_entry *entry) {
     struct pax_out o = {0};
-    put_records(&o, entry, 0, 0);
+    put_records(&o, entry, 0, 0, (struct str){NULL, entry->sealed ? sealed_bytes(entry) : 0});
     return (size_t)tar_round(o.n) + 2 * TAR_BLOCK;
 }
 
@@ -233,18 +265,50 @@ static bool check_of(const char *head, size_t head_bytes, char digits[CHECK_DIGI
     return true;
 }
 
-bool tar_encode(const struct vol_entry *entry, uint64_t at, uint64_t durable, size_t head_bytes, char *out, struct err *e) {
-    char prefix[160] = "", name[104] = "", digits[CHECK_DIGITS];
+// Where the entry's bytes come to lie, which the sealed facts are bound to.
+static void bind_to(uint64_t bytes_at, uint8_t aad[8]) {
+    for (int i = 7; i >= 0; i--, bytes_at >>= 8) aad[i] = (uint8_t)bytes_at;
+}
+
+static bool seal_facts(const struct vol_key *key, const struct vol_entry *en, uint64_t bytes_at, char *out, struct str *sealed, struct err *e) {
+    uint8_t aad[8], *nonce = (uint8_t *)out;
+    struct pax_out facts = {.p = out + CIPHER_NONCE_BYTES, .prefix = ""};
+    put_sealed_facts(&facts, en);
+    bind_to(bytes_at, aad);
+    struct cipher *c = cipher_random(nonce, CIPHER_NONCE_BYTES, e) ? cipher_new(key->kind, key->bytes, true, e) : NULL;
+    bool ok = c && cipher_begin(c, nonce, aad, sizeof aad, e) && cipher_add(c, facts.p, facts.n, facts.p, e) && cipher_end(c, (uint8_t *)facts.p + facts.n, e);
+    cipher_free(c);
+    *sealed = (struct str){out, CIPHER_NONCE_BYTES + facts.n + CIPHER_TAG_BYTES};
+    return ok;
+}
+
+static void put_sealed_names(struct str sealed, char prefix[160], char name[104]) {
+    char hex[2 * CIPHER_NONCE_BYTES + 1] = "";
+    hex_encode((const uint8_t *)sealed.p, CIPHER_NONCE_BYTES, hex);
+    snprintf(prefix, 160, "sealed");
+    snprintf(name, 104, "%s", hex);
+}
+
+bool tar_encode_with(const struct vol_key *key, const struct vol_entry *entry, uint64_t at, uint64_t durable, size_t head_bytes, char *out, struct err *e) {
+    char prefix[160] = "", name[104] = "", digits[CHECK_DIGITS], facts[TAR_HEAD_MAX];
+    struct str sealed = {0};
     size_t least = tar_head_min(entry);
+    uint64_t stored = tar_stored(entry);
+    int64_t time_ms = entry->sealed ? 0 : entry->received_ms;
     if (head_bytes < least || head_bytes > TAR_HEAD_MAX || head_bytes % TAR_BLOCK)
         return err_set(e, ERR_INTERNAL, "store", "headers of %zu bytes do not fit in %zu", least, head_bytes);
+    if (entry->sealed && !key) return err_set(e, ERR_INTERNAL, "store", "no key is given for an encrypted entry");
+    if (entry->sealed && !seal_facts(key, entry, at + head_bytes + TAR_ENVELOPE, facts, &sealed, e)) return false;
     memset(out, 0, head_bytes);
-    put_names(entry, prefix, name);
+    if (entry->sealed)
+        put_sealed_names(sealed, prefix, name);
+    else
+        put_names(entry, prefix, name);
     struct pax_out o = {.p = out + TAR_BLOCK};
-    put_records(&o, entry, at, durable);
+    put_records(&o, entry, at, durable, sealed);
     if (head_bytes > least) put_filler(&o, head_bytes - 2 * TAR_BLOCK);
-    put_ustar(out, "pax", name, 'x', o.n, entry->received_ms);
-    put_ustar(out + head_bytes - TAR_BLOCK, prefix, name, '0', entry->loc.length > USTAR_SIZE_MAX ? 0 : entry->loc.length, entry->received_ms);
+    put_ustar(out, "pax", name, 'x', o.n, time_ms);
+    put_ustar(out + head_bytes - TAR_BLOCK, prefix, name, '0', stored > USTAR_SIZE_MAX ? 0 : stored, time_ms);
     if (!check_of(out, head_bytes, digits, e)) return false;
     memcpy(out + TAR_BLOCK + CHECK_AT, digits, sizeof digits);
     return true;
@@ -253,31 +317,38 @@ bool tar_encode(const struct vol_entry *entry, uint64_t at, uint64_t durable, si
 // Decoding
 
 struct pax_in {
-    struct str check, kind, sha256, at, durable, time, ts, source, note, size;
+    struct str check, kind, sha256, at, durable, time, ts, source, note, size, sealed, prefix, name;
 };
 
-static const struct {
+#define FIELD(name) \
+    { #name, offsetof(struct pax_in, name) }
+struct record {
     const char *key;
     size_t field;
-} RECORDS[] = {
-    {KEY "check", offsetof(struct pax_in, check)}, {KEY "kind", offsetof(struct pax_in, kind)},       {KEY "sha256", offsetof(struct pax_in, sha256)},
-    {KEY "at", offsetof(struct pax_in, at)},       {KEY "durable", offsetof(struct pax_in, durable)}, {KEY "time", offsetof(struct pax_in, time)},
-    {KEY "ts", offsetof(struct pax_in, ts)},       {KEY "source", offsetof(struct pax_in, source)},   {KEY "note", offsetof(struct pax_in, note)},
-    {"size", offsetof(struct pax_in, size)},
 };
+// In the open under KEY, but for size, which is tar's own; and the encrypted ones.
+static const struct record OPEN[] = {FIELD(check), FIELD(kind),   FIELD(sha256), FIELD(at),     FIELD(durable), FIELD(time),
+                                     FIELD(ts),    FIELD(source), FIELD(note),   FIELD(sealed), {NULL, 0}};
+static const struct record TARS[] = {FIELD(size), {NULL, 0}};
+static const struct record SEALED[] = {FIELD(kind), FIELD(sha256), FIELD(time), FIELD(ts), FIELD(source), FIELD(note), FIELD(prefix), FIELD(name), {NULL, 0}};
 
 // Unknown keys are passed over: a later version may know more. A key twice is refused.
-static bool take_record(struct pax_in *in, struct str key, struct str value) {
-    for (size_t i = 0; i < sizeof RECORDS / sizeof *RECORDS; i++) {
-        if (!str_eqz(key, RECORDS[i].key)) continue;
-        struct str *field = (struct str *)(void *)((char *)in + RECORDS[i].field);
+static bool take_record(struct pax_in *in, const struct record *known, struct str key, struct str value) {
+    for (; known->key; known++) {
+        if (!str_eqz(key, known->key)) continue;
+        struct str *field = (struct str *)(void *)((char *)in + known->field);
         if (field->p) return false;
         *field = value;
     }
     return true;
 }
 
-static bool take_records(struct pax_in *in, struct str rest) {
+static bool take_open(struct pax_in *in, struct str key, struct str value) {
+    if (!str_starts(key, STR_LIT(KEY))) return take_record(in, TARS, key, value);
+    return take_record(in, OPEN, str_sub(key, sizeof KEY - 1, key.n), value);
+}
+
+static bool take_records(struct pax_in *in, bool sealed, struct str rest) {
     while (rest.n) {
         size_t space = str_find(rest, ' ', 0);
         uint64_t length;
@@ -285,7 +356,9 @@ static bool take_records(struct pax_in *in, struct str rest) {
         if (length > rest.n || length < space + 4 || rest.p[length - 1] != '\n') return false;
         struct str body = str_sub(rest, space + 1, (size_t)length - space - 2);
         size_t equals = str_find(body, '=', 0);
-        if (equals == body.n || !take_record(in, str_sub(body, 0, equals), str_sub(body, equals + 1, body.n))) return false;
+        if (equals == body.n) return false;
+        struct str key = str_sub(body, 0, equals), value = str_sub(body, equals + 1, body.n);
+        if (!(sealed ? take_record(in, SEALED, key, value) : take_open(in, key, value))) return false;
         rest = str_sub(rest, (size_t)length, rest.n);
     }
     return true;
@@ -328,22 +401,28 @@ static bool take_kind(struct str word, enum vol_kind *out) {
     return false;
 }
 
-static bool take_facts(const struct pax_in *in, uint64_t at, uint64_t size, struct tar_head *out) {
-    struct vol_entry *en = &out->entry;
-    uint64_t own_at, time;
+static bool take_place(const struct pax_in *in, uint64_t at, uint64_t size, struct tar_head *out) {
+    uint64_t own_at, stored = size;
+    if (!str_to_u64(in->at, &own_at) || own_at != at || !str_to_u64(in->durable, &out->durable) || out->durable > at) return false;
+    if (in->size.p && !str_to_u64(in->size, &stored)) return false;
+    out->entry.sealed = in->sealed.p;
+    out->entry.loc.length = stored;
+    if (in->sealed.p && (stored < TAR_ENVELOPE || !seal_length(stored - TAR_ENVELOPE, &out->entry.loc.length))) return false;
+    return out->entry.loc.length <= (uint64_t)STORE_OBJECT_BYTES_MAX;
+}
+
+static bool take_facts(const struct pax_in *in, struct vol_entry *en) {
+    uint64_t time;
     if (!take_kind(in->kind, &en->kind)) return false;
     if (in->sha256.n != DIGEST_HEX || !hex_decode(in->sha256.p, VOL_DIGEST_BYTES, en->digest)) return false;
-    if (!str_to_u64(in->at, &own_at) || own_at != at || !str_to_u64(in->durable, &out->durable) || out->durable > at) return false;
     if (!str_to_u64(in->time, &time) || time > INT64_MAX) return false;
     if (in->ts.n && !tar_uid_ok(in->ts)) return false;
     if (in->source.n > STORE_SOURCE_BYTES_MAX || in->note.n > STORE_NOTE_BYTES_MAX) return false;
-    en->loc.length = size;
-    if (in->size.p && !str_to_u64(in->size, &en->loc.length)) return false;
     en->received_ms = (int64_t)time;
     en->ts = in->ts;
     en->source = in->source;
     en->note = in->note;
-    return en->loc.length <= (uint64_t)STORE_OBJECT_BYTES_MAX;
+    return true;
 }
 
 static struct str field_text(const char *field, size_t n) {
@@ -361,10 +440,40 @@ enum tar_result tar_decode(const char *p, size_t n, uint64_t at, struct tar_head
     if (head_bytes > n || !check_ok(p, head_bytes, (size_t)pax_bytes)) return TAR_BAD;
     const struct ustar *h = (const struct ustar *)(const void *)(p + head_bytes - TAR_BLOCK);
     struct pax_in in = {0};
-    if (!ustar_ok(h, '0', &size) || !take_records(&in, (struct str){p + TAR_BLOCK, (size_t)pax_bytes})) return TAR_BAD;
-    if (!take_facts(&in, at, size, out)) return TAR_BAD;
-    if (!take_names(&out->entry, field_text(h->prefix, sizeof h->prefix), field_text(h->name, sizeof h->name))) return TAR_BAD;
-    out->entry.loc.offset = at + head_bytes;
-    out->entry.end = at + head_bytes + tar_round(out->entry.loc.length);
-    return TAR_ENTRY;
+    if (!ustar_ok(h, '0', &size) || !take_records(&in, false, (struct str){p + TAR_BLOCK, (size_t)pax_bytes})) return TAR_BAD;
+    if (!take_place(&in, at, size, out)) return TAR_BAD;
+    out->entry.loc.offset = at + head_bytes + (in.sealed.p ? TAR_ENVELOPE : 0);
+    out->entry.end = at + head_bytes + tar_round(tar_stored(&out->entry));
+    out->sealed = in.sealed;
+    if (in.sealed.p) return in.sealed.n > CIPHER_NONCE_BYTES + CIPHER_TAG_BYTES ? TAR_SEALED : TAR_BAD;
+    if (!take_facts(&in, &out->entry)) return TAR_BAD;
+    bool named = take_names(&out->entry, field_text(h->prefix, sizeof h->prefix), field_text(h->name, sizeof h->name));
+    return named ? TAR_ENTRY : TAR_BAD;
+}
+
+static bool open_facts(const struct vol_key *key, const struct tar_head *head, char *text, size_t n, struct err *e) {
+    uint8_t aad[8], tag[CIPHER_TAG_BYTES];
+    const uint8_t *nonce = (const uint8_t *)head->sealed.p;
+    bind_to(head->entry.loc.offset, aad);
+    memcpy(tag, nonce + CIPHER_NONCE_BYTES + n, sizeof tag);
+    struct cipher *c = cipher_new(key->kind, key->bytes, false, e);
+    bool ok = c && cipher_begin(c, nonce, aad, sizeof aad, e) && cipher_add(c, nonce + CIPHER_NONCE_BYTES, n, text, e) && cipher_end(c, tag, e);
+    cipher_free(c);
+    return ok;
+}
+
+bool tar_unseal(const struct vol_key *key, struct tar_head *head, char *text, enum tar_result *result, struct err *e) {
+    struct pax_in in = {0};
+    struct err why = {0};
+    size_t n = head->sealed.n - CIPHER_NONCE_BYTES - CIPHER_TAG_BYTES;
+    *result = TAR_BAD;
+    if (n > TAR_HEAD_MAX) return true;
+    if (!open_facts(key, head, text, n, &why)) {
+        if (why.kind == ERR_CORRUPT) return true;
+        if (e) *e = why;
+        return false;
+    }
+    bool whole = take_records(&in, true, (struct str){text, n}) && take_facts(&in, &head->entry) && take_names(&head->entry, in.prefix, in.name);
+    if (whole) *result = TAR_ENTRY;
+    return true;
 }

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "store/seal.h"
 #include "store/set.h"
 
 void set_alarm(struct vol_set *vs, const struct err *e) {
@@ -82,8 +83,11 @@ static bool set_init(struct vol_set *vs, const struct vol_options *o, struct err
     pthread_cond_init(&vs->work, NULL);
     pthread_cond_init(&vs->digests, NULL);
     pthread_cond_init(&vs->alone_done, NULL);
+    pthread_mutex_init(&vs->keys.lock, NULL);
     vs->zeros = aligned_alloc(STORE_PAGE, STORE_PREPARE_BYTES);
-    if (!vs->zeros) return err_nomem(e, "store");
+    vs->entry_keys = calloc(1, sizeof *vs->entry_keys);
+    if (!vs->zeros || !vs->entry_keys) return err_nomem(e, "store");
+    pthread_mutex_init(&vs->entry_keys->lock, NULL);
     memset(vs->zeros, 0, STORE_PREPARE_BYTES);
     return true;
 }
@@ -117,6 +121,13 @@ void vol_close(struct vol_set *vs) {
     pthread_cond_destroy(&vs->alone_done);
     pthread_mutex_destroy(&vs->lock);
     pthread_mutex_destroy(&vs->turn);
+    keys_close(vs);
+    pthread_mutex_destroy(&vs->keys.lock);
+    if (vs->entry_keys) {
+        pthread_mutex_destroy(&vs->entry_keys->lock);
+        cipher_wipe(vs->entry_keys, sizeof *vs->entry_keys);
+    }
+    free(vs->entry_keys);
     free(vs->zeros);
     free(vs);
 }
@@ -187,7 +198,7 @@ bool vol_state_get(struct vol_set *vs, uint32_t volume, struct vol_state *out, s
 
 bool vol_read_at(struct vol_set *vs, struct vol_loc loc, uint64_t from, void *p, size_t n, struct err *e) {
     if (from > loc.length || n > loc.length - from) return err_set(e, ERR_BAD_INPUT, "store", "read past the end of an object");
-    return place_ok(loc, e) && vs->driver->read(vs, loc, from, p, n, e);
+    return place_ok(loc, e) && (vol_is_encrypted(loc) ? sealed_read : vs->driver->read)(vs, loc, from, p, n, e);
 }
 
 bool vol_refetch(struct vol_set *vs, struct vol_loc loc) {
@@ -200,8 +211,9 @@ bool set_writable(const struct vol_set *vs, struct err *e) {
     return !vs->opened_read_only || err_set(e, ERR_FORBIDDEN, "store", "the archive was opened for reading only");
 }
 
+// Its key goes with it: copies that others may have made of it are nobody's any more.
 bool vol_remove(struct vol_set *vs, uint32_t volume, struct err *e) {
-    return set_writable(vs, e) && vs->driver->remove(vs, volume, e);
+    return set_writable(vs, e) && vs->driver->remove(vs, volume, e) && keys_destroy(vs, volume, e);
 }
 
 static bool no_classes(struct err *e) {

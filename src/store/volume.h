@@ -45,9 +45,13 @@ enum vol_kind {
 // Where an entry's bytes lie.
 struct vol_loc {
     uint32_t volume;
-    uint64_t offset; // of the first byte after the ustar header
-    uint64_t length;
+    uint64_t offset; // of the first byte after the ustar header; of an encrypted entry, after the envelope that follows it
+    uint64_t length; // of the object
 };
+// Whether they are encrypted: then they can be read but not be sent from the file.
+static inline bool vol_is_encrypted(struct vol_loc loc) {
+    return loc.offset % 512 == 64;
+}
 
 // What is known of an entry from its tar headers alone.
 struct vol_entry {
@@ -60,6 +64,7 @@ struct vol_entry {
     uint8_t digest[VOL_DIGEST_BYTES];
     struct vol_loc loc;
     uint64_t end; // offset in the volume just after the entry and its padding
+    bool sealed;  // encrypted in the volume (store/seal.h)
 };
 
 enum vol_outcome { VOL_STORED, VOL_KNOWN, VOL_STORED_CONFLICT, VOL_STORED_QUARANTINE };
@@ -84,6 +89,10 @@ struct vol_put {
     struct vol_waiter *waiter;  // who waits for it
     uint64_t entry_at, head_at; // where its headers lie in the volume, and in the group's buffer
     size_t head_bytes;
+    struct sealing *sealing; // of one that is encrypted
+    uint8_t *segments;       // its bytes as they come to lie, when they are in memory ...
+    bool segments_owned;     // ... of their own
+    uint8_t envelope[64];
 };
 
 // Where a volume lies.
@@ -132,6 +141,16 @@ struct vol_index {
     // What is known of one volume (ERR_NOT_FOUND), and of all, ascending; visit returns false to stop.
     bool (*find)(void *ctx, uint32_t volume, struct vol_info *out, struct err *e);
     bool (*each)(void *ctx, bool (*visit)(void *visit_ctx, const struct vol_info *v, struct err *e), void *visit_ctx, struct err *e);
+    // Wrapped keys of volumes, by the first volume of each run. NULL: nothing can be encrypted.
+    const struct vol_key_index *keys;
+};
+
+struct buf;
+struct vol_key_index {
+    bool (*run_of)(void *ctx, uint32_t volume, uint32_t *first, struct err *e); // the last that begins at the volume or before it; 0: none
+    bool (*get)(void *ctx, uint32_t first, struct buf *out, struct err *e);     // ERR_NOT_FOUND
+    bool (*put)(void *ctx, uint32_t first, struct str text, struct err *e);     // replaces; text NULL: removes
+    bool (*each)(void *ctx, bool (*visit)(void *visit_ctx, uint32_t first, struct err *e), void *visit_ctx, struct err *e); // ascending
 };
 
 // Of a remote set; borrowed while it is opened.
@@ -147,12 +166,21 @@ struct vol_remote {
     const struct bucket_ops *bucket; // test seam (store/bucket.h) in the place of s3; NULL: the S3 client
 };
 
+// Of what is written from now on, and what opens what was written so before. Borrowed while the set is opened.
+struct vol_encryption {
+    const char *const *masters; // files and PKCS #11 URIs: the first wraps the keys of new volumes, all of them open what they wrapped
+    unsigned master_count;
+    const char *cipher; // "aes-256-gcm" (NULL), "sm4-gcm"
+    bool plain;         // new entries are not encrypted
+};
+
 struct vol_options {
     const char *dir;
-    const struct vol_remote *remote; // NULL: the volumes are in dir
-    uint64_t volume_bytes;           // size of a new volume (STORE_VOLUME_BYTES when 0)
-    uint64_t own_volume_bytes;       // STORE_OWN_VOLUME_BYTES when 0
-    bool read_only;                  // nothing is recovered, written or created; vol_append answers ERR_FORBIDDEN
+    const struct vol_encryption *encryption; // NULL: nothing new is encrypted, and what is cannot be read
+    const struct vol_remote *remote;         // NULL: the volumes are in dir
+    uint64_t volume_bytes;                   // size of a new volume (STORE_VOLUME_BYTES when 0)
+    uint64_t own_volume_bytes;               // STORE_OWN_VOLUME_BYTES when 0
+    bool read_only;                          // nothing is recovered, written or created; vol_append answers ERR_FORBIDDEN
     struct vol_index index;
     // End of what the index has seen of a volume (0: nothing): recovery begins there. Called by vol_open only, with index.ctx. NULL: 0 for all.
     uint64_t (*known_end)(void *ctx, uint32_t volume);
@@ -189,6 +217,7 @@ void vol_spool_drop(struct vol_spool *s);
 // Reading. The descriptor is borrowed: valid until vol_fd_release, for sendfile and pread of the bytes of loc (offsets are those of the volume; of a remote
 // set these bytes are fetched first if the cache has them not). A dup of it stays good for these bytes.
 // ERR_NOT_FOUND: the volume is no more, its entries were moved: look the object up again. ERR_BUSY: archived, being restored.
+// Not for entries that are encrypted (vol_is_encrypted): what lies in the file is not what is to be sent.
 bool vol_fd(struct vol_set *vs, struct vol_loc loc, int *fd, struct err *e);
 void vol_fd_release(struct vol_set *vs, uint32_t volume, int fd);
 
@@ -246,6 +275,33 @@ bool vol_restore(struct vol_set *vs, uint32_t volume, unsigned days, struct err 
 bool vol_legal_hold(struct vol_set *vs, uint32_t volume, bool on, struct err *e);
 // Puts in parts that were begun before this time (wall clock) and never finished: what the bucket keeps of them goes. A directory has none.
 bool vol_abort_stale(struct vol_set *vs, int64_t before_ms, unsigned *aborted, struct err *e);
+
+// A master key in a new file, which is its owner's alone. ERR_CONFLICT: the file is there.
+bool vol_master_new(const char *path, struct err *e);
+
+// Runs of keys, ascending, whether they can be opened or not.
+struct vol_key_info {
+    uint32_t first;
+    unsigned n;
+    const char *cipher;
+    char master[17];
+    const char *master_place; // NULL: that master key is not given
+};
+typedef bool vol_key_visit(void *ctx, const struct vol_key_info *info, struct err *e);
+bool vol_keys_each(struct vol_set *vs, vol_key_visit *visit, void *ctx, struct err *e);
+
+struct vol_key_report {
+    uint64_t runs, keys, rewrapped; // rewrapped: runs that were under another master key
+};
+// Wraps all keys anew under the first master key; whatever other master keys opened is then opened by this one alone.
+bool vol_keys_rotate(struct vol_set *vs, struct vol_key_report *out, struct err *e);
+// Destroys all keys: nothing that is encrypted can ever be read again.
+bool vol_keys_erase(struct vol_set *vs, struct vol_key_report *out, struct err *e);
+
+// A volume as one that is not encrypted: the same entries with readable headers and bytes, in order, each checked against its digest. Entries that
+// are damaged are left out and counted.
+typedef bool vol_export_write(void *ctx, const void *p, size_t n, struct err *e);
+bool vol_export(struct vol_set *vs, uint32_t volume, vol_export_write *write, void *ctx, uint64_t *entries, uint64_t *damaged, struct err *e);
 
 struct vol_stats {
     uint64_t volumes, bytes_used, bytes_free_disk, flushes, objects, sealed;

@@ -5,6 +5,7 @@
 
 #include "base/clock.h"
 #include "base/thread.h"
+#include "store/seal.h"
 #include "store/set.h"
 
 enum {
@@ -216,20 +217,51 @@ void writers_stop(struct vol_set *vs) {
 
 // ---- senders ----
 
+// One in memory gets its segments here, on its sender's thread, so that the writer has nothing to encrypt.
+static bool encrypt(struct vol_set *vs, struct vol_put *put, struct err *e) {
+    struct iovec parts[] = {{(void *)(uintptr_t)put->head, put->head_n}, {(void *)(uintptr_t)put->body, put->body_n}};
+    uint64_t length = put->entry.loc.length;
+    put->sealing = calloc(1, sizeof *put->sealing);
+    put->segments = malloc(seal_bytes(length) + 1);
+    put->segments_owned = true;
+    if (!put->sealing || !put->segments) return err_nomem(e, "store");
+    return sealing_begin(put->sealing, vs->keys.kind, e) && sealing_all(put->sealing, parts, 2, length, put->segments, e);
+}
+
+static void end_encrypting(struct vol_put *put) {
+    if (put->segments_owned) {
+        if (put->sealing) sealing_end(put->sealing);
+        free(put->sealing);
+        free(put->segments);
+    }
+    put->sealing = NULL;
+    put->segments = NULL;
+    put->segments_owned = false;
+}
+
+// Segments with the meta header before them have to be made anew.
+static bool whole_in_spool(struct vol_set *vs, struct vol_put *put, struct vol_spool **spool, struct err *e) {
+    bool large = put->entry.loc.length >= vs->own_volume_bytes, sealed = put->entry.sealed;
+    return put->head_n == 0 || !(large || sealed) || spool_prefix(spool, put->head, put->head_n, e);
+}
+
 // A spooled object that is not large goes the way of those in memory, mapped; a large one is flushed here, on its sender's thread, so that
 // others do not wait for it.
 static bool prepare_spool(struct vol_set *vs, struct vol_put *put, struct vol_spool **spool, struct err *e) {
     const void *mapped;
-    if (put->entry.loc.length < vs->own_volume_bytes) {
+    bool large = put->entry.loc.length >= vs->own_volume_bytes;
+    if (!whole_in_spool(vs, put, spool, e)) return false;
+    if (large || put->entry.sealed) put->head_n = 0;
+    put->sealing = (*spool)->sealing;
+    if (!large) {
         if (!spool_map(*spool, &mapped, e)) return false;
         put->body = mapped;
         put->body_n = (size_t)vol_spool_size(*spool);
+        put->segments = (void *)(uintptr_t)mapped;
         put->spool = NULL;
         return true;
     }
-    if (put->head_n && !spool_prefix(spool, put->head, put->head_n, e)) return false;
     put->spool = *spool;
-    put->head_n = 0;
     return spool_finish(*spool, e);
 }
 
@@ -244,12 +276,17 @@ static bool spill(struct vol_set *vs, struct vol_put *put, struct vol_spool **sp
 static bool prepare(struct vol_set *vs, struct vol_put *put, struct vol_spool **spool, struct err *e) {
     put->failed = false;
     put->next = NULL;
+    put->sealing = NULL;
+    put->segments = NULL;
+    put->segments_owned = false;
+    put->entry.sealed = vs->keys.writes;
     put->entry.loc = (struct vol_loc){.length = put_length(put)};
     if (vs->opened_read_only) return err_set(e, ERR_FORBIDDEN, "store", "the archive was opened for reading only");
     if (put->spool && put->body_n) return err_set(e, ERR_INTERNAL, "store", "an object is either in memory or in a staging file");
     if (!tar_entry_check(&put->entry, e)) return false;
     if (!*spool && put_need(put) > STORE_GROUP_BYTES_MAX && !spill(vs, put, spool, e)) return false;
-    return !*spool || prepare_spool(vs, put, spool, e);
+    if (*spool) return prepare_spool(vs, put, spool, e);
+    return !put->entry.sealed || encrypt(vs, put, e);
 }
 
 // Under the lock. False when there is none to be made.
@@ -320,6 +357,7 @@ static bool commit_one(struct vol_set *vs, struct vol_put *put, struct err *e) {
 bool vol_append(struct vol_set *vs, struct vol_put *put, struct err *e) {
     struct vol_spool *spool = put->spool;
     bool ok = prepare(vs, put, &spool, e) && commit_one(vs, put, e);
+    end_encrypting(put);
     vol_spool_drop(spool);
     put->spool = NULL;
     return ok;

@@ -15,6 +15,7 @@
 
 #include "db/db.h"
 #include "dicom/write.h"
+#include "encrypted.h"
 #include "http/s3.h"
 #include "store/volume.h"
 
@@ -58,6 +59,7 @@ static const struct vol_remote IN_INDEX = {.s3 = &NOWHERE, .prefix = "", .small_
 
 struct archive_options fixture_options(const struct fixture *f) {
     return (struct archive_options){.dir = f->dir,
+                                    .encryption = encrypted(),
                                     .volume_bytes = 4 << 20,
                                     .database_url = f->schema[0] ? postgres_url() : NULL,
                                     .database_schema = f->schema[0] ? f->schema : NULL,

@@ -11,6 +11,7 @@
 #include "core/hold.h"
 #include "core/word.h"
 #include "core_fixture.h"
+#include "encrypted.h"
 
 #define NOTHING STR_LIT("")
 
@@ -115,7 +116,7 @@ static void a_rebuilt_archive_holds_and_keeps_its_log(void **state) {
     store_study(f, "1.2.1", "1.2.1.1", "1.2.1.1.1");
     change(f, "1.2.1", true);
     fixture_close(f);
-    if (!archive_reindex(f->dir, NULL, NULL, &count, &e)) fail_msg("%s", e.message);
+    if (!archive_reindex(f->dir, encrypted(), NULL, NULL, &count, &e)) fail_msg("%s", e.message);
     fixture_open(f);
     expect_refused(f, STR_LIT("1.2.1"), NOTHING, NOTHING);
     assert_int_equal(count_rows(f, "SELECT count(*) FROM events WHERE type = 'study.held'"), 1);

@@ -14,6 +14,7 @@
 
 #include "core_fixture.h"
 #include "db/db.h"
+#include "encrypted.h"
 #include "text/utf8.h"
 
 // In the data directory.
@@ -155,7 +156,7 @@ static void a_deletion_that_is_refused_stays_refused_when_the_index_is_rebuilt(v
     assert_false(archive_delete(f->ar, &TESTER, STR_LIT("1.2.1"), STR_LIT(""), STR_LIT(""), (struct str){reason, 100000}, &count, &e));
     assert_int_equal(e.kind, ERR_TOO_LARGE);
     fixture_close(f);
-    if (!archive_reindex(f->dir, NULL, NULL, &count, &e)) fail_msg("%s", e.message);
+    if (!archive_reindex(f->dir, encrypted(), NULL, NULL, &count, &e)) fail_msg("%s", e.message);
     fixture_open(f);
     assert_non_null(fetch(f, "1.2.1.1.0", &n).p);
 }
@@ -171,6 +172,7 @@ static long place_of(const char *path, const char *text) {
 }
 
 static void a_tombstone_that_rotted_kills_nothing_else(void **state) {
+    if (encrypted()) skip(); // looks for it in the volume's bytes
     struct fixture *f = *state;
     SQLITE_ONLY();
     struct err e = {0};
@@ -191,7 +193,7 @@ static void a_tombstone_that_rotted_kills_nothing_else(void **state) {
     assert_true(at > 0);
     FILE *file = fopen(path, "r+b");
     assert_true(file && fseek(file, at, SEEK_SET) == 0 && fwrite(wrong, 1, strlen(wrong), file) == strlen(wrong) && fclose(file) == 0);
-    if (!archive_reindex(f->dir, NULL, NULL, &count, &e)) fail_msg("%s", e.message);
+    if (!archive_reindex(f->dir, encrypted(), NULL, NULL, &count, &e)) fail_msg("%s", e.message);
     fixture_open(f);
     assert_non_null(fetch(f, "1.2.1.1.12", &n).p);
     assert_int_equal(count_rows(f, "SELECT count(*) FROM quarantine WHERE reason LIKE 'damaged%'"), 1);
@@ -239,7 +241,7 @@ static void compaction_gives_space_back_and_loses_nothing(void **state) {
     assert_int_equal(report.damaged + report.missing + report.orphans + report.other, 0);
     // a rebuilt index knows the deleted as deleted, whatever was moved
     fixture_close(f);
-    assert_true(archive_reindex(f->dir, NULL, NULL, &count, &e));
+    assert_true(archive_reindex(f->dir, encrypted(), NULL, NULL, &count, &e));
     fixture_open(f);
     assert_int_equal(list_study(f, "1.2.2").count, 300);
     assert_int_equal(list_study(f, "1.2.1").count, 1);
@@ -260,7 +262,7 @@ static void a_rebuilt_index_equals_the_old_one_and_keeps_the_log(void **state) {
     char *before = inventory(f);
     int64_t events = events_last(f->ar), checked;
     fixture_close(f);
-    if (!archive_reindex(f->dir, NULL, NULL, &count, &e)) fail_msg("%s", e.message);
+    if (!archive_reindex(f->dir, encrypted(), NULL, NULL, &count, &e)) fail_msg("%s", e.message);
     assert_int_equal(count, 24); // 23 objects and copies, one quarantined, one tombstone, less the deleted one
     fixture_open(f);
     assert_string_equal(inventory(f), before);
@@ -269,7 +271,7 @@ static void a_rebuilt_index_equals_the_old_one_and_keeps_the_log(void **state) {
     // without a readable log it begins anew, with what the volumes tell
     fixture_close(f);
     shell(f, "printf 'not a database' > index.db; rm -f index.db-*");
-    if (!archive_reindex(f->dir, NULL, NULL, &count, &e)) fail_msg("%s", e.message);
+    if (!archive_reindex(f->dir, encrypted(), NULL, NULL, &count, &e)) fail_msg("%s", e.message);
     fixture_open(f);
     assert_string_equal(inventory(f), before);
     assert_true(events_verify(f->ar, &checked, &e) && checked > 20);
@@ -484,10 +486,11 @@ static void rot_in_what_was_stored_last_is_told_and_not_cleared_by_a_rebuild(voi
     volume_path(f, last.volume, path);
     fixture_close(f);
     flip_bit(path, last.offset + last.length / 2, 1);
-    if (!archive_reindex(f->dir, NULL, NULL, &count, &e)) fail_msg("%s", e.message);
+    if (!archive_reindex(f->dir, encrypted(), NULL, NULL, &count, &e)) fail_msg("%s", e.message);
     fixture_open(f);
-    assert_int_equal(count_rows(f, "SELECT count(*) FROM instances WHERE state = 1"), 1);
-    assert_null(fetch(f, "1.2.1.1.2", &n).p);
+    // One that is encrypted gives no header to make a row of.
+    assert_int_equal(count_rows(f, "SELECT count(*) FROM instances WHERE state = 1"), encrypted() ? 0 : 1);
+    if (!encrypted()) assert_null(fetch(f, "1.2.1.1.2", &n).p);
     assert_true(archive_fsck(f->ar, false, NULL, NULL, NULL, &report, &e));
     assert_true(report.objects == 3 && report.damaged == 1);
     store_many(f, 2, 3, 1); // sent again, it is whole again
@@ -520,7 +523,7 @@ static void an_archive_has_one_owner(void **state) {
     struct fixture *f = *state;
     struct archive *second;
     struct err e = {0};
-    assert_false(archive_open(&(struct archive_options){.dir = f->dir}, &second, &e));
+    assert_false(archive_open(&(struct archive_options){.dir = f->dir, .encryption = encrypted()}, &second, &e));
     assert_int_equal(e.kind, ERR_BUSY);
     assert_false(archive_open(&(struct archive_options){.dir = "/tmp/gantry-none", .must_exist = true}, &second, &e));
     assert_int_equal(e.kind, ERR_NOT_FOUND);

@@ -15,6 +15,7 @@
 
 #include "base/limits.h"
 #include "base/log.h"
+#include "encrypted.h"
 #include "store/volume.h"
 #include "sys/digest.h"
 #include "sys/file.h"
@@ -45,6 +46,7 @@ static int drop_dir(void **state) {
 
 static void open_set(struct fixture *f, struct vol_options o) {
     o.dir = f->dir;
+    if (!o.encryption) o.encryption = encrypted();
     if (!o.volume_bytes) o.volume_bytes = 4 << 20;
     if (!vol_open(&o, &f->vs, &f->e)) fail_msg("%s", f->e.message);
 }
@@ -430,11 +432,11 @@ static void volumes_are_read_by_tar_and_python_while_they_grow_and_after(void **
     for (int closed = 0; closed < 2; closed++) {
         snprintf(command, sizeof command,
                  "cd %s && rm -rf out && mkdir out && for v in volumes/*.tar; do tar tvf $v >/dev/null 2>err && test ! -s err && tar xf $v -C out || exit 1; "
-                 "done && test \"$(find out -type f | wc -l)\" = 12 && test -f out/1.2.3/1.2.3.4/1.2.3.4.5.dcm && test -f out/tombstone/0a1b2c3d-00ff.json",
-                 f->dir);
+                 "done && test \"$(find out -type f | wc -l)\" = 12%s",
+                 f->dir, encrypted() ? "" : " && test -f out/1.2.3/1.2.3.4/1.2.3.4.5.dcm && test -f out/tombstone/0a1b2c3d-00ff.json");
         assert_int_equal(system(command), 0);
         snprintf(command, sizeof command, "python3 -c \"%s\" %s 12", PYTHON_CHECK, f->dir);
-        assert_int_equal(system(command), 0);
+        assert_true(encrypted() || system(command) == 0);
         vol_close(f->vs);
         f->vs = NULL;
     }
@@ -497,7 +499,7 @@ static void each_of_100_flipped_bits_is_found_and_costs_only_its_own_entry(void 
     struct fixture *f = *state;
     char path[128];
     uint64_t end = volume_of(f, 10, path), rng = 42;
-    struct vol_options o = {.dir = f->dir, .read_only = true};
+    struct vol_options o = {.dir = f->dir, .encryption = encrypted(), .read_only = true};
     for (unsigned i = 0; i < 100; i++) {
         rng = rng * 6364136223846793005u + 1442695040888963407u;
         uint64_t at = (rng >> 20) % end;
@@ -553,7 +555,7 @@ static void a_volume_that_is_removed_leaves_its_readers_alone_and_its_number_is_
     assert_true(vol_fd(f->vs, o[0]->put.entry.loc, &fd, &f->e));
     for (int i = 0; i < 1000 && !vol_remove(f->vs, o[0]->put.entry.loc.volume, &f->e); i++) usleep(20000); // sealed in the background
     assert_int_equal(pread(fd, back, sizeof back, (off_t)o[0]->put.entry.loc.offset), sizeof back);
-    assert_memory_equal(back, o[0]->p, sizeof back);
+    if (!encrypted()) assert_memory_equal(back, o[0]->p, sizeof back);
     vol_fd_release(f->vs, o[0]->put.entry.loc.volume, fd);
     assert_false(vol_read_at(f->vs, o[0]->put.entry.loc, 0, back, 1, &f->e));
     assert_int_equal(f->e.kind, ERR_NOT_FOUND);
@@ -648,7 +650,7 @@ static void reading_only_changes_nothing(void **state) {
     struct fixture *f = *state;
     char path[128];
     volume_of(f, 2, path);
-    struct vol_options o = {.dir = f->dir, .read_only = true};
+    struct vol_options o = {.dir = f->dir, .encryption = encrypted(), .read_only = true};
     struct object *n = object_new(9, 10);
     struct vol_spool *s;
     assert_true(vol_open(&o, &f->vs, &f->e));

@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "encrypted.h"
 #include "fake_disk.h"
 #include "store/tar.h"
 #include "store/volume.h"
@@ -78,6 +79,7 @@ static void alarm_rings(void *ctx, const struct err *e) {
 
 static struct vol_options options(struct life *l, const char *dir, const struct sys_file_ops *files) {
     return (struct vol_options){.dir = dir,
+                                .encryption = encrypted(),
                                 .volume_bytes = 192 << 10,
                                 .own_volume_bytes = 16 << 10,
                                 .index = {.ctx = l, .commit = commit},
@@ -151,6 +153,8 @@ static void make_dirs(const char *dir) {
     char sub[128];
     assert_int_equal(mkdir(dir, 0700), 0);
     snprintf(sub, sizeof sub, "%s/volumes", dir);
+    assert_int_equal(mkdir(sub, 0700), 0);
+    snprintf(sub, sizeof sub, "%s/keys", dir);
     assert_int_equal(mkdir(sub, 0700), 0);
     snprintf(sub, sizeof sub, "%s/staging", dir);
     assert_int_equal(mkdir(sub, 0700), 0);
@@ -247,7 +251,7 @@ static void one_cut(unsigned seed) {
     open_after(l, l->after);
     assert_promises(l);
     vol_close(l->vs);
-    struct vol_options whole = {.dir = l->after, .read_only = true}; // looks behind the end of the volume that grows, too
+    struct vol_options whole = {.dir = l->after, .encryption = encrypted(), .read_only = true}; // looks behind the end of the volume that grows, too
     assert_true(vol_open(&whole, &l->vs, &l->e));
     assert_promises(l);
     life_free(l);
@@ -579,6 +583,7 @@ static void a_full_disk_refuses_reads_on_and_recovers_by_itself(void **state) {
 
 static void whole_objects_behind_a_torn_end_are_kept_aside_before_it_is_cleared(void **state) {
     (void)state;
+    if (encrypted()) skip(); // looks into the headers
     struct life *l = life_new(8);
     char command[256], volume[128];
     uint64_t first_end = 0;

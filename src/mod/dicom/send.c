@@ -50,12 +50,17 @@ enum send_result instance_send(struct archive *ar, struct dimse *d, const struct
     snprintf(class, sizeof class, "%.*s", STR_FMT(ref->sop_class_uid));
     snprintf(instance, sizeof instance, "%.*s", STR_FMT(ref->sop_instance_uid));
     snprintf(ts, sizeof ts, "%.*s", STR_FMT(ref->ts_uid));
-    if (ref->loc.length > FILE_MAX) {
+    struct err why = {0};
+    bool by_file = ref->loc.length <= FILE_MAX && retrieve_fd(ar, ref, 0, ref->loc.length, &place, &o.fd, &why);
+    if (!by_file && why.kind != ERR_NONE && why.kind != ERR_UNSUPPORTED) {
+        if (e) *e = why;
+        return SEND_IMPOSSIBLE;
+    }
+    if (!by_file) {
         o.source = &source;
         if (!retrieve_check_range(ar, ref, 0, 1, e)) return SEND_IMPOSSIBLE; // what cannot be read at all ends no association
         return send_object(d, &o, originator, originator_id, report, e);
     }
-    if (!retrieve_fd(ar, ref, 0, ref->loc.length, &place, &o.fd, e)) return SEND_IMPOSSIBLE;
     o.offset = place.offset;
     enum send_result result = send_object(d, &o, originator, originator_id, report, e);
     vol_fd_release(archive_volumes(ar), place.volume, o.fd);

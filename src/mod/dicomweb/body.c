@@ -242,7 +242,12 @@ static bool send_file(struct http_response *rs, unsigned status, const char *typ
     *sent = false;
     if (piece->kind != DW_OBJECT || piece->swap > 1 || length > b->ends[b->at] - from) return true;
     uint64_t at = piece->offset + from - (b->ends[b->at] - piece->length);
-    if (!retrieve_fd(b->archive, piece->ref, at, length, &place, &fd, e)) return false;
+    struct err why = {0};
+    if (!retrieve_fd(b->archive, piece->ref, at, length, &place, &fd, &why)) {
+        if (why.kind == ERR_UNSUPPORTED) return true; // encrypted: read as it goes
+        *e = why;
+        return false;
+    }
     int own = dup(fd);
     vol_fd_release(archive_volumes(b->archive), place.volume, fd);
     if (own < 0) return err_errno(e, ERR_IO, "dicomweb", "open the object");
