@@ -9,10 +9,11 @@
 #include "base/thread.h"
 #include "core/access.h"
 #include "core/audit_part.h"
+#include "core/audit_search.h"
 #include "sys/file.h"
 #include "text/json.h"
 
-enum { DETAIL_BYTES_MAX = 128 * 1024, PATH_BYTES = 4096, PAUSE_MS = 100, WAIT_MS = 1000, TROUBLE_MS = 2000, MOVE_ARENA_BYTES = 96 << 20 };
+enum { DETAIL_BYTES_MAX = 128 * 1024, PATH_BYTES = 4096, PAUSE_MS = 100, WAIT_MS = 1000, TROUBLE_MS = 2000, MOVE_ARENA_BYTES = 96 << 20, INDEX_RUNS = 64 };
 
 static const char *const OUTCOMES[] = {[AUDIT_SUCCESS] = "success", [AUDIT_DENIED] = "denied", [AUDIT_FAILED] = "failed"};
 
@@ -161,6 +162,8 @@ static void follow(struct audit *a) {
     struct err e = {0};
     int64_t flushed = w->flushed_ms;
     if (!audit_watch_step(a->ar, false, &e)) log_err(&e, "the head of the audit trail stays behind");
+    bool left;
+    if (!audit_index_step(a->ar, INDEX_RUNS, &left, &e)) log_err(&e, "the search of the audit trail stays behind");
     if (w->flushed_ms != flushed && w->flushed_seq >= a->moved_seq && !audit_spool_empty(&a->spool, &e)) log_err(&e, "the spool of the audit trail grows");
 }
 

@@ -23,4 +23,8 @@ bool audit_move(struct audit *a, unsigned *moved, struct err *e);
 // An event in a transaction of its own.
 bool audit_append(struct archive *ar, struct event *ev, struct err *e);
 
+// Of the search: the sum that stands for a name, and how far the runs are noted.
+int64_t audit_key_of(char kind, struct str name);
+bool audit_index_cursor(struct archive *ar, int64_t *cursor, int64_t *last, struct err *e);
+
 #endif

@@ -1,0 +1,386 @@
+// Whoever changes the event log behind the server's back is found, with the place, also when all hashes were computed anew.
+#include "core_fixture.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+// cmocka needs the four above first
+#include <cmocka.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "core/audit_part.h"
+#include "core/audit_verify.h"
+#include "db/db.h"
+
+enum { EVENTS = 120, TRIALS = 1000, FOUND_MAX = 64 };
+
+struct log {
+    struct event events[2 * EVENTS];
+    unsigned n;
+};
+
+struct seen {
+    struct audit_finding all[FOUND_MAX];
+    unsigned n;
+};
+
+static void take_finding(void *ctx, const struct audit_finding *f) {
+    struct seen *s = ctx;
+    if (s->n < FOUND_MAX) s->all[s->n++] = *f;
+}
+
+static struct seen verify_with(struct fixture *f, struct audit_verify_report *r, const char *const *keys, unsigned key_count) {
+    struct seen s = {.n = 0};
+    struct err e = {0};
+    const struct audit_verify_options o = {.on_finding = take_finding, .ctx = &s, .threads = 2, .keys = keys, .key_count = key_count};
+    if (!audit_verify(f->ar, &o, r, &e)) fail_msg("%s", e.message);
+    return s;
+}
+
+static struct seen verify(struct fixture *f) {
+    struct audit_verify_report r;
+    return verify_with(f, &r, NULL, 0);
+}
+
+// ---- the log as it was written, and put back changed ----
+
+static void read_log(struct fixture *f, struct log *out) {
+    struct event *list;
+    struct err e = {0};
+    assert_true(events_after(f->ar, &f->arena, 0, 2 * EVENTS, &list, &out->n, &e));
+    memcpy(out->events, list, out->n * sizeof *list);
+}
+
+static void put_event(struct db *w, const struct event *ev) {
+    struct err e = {0};
+    const struct str texts[] = {ev->type, ev->actor, ev->study_uid, ev->series_uid, ev->sop_instance_uid, ev->detail};
+    struct db_stmt *s = db_prepare(w, "INSERT INTO events VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)", &e);
+    assert_non_null(s);
+    db_bind_int(s, 1, ev->seq);
+    db_bind_int(s, 2, ev->time_ms);
+    for (int i = 0; i < 6; i++) db_bind_text(s, 3 + i, texts[i].p ? texts[i] : STR_LIT(""));
+    db_bind_blob(s, 9, (struct str){(const char *)ev->hash, 32});
+    assert_int_equal(db_next(s, &e), DB_END);
+    db_done(s);
+}
+
+static void write_log(struct fixture *f, const struct log *l) {
+    struct err e = {0};
+    struct db *w = db_writer(archive_db(f->ar), &e);
+    assert_non_null(w);
+    assert_true(db_begin(w, &e) && db_exec(w, "DELETE FROM events", &e));
+    for (unsigned i = 0; i < l->n; i++) put_event(w, &l->events[i]);
+    assert_true(db_commit(w, &e));
+    db_return(archive_db(f->ar), w);
+}
+
+// As somebody does who knows how: numbers and hashes fit again.
+static void compute_anew(struct log *l, unsigned from) {
+    struct digest d = {0};
+    struct err e = {0};
+    uint8_t zero[32] = {0};
+    assert_true(digest_init(&d, &e));
+    for (unsigned i = from; i < l->n; i++) {
+        l->events[i].seq = (int64_t)i + 1;
+        assert_true(event_hash(&d, i ? l->events[i - 1].hash : zero, &l->events[i], l->events[i].hash, &e));
+    }
+    digest_deinit(&d);
+}
+
+static void edit(struct event *ev, unsigned how) {
+    switch (how % 5) {
+    case 0:
+        ev->type = STR_LIT("study.deleted");
+        break;
+    case 1:
+        ev->actor = STR_LIT("page:nobody@10.0.0.1");
+        break;
+    case 2:
+        ev->study_uid = STR_LIT("1.2.3.4.5.6.7");
+        break;
+    case 3:
+        ev->detail = STR_LIT("{}");
+        break;
+    default:
+        ev->sop_instance_uid = STR_LIT("1.9");
+    }
+}
+
+static void take_away(struct log *l, unsigned at, unsigned count) {
+    memmove(&l->events[at], &l->events[at + count], (l->n - at - count) * sizeof *l->events);
+    l->n -= count;
+}
+
+static void put_in(struct log *l, unsigned at) {
+    memmove(&l->events[at + 1], &l->events[at], (l->n - at) * sizeof *l->events);
+    edit(&l->events[at], 1);
+    l->n++;
+    for (unsigned i = at + 1; i < l->n; i++) l->events[i].seq++;
+}
+
+static void swap(struct log *l, unsigned a, unsigned b) {
+    struct event x = l->events[a], y = l->events[b];
+    l->events[a] = y, l->events[b] = x;
+    l->events[a].seq = x.seq, l->events[b].seq = y.seq;
+    l->events[a].time_ms = x.time_ms, l->events[b].time_ms = y.time_ms;
+}
+
+static const char *const KINDS[] = {"edited",
+                                    "edited, with its hash",
+                                    "edited, all computed anew",
+                                    "deleted",
+                                    "deleted, all computed anew",
+                                    "swapped",
+                                    "swapped, all computed anew",
+                                    "inserted",
+                                    "inserted, all computed anew",
+                                    "cut at the end",
+                                    "the end replaced",
+                                    "more at the end"};
+enum { KIND_COUNT = sizeof KINDS / sizeof *KINDS };
+
+// Changes the log and returns the first place (from 0) that is not what it was.
+static unsigned tamper(struct log *l, unsigned kind, unsigned k, unsigned m, unsigned how) {
+    unsigned n = l->n;
+    switch (kind) {
+    case 0:
+        edit(&l->events[k], how);
+        return k;
+    case 1: {
+        unsigned whole = l->n;
+        edit(&l->events[k], how);
+        l->n = k + 1;
+        compute_anew(l, k);
+        l->n = whole;
+        return k;
+    }
+    case 2:
+        edit(&l->events[k], how);
+        compute_anew(l, k);
+        return k;
+    case 3:
+        take_away(l, k, 1);
+        return k;
+    case 4:
+        take_away(l, k, 1);
+        compute_anew(l, k);
+        return k;
+    case 5:
+    case 6:
+        swap(l, k, m);
+        if (kind == 6) compute_anew(l, k);
+        return k;
+    case 7:
+    case 8:
+        put_in(l, k);
+        if (kind == 8) compute_anew(l, k);
+        return k;
+    case 9:
+        l->n -= 1 + how % 10;
+        return l->n;
+    case 10:
+        k = n - 1 - how % 10;
+        for (unsigned i = k; i < n; i++) edit(&l->events[i], 1);
+        compute_anew(l, k);
+        return k;
+    default:
+        l->events[l->n] = l->events[l->n - 1];
+        edit(&l->events[l->n++], 1);
+        compute_anew(l, n);
+        return n;
+    }
+}
+
+// ---- a log with its marks ----
+
+static void keep_marks(struct fixture *f, enum audit_mark_kind kind) {
+    struct audit_mark m;
+    bool found;
+    struct err e = {0};
+    assert_true(audit_watch_step(f->ar, true, &e));
+    assert_true(audit_mark_of(f->ar, count_rows(f, "SELECT max(seq) FROM events"), &m, &found, &e) && found);
+    m.kind = kind;
+    assert_true(audit_head_put(f->ar->watch.dir, &f->ar->watch.key, &m, &f->ar->watch.turn, &e));
+}
+
+static void note_some(struct fixture *f, unsigned from, unsigned to) {
+    static const struct actor WHO = {.door = DOOR_PAGE, .address = STR_LIT("10.1.2.3"), .user = STR_LIT("wang.fang")};
+    struct err e = {0};
+    for (unsigned i = from; i < to; i++) {
+        char study[32];
+        snprintf(study, sizeof study, "1.2.%u", i);
+        assert_true(audit_note(f->ar, &WHO, &(struct audit_note){.type = "study.read", .study_uid = str_of(study), .count = i + 1}, &e));
+    }
+}
+
+static void make_log(struct fixture *f, struct log *l) {
+    const struct audit_options o = {.elsewhere = NULL};
+    struct err e = {0};
+    assert_true(audit_start(f->ar, &o, &e));
+    note_some(f, 0, EVENTS / 2);
+    audit_stop(f->ar);
+    assert_true(audit_watch_checkpoint(f->ar, NULL, &e));
+    note_some(f, EVENTS / 2, EVENTS);
+    keep_marks(f, MARK_CLOSED);
+    read_log(f, l);
+}
+
+static int by_rng(uint32_t *state, unsigned n) {
+    *state = *state * 1664525 + 1013904223;
+    return (int)((*state >> 8) % n);
+}
+
+// ---- tests ----
+
+static void a_log_that_nobody_touched_is_proven_to_its_end(void **state) {
+    struct fixture *f = *state;
+    static struct log l;
+    struct audit_verify_report r;
+    make_log(f, &l);
+    struct seen s = verify_with(f, &r, NULL, 0);
+    if (s.n) fail_msg("%s", s.all[0].text);
+    assert_int_equal(r.proven, l.n);
+    assert_int_equal(r.last, l.n);
+    assert_int_equal(r.events, l.n);
+}
+
+static void every_tampering_is_found_with_its_place(void **state) {
+    struct fixture *f = *state;
+    static struct log whole, changed;
+    uint32_t rng = 5;
+    make_log(f, &whole);
+    for (unsigned i = 0; i < TRIALS; i++) {
+        unsigned kind = i % KIND_COUNT, k = (unsigned)by_rng(&rng, whole.n - 2), m = k + 1 + (unsigned)by_rng(&rng, whole.n - k - 1);
+        changed = whole;
+        unsigned place = tamper(&changed, kind, k, m, (unsigned)by_rng(&rng, 1000)) + 1;
+        write_log(f, &changed);
+        struct seen s = verify(f);
+        if (s.n == 0) fail_msg("trial %u: %s at event %u is not found", i, KINDS[kind], place);
+        // with its hash made to fit, an event is found by the one that follows
+        bool there = s.all[0].seq == place || (kind == 1 && s.all[0].seq == place + 1);
+        if (!there) fail_msg("trial %u: %s at event %u is told of event %lld: %s", i, KINDS[kind], place, (long long)s.all[0].seq, s.all[0].text);
+    }
+    write_log(f, &whole);
+    assert_int_equal(verify(f).n, 0);
+}
+
+static void without_the_witness_the_place_is_told_between_two_marks(void **state) {
+    struct fixture *f = *state;
+    static struct log l;
+    char path[256];
+    make_log(f, &l);
+    snprintf(path, sizeof path, "%s/audit/witness", f->dir);
+    assert_int_equal(unlink(path), 0);
+    edit(&l.events[100], 1);
+    compute_anew(&l, 100);
+    write_log(f, &l);
+    struct seen s = verify(f);
+    assert_int_equal(s.n, 1);
+    assert_int_equal(s.all[0].fault, FAULT_REWRITTEN);
+    assert_in_range(s.all[0].seq, 1 + EVENTS / 2, 101);
+    assert_in_range(s.all[0].to, 101, l.n);
+}
+
+static void marks_that_somebody_else_signed_prove_nothing(void **state) {
+    struct fixture *f = *state;
+    static struct log l;
+    struct audit_verify_report r;
+    static const char *const OTHER[] = {"00000000000000000000000000000000000000000000000000000000000000ff"};
+    make_log(f, &l);
+    struct seen s = verify_with(f, &r, OTHER, 1);
+    assert_true(s.n > 0);
+    assert_int_equal(r.marks, 0);
+    assert_int_equal(r.proven, 0);
+}
+
+static void a_log_whose_marks_were_taken_away_is_not_taken_for_proven(void **state) {
+    struct fixture *f = *state;
+    static struct log l;
+    char command[512];
+    make_log(f, &l);
+    snprintf(command, sizeof command, "rm %s/audit/head %s/audit/checkpoints", f->dir, f->dir);
+    assert_int_equal(system(command), 0);
+    struct seen s = verify(f);
+    assert_int_equal(s.n, 1);
+    assert_int_equal(s.all[0].fault, FAULT_UNPROVEN);
+}
+
+// Opening tells it too: the log goes on, with an event that says so, and what was marked stays as evidence.
+static void a_start_finds_that_the_end_was_cut_and_it_stays_found(void **state) {
+    struct fixture *f = *state;
+    static struct log l;
+    const struct audit_options o = {.elsewhere = NULL};
+    struct err e = {0};
+    make_log(f, &l);
+    fixture_close(f);
+    fixture_open(f);
+    read_log(f, &l);
+    l.n -= 7;
+    write_log(f, &l);
+    f->ar->watch.kept = false; // closed by somebody else's hand
+    fixture_close(f);
+    fixture_open(f);
+    assert_int_equal(count_rows(f, "SELECT count(*) FROM events WHERE type = 'audit.alarm'"), 1);
+    assert_true(audit_start(f->ar, &o, &e));
+    note_some(f, 0, 20);
+    fixture_close(f);
+    fixture_open(f);
+    struct seen s = verify(f);
+    assert_true(s.n > 0);
+    assert_in_range(s.all[0].seq, 1, l.n + 1);
+    assert_int_equal(count_rows(f, "SELECT count(*) FROM events WHERE type = 'audit.alarm'"), 1);
+}
+
+// After a power cut the index may have lost what was not flushed, and the head that was flushed fits what is left.
+static void what_a_power_cut_takes_is_no_alarm(void **state) {
+    struct fixture *f = *state;
+    static struct log l;
+    char path[300];
+    struct err e = {0};
+    make_log(f, &l);
+    keep_marks(f, MARK_HEAD);
+    note_some(f, 0, 5);
+    assert_true(audit_watch_step(f->ar, false, &e)); // a soft head is ahead
+    f->ar->watch.kept = false;
+    // as another run of the system sees it
+    snprintf(path, sizeof path, "%s/audit/head", f->dir);
+    FILE *file = fopen(path, "r+");
+    assert_non_null(file);
+    char text[3 * AUDIT_MARK_BYTES];
+    size_t n = fread(text, 1, sizeof text, file);
+    assert_int_equal(n, sizeof text);
+    struct audit_mark soft;
+    assert_true(audit_mark_read((struct str){text + 2 * AUDIT_MARK_BYTES, AUDIT_MARK_BYTES}, &soft));
+    assert_int_equal(soft.seq, l.n + 5);
+    struct buf b;
+    buf_init(&b, 4096);
+    strcpy(soft.boot, "00000000-0000-0000-0000-000000000000");
+    assert_true(audit_mark_write(&f->ar->watch.key, &soft, &b, &e));
+    fseek(file, 2L * AUDIT_MARK_BYTES, SEEK_SET);
+    fwrite(b.p, 1, b.n, file);
+    fclose(file);
+    buf_deinit(&b);
+    write_log(f, &l); // the last five are gone
+    fixture_close(f);
+    fixture_open(f);
+    assert_int_equal(count_rows(f, "SELECT count(*) FROM events WHERE type = 'audit.alarm'"), 0);
+    assert_int_equal(verify(f).n, 0);
+}
+
+int main(void) {
+#define TEST(t) cmocka_unit_test_setup_teardown(t, fixture_setup, fixture_teardown)
+    const struct CMUnitTest tests[] = {
+        TEST(a_log_that_nobody_touched_is_proven_to_its_end),
+        TEST(every_tampering_is_found_with_its_place),
+        TEST(without_the_witness_the_place_is_told_between_two_marks),
+        TEST(marks_that_somebody_else_signed_prove_nothing),
+        TEST(a_log_whose_marks_were_taken_away_is_not_taken_for_proven),
+        TEST(a_start_finds_that_the_end_was_cut_and_it_stays_found),
+        TEST(what_a_power_cut_takes_is_no_alarm),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
