@@ -178,8 +178,9 @@ CREATE TABLE audit_studies (
     study_uid TEXT NOT NULL,
     patient_id TEXT NOT NULL,
     issuer TEXT NOT NULL,
-    PRIMARY KEY (patient_id, issuer, study_uid)
+    PRIMARY KEY (study_uid, patient_id, issuer)
 ) WITHOUT ROWID;
+CREATE INDEX audit_studies_patient ON audit_studies (patient_id);
 -- Where the log was cut by a rule of retention: what was before and with it is gone, and the event of that time says so.
 CREATE TABLE audit_cuts (
     seq INTEGER PRIMARY KEY,

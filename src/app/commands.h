@@ -4,6 +4,7 @@
 
 #include "app/cli.h"
 
+extern const struct cli_command CMD_AUDIT;
 extern const struct cli_command CMD_CAPABILITIES;
 extern const struct cli_command CMD_CERT;
 extern const struct cli_command CMD_CLUSTER;

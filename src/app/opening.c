@@ -56,7 +56,8 @@ bool opening_begin(struct cli_args *args, enum opening_how how, struct opening *
         o.dir = out->scratch;
         o.must_exist = false;
     }
-    o.read_only = how & OPENING_INDEX_ONLY;
+    o.read_only = how & (OPENING_INDEX_ONLY | OPENING_BESIDE);
+    o.beside = how & OPENING_BESIDE;
     const struct audit_options audit = {.elsewhere = NULL};
     // Of several nodes each event waits for the database: a spool would go with the command's own directory.
     if (archive_open(&o, &out->archive, e) && (o.database_url || o.read_only || audit_start(out->archive, &audit, e))) return true;

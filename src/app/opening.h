@@ -12,6 +12,7 @@
 enum opening_how {
     OPENING_MAY_BE_NEW = 1, // made when it is not there
     OPENING_INDEX_ONLY = 2, // nothing is stored
+    OPENING_BESIDE = 4,     // looked at, also while a server has it
 };
 
 struct opening {

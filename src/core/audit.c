@@ -9,6 +9,7 @@
 #include "base/thread.h"
 #include "core/access.h"
 #include "core/audit_part.h"
+#include "core/audit_retain.h"
 #include "core/audit_search.h"
 #include "sys/file.h"
 #include "text/json.h"
@@ -209,7 +210,7 @@ bool audit_start(struct archive *ar, const struct audit_options *o, struct err *
     for (unsigned i = 0; i < o->elsewhere_count && i < AUDIT_ELSEWHERE_MAX; i++) ar->watch.elsewhere[ar->watch.elsewhere_count++] = o->elsewhere[i];
     if (!open_spool(a, e)) return free(a), false;
     if (a->spool.kept_before) log_line(LOG_INFO, "audit", "what was noted before the last end is carried over into the log");
-    a->started = audit_watch_start(ar, e) && meet(a, e) && move_rest(a, e) && thread_start(&a->thread, "audit", run, a, e);
+    a->started = audit_watch_start(ar, e) && audit_retain_settle(ar, e) && meet(a, e) && move_rest(a, e) && thread_start(&a->thread, "audit", run, a, e);
     if (o->checkpoint_s) ar->watch.checkpoint_every_ms = o->checkpoint_s * 1000LL;
     if (a->started)
         ar->audit = a;

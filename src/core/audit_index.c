@@ -123,7 +123,7 @@ static bool put_run(struct run *r, struct db *w, int64_t from, struct err *e) {
         ok = sql_run(w, "INSERT INTO audit_blocks (key, block) VALUES (?1, ?2) ON CONFLICT (key, block) DO NOTHING",
                      SQL_VALUES(SQL_I(r->keys->list[i]), SQL_I(from / AUDIT_BLOCK)), e);
     for (unsigned i = 0; ok && i < r->study_count; i++)
-        ok = sql_run(w, "INSERT INTO audit_studies (study_uid, patient_id, issuer) VALUES (?1, ?2, ?3) ON CONFLICT (patient_id, issuer, study_uid) DO NOTHING",
+        ok = sql_run(w, "INSERT INTO audit_studies (study_uid, patient_id, issuer) VALUES (?1, ?2, ?3) ON CONFLICT (study_uid, patient_id, issuer) DO NOTHING",
                      SQL_VALUES(SQL_T(r->studies[i].study), SQL_T(r->studies[i].patient), SQL_T(r->studies[i].issuer)), e);
     return ok;
 }

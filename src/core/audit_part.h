@@ -25,6 +25,8 @@ bool audit_append(struct archive *ar, struct event *ev, struct err *e);
 
 // Of the search: the sum that stands for a name, and how far the runs are noted.
 int64_t audit_key_of(char kind, struct str name);
+// The last event before a time; 0: none.
+bool audit_last_before(struct archive *ar, int64_t at_ms, int64_t *out, struct err *e);
 bool audit_index_cursor(struct archive *ar, int64_t *cursor, int64_t *last, struct err *e);
 
 #endif

@@ -54,6 +54,27 @@ static bool find_studies(struct search *s, struct err *e) {
     return ok && step != DB_FAIL;
 }
 
+static const char WHOSE[] =
+    "SELECT p.patient_id, p.issuer FROM studies st {join} patients p ON p.id = st.patient WHERE st.study_uid = ?1 UNION ALL SELECT patient_id, issuer FROM "
+    "audit_studies WHERE study_uid = ?1 LIMIT 1";
+
+bool audit_patient_of(struct archive *ar, struct arena *a, struct str study_uid, struct str *patient, struct str *issuer, struct err *e) {
+    *patient = *issuer = (struct str){0};
+    if (!study_uid.n) return true;
+    struct db *d = db_reader(ar->db, e);
+    struct db_stmt *q = d ? db_prepare(d, WHOSE, e) : NULL;
+    enum db_step step = DB_FAIL;
+    bool ok = q;
+    if (q) {
+        db_bind_text(q, 1, study_uid);
+        step = db_next(q, e);
+    }
+    if (step == DB_ROW) ok = arena_dup(a, db_text(q, 0), patient, e) && arena_dup(a, db_text(q, 1), issuer, e);
+    db_done(q);
+    db_return(ar->db, d);
+    return ok && step != DB_FAIL;
+}
+
 // ---- one event ----
 
 static bool fits_patient(const struct search *s, const struct event *ev, const struct json *detail) {
@@ -188,6 +209,15 @@ static bool before(struct db *d, int64_t at_ms, int64_t last, int64_t *out, stru
     }
     *out = low;
     return true;
+}
+
+bool audit_last_before(struct archive *ar, int64_t at_ms, int64_t *out, struct err *e) {
+    int64_t indexed, last;
+    if (!audit_index_cursor(ar, &indexed, &last, e)) return false;
+    struct db *d = db_reader(ar->db, e);
+    bool ok = d && before(d, at_ms, last, out, e);
+    db_return(ar->db, d);
+    return ok;
 }
 
 static bool find_times(struct search *s, int64_t last, struct err *e) {

@@ -33,6 +33,9 @@ bool audit_search(struct archive *ar, const struct audit_filter *f, bool (*visit
 // Notes runs that are not noted yet, at most max of them; *left: there are more. Any node; one at a time does it.
 bool audit_index_step(struct archive *ar, unsigned max, bool *left, struct err *e);
 
+// Whose a study is, or was; empty where nobody knows.
+bool audit_patient_of(struct archive *ar, struct arena *a, struct str study_uid, struct str *patient, struct str *issuer, struct err *e);
+
 // Of an event, for people and for messages: its user (or AE title) and address, from the detail or else the actor's text.
 struct str audit_user_of(const struct event *ev, const struct json *detail);
 struct str audit_address_of(const struct event *ev, const struct json *detail);

@@ -84,11 +84,19 @@ static bool tell(struct archive *ar, struct err *e) {
     return ok;
 }
 
+// Of two heads of the same event the later one counts: no two have one time.
+static int64_t later(struct audit_watch *w) {
+    int64_t now = clock_wall_ms();
+    w->marked_ms = now > w->marked_ms ? now : w->marked_ms + 1;
+    return w->marked_ms;
+}
+
 // What comes now comes behind an open head, also when this process dies.
 static bool open_head(struct audit_watch *w, struct audit_mark head, struct err *e) {
     if (head.kind != MARK_CLOSED) return true;
+    w->marked_ms = head.at_ms;
     head.kind = MARK_HEAD;
-    head.at_ms = clock_wall_ms();
+    head.at_ms = later(w);
     return audit_head_put(w->dir, &w->key, &head, &w->turn, e);
 }
 
@@ -196,6 +204,7 @@ static bool flush_index(struct archive *ar, struct err *e) {
 static bool put_head(struct archive *ar, struct audit_mark m, enum audit_mark_kind kind, struct err *e) {
     struct audit_watch *w = &ar->watch;
     m.kind = kind;
+    m.at_ms = later(w);
     if (kind == MARK_SOFT) audit_boot(m.boot);
     return audit_head_put(w->dir, &w->key, &m, &w->turn, e);
 }

@@ -13,6 +13,7 @@ struct audit_watch {
     struct audit_key key;
     unsigned turn;
     int64_t soft_seq, flushed_seq, checkpoint_seq, flushed_ms, checkpoint_ms, checkpoint_every_ms; // times: monotonic
+    int64_t marked_ms;                                                                             // of the last head, wall clock
     int64_t opened_seq;                                                                            // of the head that was there
     int64_t witnessed;                                                                             // the last event whose sum is in the file of witnesses
     const char *elsewhere[AUDIT_ELSEWHERE_MAX];

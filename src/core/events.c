@@ -72,6 +72,21 @@ static const char READ_TAIL[] =
     "= "
     "(SELECT max(seq) FROM events)";
 
+// A log of which all but nothing was taken away by a rule goes on from there.
+static bool take_cut(struct event_tail *t, struct db *w, struct err *e) {
+    if (t->seq) return true;
+    struct db_stmt *s = db_prepare(w, "SELECT seq, time_ms, hash FROM audit_cuts ORDER BY seq DESC LIMIT 1", e);
+    enum db_step step = s ? db_next(s, e) : DB_FAIL;
+    if (step == DB_ROW) {
+        struct str hash = db_blob(s, 2);
+        t->seq = db_int(s, 0);
+        t->time_ms = db_int(s, 1);
+        if (hash.n == sizeof t->hash) memcpy(t->hash, hash.p, hash.n);
+    }
+    db_done(s);
+    return step != DB_FAIL;
+}
+
 static void take_tail(struct event_tail *t, struct db_stmt *s) {
     struct str hash = db_blob(s, 2);
     t->seq = db_int(s, 0);
@@ -95,7 +110,7 @@ bool events_tail(struct archive *ar, struct db *w, struct err *e) {
     if (step == DB_ROW) take_tail(t, s);
     bool refused = step == DB_ROW && db_text(s, 6).n && !lease_refuse(db_text(s, 6), e);
     db_done(s);
-    t->known = step == DB_ROW && !refused;
+    t->known = step == DB_ROW && !refused && take_cut(t, w, e);
     t->transaction = db_transaction(w);
     return t->known;
 }
@@ -276,10 +291,22 @@ bool events_after(struct archive *ar, struct arena *a, int64_t seq, unsigned max
     return ok;
 }
 
+// Where the log begins: behind what a rule of retention took away.
+static bool beginning(struct archive *ar, struct event_tail *t, struct err *e) {
+    struct db *d = db_reader(ar->db, e);
+    bool ok = d && take_cut(t, d, e);
+    db_return(ar->db, d);
+    return ok;
+}
+
 bool events_verify(struct archive *ar, int64_t *checked, struct err *e) {
     enum { BATCH = 256 };
-    uint8_t before[32] = {0}, hash[32];
-    int64_t seq = 0, time_ms = 0;
+    uint8_t before[32], hash[32];
+    struct event_tail cut = {.seq = 0};
+    *checked = 0;
+    if (!beginning(ar, &cut, e)) return false;
+    int64_t seq = cut.seq, time_ms = cut.time_ms;
+    memcpy(before, cut.hash, sizeof before);
     struct arena a;
     arena_init(&a, 64 << 20);
     bool ok = true;
@@ -297,6 +324,6 @@ bool events_verify(struct archive *ar, int64_t *checked, struct err *e) {
         }
     }
     arena_deinit(&a);
-    *checked = seq;
+    *checked = seq - cut.seq;
     return ok;
 }

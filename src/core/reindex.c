@@ -86,7 +86,11 @@ static bool carry_over(struct archive *ar, const char *dir, bool *carried, struc
     if (!w) return false;
     bool attached = sql_run(w, "ATTACH ?1 AS old", SQL_VALUES(SQL_T(str_of(old))), &why);
     bool ok = attached && db_begin(w, &why) && db_exec(w, "INSERT INTO main.events SELECT * FROM old.events", &why) &&
-              db_exec(w, "INSERT INTO main.settings SELECT * FROM old.settings", &why) && db_commit(w, &why);
+              db_exec(w, "INSERT INTO main.settings SELECT * FROM old.settings", &why) &&
+              db_exec(w, "INSERT INTO main.audit_cuts SELECT * FROM old.audit_cuts", &why) &&
+              db_exec(w, "INSERT INTO main.audit_studies SELECT * FROM old.audit_studies", &why) &&
+              db_exec(w, "INSERT INTO main.audit_spools SELECT * FROM old.audit_spools", &why) &&
+              db_exec(w, "INSERT INTO main.audit_cursors SELECT * FROM old.audit_cursors WHERE name <> 'search'", &why) && db_commit(w, &why);
     if (!ok) db_rollback(w);
     // Declared before the first header comes, the attributes are whole when the last one has come.
     if (attached) db_exec(w, "INSERT INTO main.searchable_attributes SELECT tag, 0, 1 FROM old.searchable_attributes", NULL);

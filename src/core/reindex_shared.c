@@ -58,6 +58,10 @@ static bool open_old(struct rebuild *r, struct err *e) {
 // Volumes that are kept in the index are nowhere else, and those that only wait to be removed are not looked at again.
 static const char *const CARRIED[] = {
     "INSERT INTO \"@_building\".settings SELECT * FROM \"@\".settings ON CONFLICT DO NOTHING",
+    "INSERT INTO \"@_building\".audit_cuts SELECT * FROM \"@\".audit_cuts",
+    "INSERT INTO \"@_building\".audit_studies SELECT * FROM \"@\".audit_studies",
+    "INSERT INTO \"@_building\".audit_spools SELECT * FROM \"@\".audit_spools",
+    "INSERT INTO \"@_building\".audit_cursors SELECT * FROM \"@\".audit_cursors WHERE name <> 'search'",
     "INSERT INTO \"@_building\".searchable_attributes SELECT tag, 0, 1 FROM \"@\".searchable_attributes",
     "INSERT INTO \"@_building\".graves SELECT * FROM \"@\".graves",
     "INSERT INTO \"@_building\".volume_pieces SELECT * FROM \"@\".volume_pieces",

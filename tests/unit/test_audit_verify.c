@@ -204,6 +204,7 @@ static void keep_marks(struct fixture *f, enum audit_mark_kind kind) {
     assert_true(audit_watch_step(f->ar, true, &e));
     assert_true(audit_mark_of(f->ar, count_rows(f, "SELECT max(seq) FROM events"), &m, &found, &e) && found);
     m.kind = kind;
+    m.at_ms = f->ar->watch.marked_ms + 1;
     assert_true(audit_head_put(f->ar->watch.dir, &f->ar->watch.key, &m, &f->ar->watch.turn, &e));
 }
 

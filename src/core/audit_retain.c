@@ -1,0 +1,126 @@
+// A cut: the mark outside, then the event and where it was in one transaction, then the rows in pieces.
+#include "core/audit_retain.h"
+
+#include <stdio.h>
+
+#include "core/audit_part.h"
+#include "core/audit_verify.h"
+#include "text/json.h"
+
+enum { PIECE = 4096, DETAIL_BYTES = 8 * 1024 };
+
+static bool last_cut(struct archive *ar, int64_t *cut, int64_t *lowest, struct err *e) {
+    struct db *d = db_reader(ar->db, e);
+    int64_t row[2] = {0, 0};
+    bool found,
+        ok = d && sql_one(d, "SELECT coalesce((SELECT max(seq) FROM audit_cuts), 0), coalesce((SELECT min(seq) FROM events), 0)", NULL, 0, row, 2, &found, e);
+    db_return(ar->db, d);
+    *cut = row[0];
+    *lowest = row[1];
+    return ok;
+}
+
+static bool remove_piece(struct archive *ar, int64_t to, struct err *e) {
+    struct db *w = db_writer(ar->db, e);
+    bool ok = w && archive_begin(ar, w, e) && sql_run(w, "DELETE FROM events WHERE seq <= ?1", SQL_VALUES(SQL_I(to)), e) && db_commit(w, e);
+    if (w && !ok) db_rollback(w);
+    if (w) events_settle(ar, ok);
+    db_return(ar->db, w);
+    return ok;
+}
+
+static bool remove_runs(struct archive *ar, int64_t cut, struct err *e) {
+    struct db *w = db_side(ar->db, e);
+    bool ok = w && sql_run(w, "DELETE FROM audit_blocks WHERE block < ?1", SQL_VALUES(SQL_I(cut / AUDIT_BLOCK)), e);
+    db_return(ar->db, w);
+    return ok;
+}
+
+// Others write between the pieces.
+bool audit_retain_settle(struct archive *ar, struct err *e) {
+    int64_t cut, lowest;
+    if (!last_cut(ar, &cut, &lowest, e)) return false;
+    if (!cut || !lowest || lowest > cut) return true;
+    for (int64_t to = lowest + PIECE - 1;; to += PIECE) {
+        if (!remove_piece(ar, to < cut ? to : cut, e)) return false;
+        if (to >= cut) return remove_runs(ar, cut, e);
+    }
+}
+
+static void count_finding(void *ctx, const struct audit_finding *f) {
+    struct audit_finding *first = ctx;
+    if (!first->text[0]) *first = *f;
+}
+
+static bool is_whole(struct archive *ar, struct err *e) {
+    struct audit_finding first = {0};
+    struct audit_verify_report r;
+    const struct audit_verify_options o = {.on_finding = count_finding, .ctx = &first};
+    if (!audit_verify(ar, &o, &r, e)) return false;
+    return r.findings == 0 || err_set(e, ERR_CORRUPT, "audit", "nothing is taken away from a log that does not hold: %s", first.text);
+}
+
+static bool put_mark(struct archive *ar, struct audit_mark m, struct err *e) {
+    struct buf line;
+    m.kind = MARK_CUT;
+    buf_init(&line, 4096);
+    bool ok = audit_mark_write(&ar->watch.key, &m, &line, e) && audit_checkpoint_put(ar->watch.dir, buf_str(&line), e);
+    for (unsigned i = 0; ok && i < ar->watch.elsewhere_count; i++) ok = audit_checkpoint_put(ar->watch.elsewhere[i], buf_str(&line), e);
+    buf_deinit(&line);
+    return ok;
+}
+
+static bool write_detail(struct buf *to, const struct actor *who, const struct audit_cut *c, int64_t before_ms, struct err *e) {
+    struct json_writer j;
+    char hash[DIGEST_HEX + 1];
+    hex_encode(c->hash, sizeof c->hash, hash);
+    hash[DIGEST_HEX] = '\0';
+    json_init(&j, to, false);
+    json_begin_object(&j);
+    audit_put_actor(&j, who);
+    json_put_int(&j, "first", c->first);
+    json_put_int(&j, "last", c->last);
+    json_put_strz(&j, "hash", hash);
+    json_put_int(&j, "before_ms", before_ms);
+    json_end_object(&j);
+    return buf_ok(to, e);
+}
+
+static bool put_cut(struct archive *ar, struct event *ev, const struct audit_cut *c, struct err *e) {
+    struct db *w = db_writer(ar->db, e);
+    bool ok = w && archive_begin(ar, w, e) && event_append(ar, w, ev, e) &&
+              sql_run(w, "INSERT INTO audit_cuts (seq, hash, time_ms, at_ms) VALUES (?1, ?2, ?3, ?4)",
+                      SQL_VALUES(SQL_I(c->last), SQL_B(c->hash, sizeof c->hash), SQL_I(c->time_ms), SQL_I(ev->time_ms)), e) &&
+              db_commit(w, e);
+    if (w && !ok) db_rollback(w);
+    if (w) events_settle(ar, ok);
+    db_return(ar->db, w);
+    return ok;
+}
+
+static bool cut(struct archive *ar, const struct actor *who, int64_t before_ms, const struct audit_cut *c, const struct audit_mark *m, struct err *e) {
+    char actor[256];
+    struct buf detail;
+    buf_init(&detail, DETAIL_BYTES);
+    actor_text(who, actor);
+    bool ok = write_detail(&detail, who, c, before_ms, e);
+    struct event ev = {.type = STR_LIT("audit.cut"), .actor = str_of(actor), .detail = buf_str(&detail)};
+    ok = ok && put_mark(ar, *m, e) && put_cut(ar, &ev, c, e);
+    buf_deinit(&detail);
+    return ok;
+}
+
+bool audit_retain(struct archive *ar, const struct actor *who, int64_t before_ms, struct audit_cut *out, struct err *e) {
+    struct audit_mark m;
+    int64_t known, lowest, last;
+    bool found;
+    *out = (struct audit_cut){0};
+    if (!ar->watch.kept) return err_set(e, ERR_USAGE, "audit", "this archive has no key for its marks yet: start its server once");
+    if (!audit_last_before(ar, before_ms, &last, e) || !last_cut(ar, &known, &lowest, e)) return false;
+    if (last <= known || last == 0) return audit_retain_settle(ar, e);
+    if (!is_whole(ar, e) || !audit_mark_of(ar, last, &m, &found, e)) return false;
+    if (!found) return err_set(e, ERR_CORRUPT, "audit", "event %lld of the log is missing", (long long)last);
+    *out = (struct audit_cut){.first = known + 1, .last = last, .time_ms = m.time_ms};
+    memcpy(out->hash, m.hash, sizeof out->hash);
+    return cut(ar, who, before_ms, out, &m, e) && audit_retain_settle(ar, e);
+}

@@ -1,0 +1,18 @@
+// Taking old events away by a rule, with a signed mark that tells what was taken: the chain goes on from there, and that it does so rightly can be proven.
+#ifndef GANTRY_CORE_AUDIT_RETAIN_H
+#define GANTRY_CORE_AUDIT_RETAIN_H
+
+#include "core/audit_mark.h"
+
+struct audit_cut {
+    int64_t first, last; // events that were taken away; last 0: there was nothing to take
+    int64_t time_ms;     // of the last one
+    uint8_t hash[DIGEST_BYTES];
+};
+
+// Takes away what is older than a time. A log that does not hold is evidence: ERR_CORRUPT, and nothing is taken. The event of it, "audit.cut", comes first.
+bool audit_retain(struct archive *ar, const struct actor *who, int64_t before_ms, struct audit_cut *out, struct err *e);
+// Finishes what a process that died had begun.
+bool audit_retain_settle(struct archive *ar, struct err *e);
+
+#endif
