@@ -15,25 +15,36 @@ CREATE TABLE realms (
 INSERT INTO realms VALUES (0, '', '', '', '', 0);
 -- Where a study belongs: of whoever sent its first object. The volumes keep it beside each object.
 ALTER TABLE studies ADD COLUMN realm INTEGER NOT NULL DEFAULT 0;
--- Labels and assignments, as their records in the volumes say. number: counts the changes of a study, so that they count in their order however they are read.
+-- Labels and assignments, as their records in the volumes say; they count for studies of their tenant alone. number: counts the changes of a study, so that
+-- they count in their order however they are read.
 CREATE TABLE study_labels (
     study_uid TEXT NOT NULL,
+    tenant TEXT NOT NULL,
     label TEXT NOT NULL,
     number INTEGER NOT NULL,
     given INTEGER NOT NULL,             -- 0: taken away
     at_ms INTEGER NOT NULL,
     source TEXT NOT NULL,
-    PRIMARY KEY (study_uid, label)
+    PRIMARY KEY (study_uid, tenant, label)
 );
 CREATE TABLE study_assignments (
     study_uid TEXT NOT NULL,
+    tenant TEXT NOT NULL,
     name TEXT NOT NULL,                 -- of a user
     number INTEGER NOT NULL,
     given INTEGER NOT NULL,
     at_ms INTEGER NOT NULL,
     source TEXT NOT NULL,
-    PRIMARY KEY (study_uid, name)
+    PRIMARY KEY (study_uid, tenant, name)
 );
+-- Where studies belonged that are no more: their events are seen by the same, and their UIDs stay their tenant's.
+CREATE TABLE gone_studies (study_uid TEXT PRIMARY KEY, realm INTEGER NOT NULL);
+-- Of whoever sent the copy. apart: under a UID that is another tenant's; only those who see everything see it.
+ALTER TABLE conflicts ADD COLUMN realm INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE conflicts ADD COLUMN apart INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE quarantine ADD COLUMN realm INTEGER NOT NULL DEFAULT 0;
+-- The studies of before belong to the own hospital: its key, beside the empty one of every study.
+INSERT INTO study_keys SELECT m.month, 'gt:', k.at, k.study FROM study_months m {join} study_keys k ON k.month = m.month AND k.key = '';
 
 -- ---- people and programs ----
 

@@ -121,7 +121,7 @@ static bool export_all(struct exporting *x, struct err *e) {
     bool ok = count_all(x, e);
     while (ok && n == PAGE) {
         arena_reset(&a);
-        ok = retrieve_studies_after(x->ar, &a, str_of(after), PAGE, studies, &n, e);
+        ok = retrieve_studies_after(x->ar, &EXPORTER, &a, str_of(after), PAGE, studies, &n, e);
         for (unsigned i = 0; ok && i < n; i++) ok = export_query(x, &(struct retrieve_query){.study_uids = studies[i]}, e);
         if (ok && n) snprintf(after, sizeof after, "%.*s", STR_FMT(studies[n - 1]));
     }

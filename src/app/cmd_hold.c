@@ -49,7 +49,7 @@ static int run(struct cli_args *args) {
         return cli_fail(args, &e);
     }
     if (!opening_begin(args, 0, &o, &e)) return cli_fail(args, &e);
-    bool ok = list ? hold_each(o.archive, print_hold, NULL, &e) : change(args, o.archive, on, &e);
+    bool ok = list ? hold_each(o.archive, &HOLDER, print_hold, NULL, &e) : change(args, o.archive, on, &e);
     opening_end(&o);
     return ok ? 0 : cli_fail(args, &e);
 }

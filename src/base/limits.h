@@ -101,6 +101,7 @@ enum {
     STORE_DESCRIPTORS_MAX = 128,                // volumes kept open for reading while nobody reads them
     STORE_SOURCE_BYTES_MAX = 255,               // who sent an entry
     STORE_NOTE_BYTES_MAX = 1024,                // quarantine reason and the like
+    STORE_REALM_BYTES_MAX = 256,                // where an entry's study belongs
     STORE_WRITERS_MAX = 64,                     // groups under way to a bucket
     STORE_CACHE_BLOCK_BYTES = 1024 * 1024,      // what the cache of a remote set has or has not
     STORE_FETCH_BYTES_MAX = 8 * 1024 * 1024,    // asked of a bucket in one request

@@ -8,6 +8,7 @@
 
 #include "base/log.h"
 #include "core/index.h"
+#include "core/realm.h"
 #include "core/state.h"
 #include "sys/file.h"
 #include "sys/lockfile.h"
@@ -156,7 +157,7 @@ static bool open_all(struct archive *ar, const struct archive_options *o, const 
     if (!o->beside && (!take_lock(ar, e) || (!ar->shared && !reindex_settle(ar->dir, e)))) return false;
     if (!open_index(ar, o, index_name, fresh, e) || !may_open(ar, o, e) || (fresh && !reindex_old_ends(ar, e))) return false;
     if (!o->read_only && !o->arriving && !audit_watch_open(ar, fresh, e)) return false;
-    if (!open_volumes(ar, o, e)) return false;
+    if (!open_volumes(ar, o, e) || !realm_load(ar, e)) return false;
     return fresh ||
            ((o->arriving || catch_up(ar, e)) && catch_up_numbers(ar, o, e) && load_tail(ar, e) && (!ar->shared || ar->read_only || events_listen(ar, e)));
 }

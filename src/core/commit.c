@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "core/hold.h"
 #include "core/index.h"
+#include "core/realm.h"
 #include "text/json.h"
 
 enum {
@@ -111,6 +112,7 @@ void index_settle(struct index *ix) {
 void index_forget(struct index *ix) {
     places_clear(ix);
     memset(ix->figures, 0, sizeof ix->figures);
+    memset(ix->realms, 0, sizeof ix->realms);
     bases_clear(&ix->bases);
     ix->ar->tail.seen = INT64_MAX;
 }
@@ -176,8 +178,11 @@ static bool apply_object(struct index *ix, struct db *w, struct vol_put *put, st
         return rows_dead(w, en->loc, en->sop, "duplicate", e);
     }
     if (ix->rechecked) p->heals = p->taken && (p->kept == INDEX_SAME_DAMAGED || p->kept == INDEX_LOST_CONFLICT);
-    if (ix->rechecked && !p->taken && en->kind == VOL_CONFLICT && !p->among) return refuse(w, put, e);
+    if (ix->rechecked && !p->taken && en->kind == VOL_CONFLICT && !p->among && !p->apart) return refuse(w, put, e);
     if (p->taken && (p->kept == INDEX_OTHER || p->kept == INDEX_LOST_CONFLICT)) index_be_conflict(put);
+    bool foreign = false; // another node was faster with the study
+    if (put->outcome != VOL_STORED_CONFLICT && !p->heals && !realm_is_foreign(ix, w, en, p, &foreign, e)) return false;
+    if (foreign) index_be_conflict(put), p->apart = true;
     return put->outcome == VOL_STORED_CONFLICT ? rows_conflict(ix, w, en, p, e) : rows_object(ix, w, en, p, e);
 }
 
@@ -233,6 +238,7 @@ static void settle_twins(struct vol_put *const *puts, size_t n) {
         const struct vol_put *twin = puts[i]->outcome == VOL_KNOWN ? ((struct index_put *)puts[i]->user)->twin_of : NULL;
         if (!twin) continue;
         if (twin->outcome == VOL_STORED_CONFLICT || ((struct index_put *)twin->user)->known_conflict) index_be_known(puts[i], true);
+        ((struct index_put *)puts[i]->user)->apart |= ((struct index_put *)twin->user)->apart;
         puts[i]->failed = twin->failed;
         puts[i]->err = twin->err;
     }

@@ -66,9 +66,9 @@ static bool chain(const uint8_t before[32], const struct event *ev, uint8_t out[
 // What the transaction must know at its beginning, in one statement. The types that are named change nothing that a process remembers.
 static const char READ_TAIL[] =
     "SELECT e.seq, e.time_ms, e.hash, {now}, (SELECT count(*) FROM searchable_attributes), CASE WHEN EXISTS (SELECT 1 FROM events WHERE seq > ?1 AND type NOT "
-    "IN ('instance.stored', 'instance.conflict', 'object.quarantined', 'store.alarm', " AUDIT_NOTE_TYPES
+    "IN ('instance.stored', 'instance.conflict', 'copy.apart', 'object.quarantined', 'store.alarm', " AUDIT_NOTE_TYPES
     ")) THEN 1 ELSE 0 END, (SELECT node FROM leases WHERE name = '" LEASE_ALONE
-    "' AND until_ms > {now} AND node <> ?2) FROM (SELECT 1 AS one) o LEFT JOIN events e ON e.seq "
+    "' AND until_ms > {now} AND node <> ?2), (SELECT max(id) FROM realms) FROM (SELECT 1 AS one) o LEFT JOIN events e ON e.seq "
     "= "
     "(SELECT max(seq) FROM events)";
 
@@ -96,6 +96,7 @@ static void take_tail(struct event_tail *t, struct db_stmt *s) {
     t->now_ms = db_int(s, 3);
     t->declared = db_int(s, 4);
     t->outdated = db_int(s, 5) != 0;
+    t->realms = db_int(s, 7) > 0;
 }
 
 bool events_tail(struct archive *ar, struct db *w, struct err *e) {
@@ -110,6 +111,7 @@ bool events_tail(struct archive *ar, struct db *w, struct err *e) {
     if (step == DB_ROW) take_tail(t, s);
     bool refused = step == DB_ROW && db_text(s, 6).n && !lease_refuse(db_text(s, 6), e);
     db_done(s);
+    if (t->realms) ar->many_realms = true;
     t->known = step == DB_ROW && !refused && take_cut(t, w, e);
     t->transaction = db_transaction(w);
     return t->known;

@@ -28,6 +28,10 @@ struct digest;
 bool event_hash(struct digest *d, const uint8_t before[32], const struct event *ev, uint8_t out[32], struct err *e);
 // Up to max events after seq, into a.
 bool events_after(struct archive *ar, struct arena *a, int64_t seq, unsigned max, struct event **out, unsigned *n, struct err *e);
+// Keeps of n events, in order, those that the asker may see: of studies that it reaches or that it would have reached until they were deleted, and only what
+// changed there, unless it may read the audit trail. scope: of ACCESS_EVENTS_READ.
+struct scope;
+bool events_keep(struct archive *ar, const struct actor *who, const struct scope *scope, struct arena *a, struct event *list, unsigned *n, struct err *e);
 // Waits until there is an event after seq, of whichever process, or timeout. true when there is.
 bool events_wait(struct archive *ar, int64_t seq, int timeout_ms);
 int64_t events_last(struct archive *ar);

@@ -9,10 +9,11 @@
 #include "base/limits.h"
 #include "base/log.h"
 #include "core/index.h"
+#include "core/scope.h"
 #include "core/word.h"
 #include "text/json.h"
 
-enum { RECORD_BYTES_MAX = 64 * 1024, TREE_BYTES_MAX = 16 << 20, DAY_TEXT_BYTES = 32 };
+enum { RECORD_BYTES_MAX = 64 * 1024, TREE_BYTES_MAX = 16 << 20, DAY_TEXT_BYTES = 32, SQL_BYTES = 1024 + SCOPE_SQL_BYTES, SCOPE_BYTES_MAX = 64 * 1024 };
 
 #define HELD "study.held"
 #define RELEASED "study.released"
@@ -125,15 +126,32 @@ static bool write_record(struct buf *json, struct str study_uid, bool on, int64_
     return buf_ok(json, e);
 }
 
-// What is released need not be there any more; what is held is.
-static bool may_change(struct db *d, struct str study_uid, bool on, struct known *k, struct err *e) {
+static bool no_study(struct str study_uid, struct err *e) {
+    return err_set(e, ERR_NOT_FOUND, "hold", "there is no study %.*s", STR_FMT(study_uid));
+}
+
+// What is released need not be there any more, for who sees everything; what is held is.
+static bool may_change(struct db *d, const struct scope *scope, struct str study_uid, bool on, struct known *k, struct err *e) {
     int64_t one;
     bool found = true;
+    if (!scope_has_study(scope, d, study_uid, &found, e)) return false;
+    if (!found) return no_study(study_uid, e);
     if (!look_up(d, study_uid, k, NULL, e)) return false;
     if (k->held == on)
         return err_set(e, ERR_CONFLICT, "hold", "study %.*s is %s", STR_FMT(study_uid), on ? "under legal hold already" : "not under legal hold");
     if (on && !sql_one(d, "SELECT 1 FROM studies WHERE study_uid = ?1", SQL_VALUES(SQL_T(study_uid)), &one, 1, &found, e)) return false;
-    return found || err_set(e, ERR_NOT_FOUND, "hold", "there is no study %.*s", STR_FMT(study_uid));
+    return found || no_study(study_uid, e);
+}
+
+static bool check_change(struct archive *ar, const struct actor *who, struct str study_uid, bool on, struct known *k, struct err *e) {
+    struct arena a;
+    struct scope scope;
+    struct db *d = NULL;
+    arena_init(&a, SCOPE_BYTES_MAX);
+    bool ok = scope_of(who, ACCESS_STUDY_HOLD, &a, &scope, e) && (d = db_reader(ar->db, e)) && may_change(d, &scope, study_uid, on, k, e);
+    db_return(ar->db, d);
+    arena_deinit(&a);
+    return ok;
 }
 
 bool hold_set(struct archive *ar, const struct actor *who, struct str study_uid, bool on, struct str reason, struct err *e) {
@@ -142,26 +160,49 @@ bool hold_set(struct archive *ar, const struct actor *who, struct str study_uid,
     if (study_uid.n == 0) return err_set(e, ERR_USAGE, "hold", "a Study Instance UID must be given");
     if (reason.n == 0) return err_set(e, ERR_USAGE, "hold", "say why");
     if (reason.n > STORE_NOTE_BYTES_MAX) return err_set(e, ERR_TOO_LARGE, "hold", "a reason of more than %d bytes", STORE_NOTE_BYTES_MAX);
-    struct db *d = db_reader(ar->db, e);
-    bool ok = d && may_change(d, study_uid, on, &k, e);
-    db_return(ar->db, d);
-    if (!ok) return false;
+    if (!check_change(ar, who, study_uid, on, &k, e)) return false;
     buf_init(&json, RECORD_BYTES_MAX);
-    ok = write_record(&json, study_uid, on, k.number + 1, reason, e) &&
+    bool ok = write_record(&json, study_uid, on, k.number + 1, reason, e) &&
          word_append(ar, who, &(struct word){VOL_RECORD, buf_str(&json), study_uid, k.number + 1}, e);
     buf_deinit(&json);
     return ok;
 }
 
-bool hold_each(struct archive *ar, bool (*visit)(void *ctx, const struct hold *h, struct err *e), void *ctx, struct err *e) {
+static struct db_stmt *prepare_held(struct db *d, const struct scope *scope, struct err *e) {
+    struct buf sql;
+    buf_init(&sql, SQL_BYTES);
+    buf_addz(&sql, "SELECT study_uid, reason, source, since_ms FROM holds WHERE held = 1");
+    if (!scope->everywhere) {
+        buf_addz(&sql, " AND EXISTS (SELECT 1 FROM studies st WHERE st.study_uid = holds.study_uid");
+        scope_filter(scope, &sql, "st", 1);
+        buf_addz(&sql, ")");
+    }
+    buf_addz(&sql, " ORDER BY study_uid");
+    buf_addc(&sql, '\0');
+    struct db_stmt *s = buf_ok(&sql, e) ? db_prepare(d, sql.p, e) : NULL;
+    buf_deinit(&sql);
+    if (s && !scope->everywhere) db_bind_text(s, 1, scope->keys);
+    return s;
+}
+
+static bool each_held(struct archive *ar, const struct scope *scope, bool (*visit)(void *ctx, const struct hold *h, struct err *e), void *ctx, struct err *e) {
     struct db *d = db_reader(ar->db, e);
-    struct db_stmt *s = d ? db_prepare(d, "SELECT study_uid, reason, source, since_ms FROM holds WHERE held = 1 ORDER BY study_uid", e) : NULL;
+    struct db_stmt *s = d ? prepare_held(d, scope, e) : NULL;
     enum db_step step = DB_FAIL;
     bool ok = s;
     while (ok && (step = db_next(s, e)) == DB_ROW) ok = visit(ctx, &(struct hold){db_text(s, 0), db_text(s, 1), db_text(s, 2), db_int(s, 3)}, e);
     db_done(s);
     db_return(ar->db, d);
     return ok && step == DB_END;
+}
+
+bool hold_each(struct archive *ar, const struct actor *who, bool (*visit)(void *ctx, const struct hold *h, struct err *e), void *ctx, struct err *e) {
+    struct arena a;
+    struct scope scope;
+    arena_init(&a, SCOPE_BYTES_MAX);
+    bool ok = scope_of(who, ACCESS_STUDY_HOLD, &a, &scope, e) && each_held(ar, &scope, visit, ctx, e);
+    arena_deinit(&a);
+    return ok;
 }
 
 // ---- flags of the bucket ----

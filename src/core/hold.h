@@ -20,8 +20,8 @@ struct hold {
     struct str study_uid, reason, source; // source: who did it
     int64_t since_ms;
 };
-// Studies under hold, by their UIDs; the texts are valid during the call. visit returns false to stop (*e is then its own).
-bool hold_each(struct archive *ar, bool (*visit)(void *ctx, const struct hold *h, struct err *e), void *ctx, struct err *e);
+// Studies under hold that the asker reaches, by their UIDs; the texts are valid during the call. visit returns false to stop (*e is then its own).
+bool hold_each(struct archive *ar, const struct actor *who, bool (*visit)(void *ctx, const struct hold *h, struct err *e), void *ctx, struct err *e);
 
 struct hold_flags {
     unsigned set, taken; // of volumes

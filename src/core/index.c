@@ -3,6 +3,7 @@
 
 #include "core/damage.h"
 #include "core/hold.h"
+#include "core/realm.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -142,7 +143,7 @@ static bool find_served(struct db *d, const struct vol_entry *en, const struct i
 static bool find_conflict(struct index *ix, struct db *d, const struct vol_entry *en, struct index_put *p, bool *found, bool *lost, struct err *e) {
     struct db_stmt *s = db_prepare(d,
                                    "SELECT volume, \"offset\", length, dataset_offset, digest, ts_uid, CASE WHEN " IN_MISSING_VOLUME(
-                                       "conflicts") " THEN 1 ELSE 0 END FROM conflicts WHERE sop_instance_uid = ?1 AND kind = 'bytes'",
+                                       "conflicts") " THEN 1 ELSE 0 END, apart FROM conflicts WHERE sop_instance_uid = ?1 AND kind = 'bytes'",
                                    e);
     if (!s) return false;
     db_bind_text(s, 1, p->facts.sop_uid);
@@ -154,8 +155,10 @@ static bool find_conflict(struct index *ix, struct db *d, const struct vol_entry
         ok = step == DB_ROW;
         if (!ok) break;
         take_kept(s, en, p, &k);
+        bool apart = db_int(s, 7) != 0;
         ok = is_same(ix, p, &k, found, e);
         *lost = k.state != 0;
+        if (*found) p->apart = apart;
     }
     db_done(s);
     return ok;
@@ -250,6 +253,10 @@ static bool classify_object(struct index *ix, struct vol_put *put, struct vol_pu
     return ok;
 }
 
+static bool classify_put(struct index *ix, struct vol_put *put, struct vol_put *const *earlier, size_t n, struct err *e) {
+    return classify_object(ix, put, earlier, n, e) && realm_classify(ix, put, earlier, n, e);
+}
+
 static bool classify_quarantine(struct db *d, struct vol_put *put, struct vol_put *const *earlier, size_t n, struct err *e) {
     int64_t one;
     bool found = false;
@@ -276,7 +283,7 @@ static bool classify(void *ctx, struct vol_put *put, struct vol_put *const *earl
     // Only before the first of a group: what a group has not committed is not the index's to see.
     if (n == 0 && !close_gap(ix, e)) return false;
     put->outcome = VOL_STORED;
-    if (put->entry.kind < VOL_QUARANTINE) return classify_object(ix, put, earlier, n, e);
+    if (put->entry.kind < VOL_QUARANTINE) return classify_put(ix, put, earlier, n, e);
     struct db *d = lend(ix, e);
     if (!d) return false;
     bool ok = put->entry.kind > VOL_QUARANTINE ? hold_classify(d, put, earlier, n, e) : classify_quarantine(d, put, earlier, n, e);

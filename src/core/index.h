@@ -2,6 +2,7 @@
 #ifndef GANTRY_CORE_INDEX_H
 #define GANTRY_CORE_INDEX_H
 
+#include "core/access.h"
 #include "core/bases.h"
 #include "core/events.h"
 #include "core/header.h"
@@ -28,6 +29,9 @@ struct index_put {
     struct buf header;       // compressed, against base when there is one
     struct part_facts parts; // sums are there once the digest is
     struct base *base;
+    struct str home;           // the sender's realm
+    const struct scope *store; // into which studies the sender may store, wherever it is at home; NULL: of an entry that lies in a volume
+    bool apart;                // it is of another tenant than what has its UID: kept aside, and nobody is told
     const struct word *word; // of a tombstone or a record
     bool damaged;            // replay: the bytes do not match their digest
     bool has_twin;           // found equal to the kept object of this digest
@@ -92,6 +96,14 @@ struct place {
     bool patient_conflict;
     int64_t instances, bytes, changed_ms;
     char sop_classes[512];
+    char realm[REALM_BYTES];
+};
+
+// Realms whose rows are known.
+enum { KNOWN_REALMS_MAX = 16 };
+struct known_realm {
+    int64_t id; // 0: none
+    char text[REALM_BYTES];
 };
 
 enum figure { FIGURE_PATIENTS, FIGURE_STUDIES, FIGURE_SERIES, FIGURE_INSTANCES, FIGURE_BYTES, FIGURE_CONFLICTS, FIGURE_QUARANTINED, FIGURE_COUNT };
@@ -103,6 +115,8 @@ struct index {
     struct place places[PLACES_MAX];
     unsigned dirty[PLACES_MAX], dirty_count;
     int64_t figures[FIGURE_COUNT]; // changes of this transaction
+    struct known_realm realms[KNOWN_REALMS_MAX];
+    unsigned realm_count; // how many were put there
     struct arena scratch;
     struct buf packed;
     struct searchable_now searchable;

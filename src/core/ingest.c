@@ -9,6 +9,8 @@
 #include "codec/frames.h"
 #include "core/audit.h"
 #include "core/index.h"
+#include "core/realm.h"
+#include "core/scope.h"
 #include "sys/digest.h"
 #include "sys/sums.h"
 #include "text/json.h"
@@ -50,6 +52,8 @@ struct ingest {
     bool bare;
     bool repeated; // it was there already, as an object, a conflicting copy or in quarantine
     char actor[256];
+    struct str home;    // the sender's realm
+    struct scope store; // into which studies it may store
     char sop_class_uid[65], sop_instance_uid[65], ts_uid[65];
 };
 
@@ -149,7 +153,7 @@ struct ingest *ingest_begin(struct archive *a, const struct actor *who, const st
     buf_init(&in->meta, 64 * 1024);
     take_buffer(&a->memory, in);
     actor_text(who, in->actor);
-    if (begin(in, who, hint, e)) return in;
+    if (scope_of(who, ACCESS_STUDY_STORE, &in->arena, &in->store, e) && realm_home(who, &in->arena, &in->home, e) && begin(in, who, hint, e)) return in;
     ingest_abort(in);
     return NULL;
 }
@@ -304,6 +308,7 @@ static bool not_the_objects_fault(enum err_kind kind) {
 static bool append(struct ingest *in, struct vol_put *put, struct err *e) {
     put->entry.source = str_of(in->actor);
     put->entry.received_ms = clock_wall_ms();
+    put->entry.realm = in->home;
     if (in->spool) {
         put->spool = in->lent = in->spool;
         in->spool = NULL;
@@ -340,6 +345,12 @@ static bool quarantine(struct ingest *in, struct ingest_result *out, struct err 
 }
 
 static void conclude(struct ingest *in, const struct vol_put *put, const struct index_put *p, struct ingest_result *out) {
+    // Of what another tenant has nobody is told, neither that it is there nor that it is the same.
+    if (p->apart) {
+        out->outcome = INGEST_STORED;
+        in->ar->conflicts++;
+        return;
+    }
     bool conflict = put->outcome == VOL_STORED_CONFLICT || p->known_conflict || (put->outcome == VOL_STORED && p->patient_conflict);
     in->repeated = put->outcome == VOL_KNOWN;
     out->outcome = conflict ? INGEST_CONFLICT : put->outcome == VOL_KNOWN ? INGEST_KNOWN : INGEST_STORED;
@@ -375,7 +386,7 @@ static bool store(struct ingest *in, struct index_put *p, struct ingest_result *
 }
 
 static bool commit(struct ingest *in, struct ingest_result *out, struct err *e) {
-    struct index_put p = {0};
+    struct index_put p = {.home = in->home, .store = &in->store};
     struct dcm_source source = {read_file, in};
     if (in->total == 0) return err_set(e, ERR_BAD_INPUT, "ingest", "no bytes came");
     bool whole = end_header(in);

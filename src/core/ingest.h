@@ -15,7 +15,8 @@ struct ingest_hint {
 enum ingest_outcome {
     INGEST_STORED,
     INGEST_KNOWN,       // the same bytes are there already
-    INGEST_CONFLICT,    // other bytes under this SOP Instance UID, or another patient's study: kept aside, answered as success
+    INGEST_CONFLICT,    // other bytes under this SOP Instance UID, or another patient's study: kept aside, answered as success. When the UID is
+                        // another tenant's, it is kept aside as well and told as stored
     INGEST_QUARANTINED, // could not be understood; kept aside, *e of ingest_commit says why
 };
 
@@ -27,7 +28,7 @@ struct ingest_result {
     uint16_t dimse_status; // 0x0000, 0xB007 (data set does not match SOP class), 0xA900, 0xC000, 0xA700 ...
 };
 
-// actor and hint are copied. NULL with ERR_BUSY (too many at once), ERR_NOMEM.
+// actor and hint are copied. NULL with ERR_UNAUTHORIZED or ERR_FORBIDDEN (access), ERR_BUSY (too many at once), ERR_NOMEM.
 struct ingest *ingest_begin(struct archive *a, const struct actor *who, const struct ingest_hint *hint, struct err *e);
 // Bytes as they come, any sizes. After false the object is lost to this ingest: call ingest_abort.
 bool ingest_write(struct ingest *in, const void *p, size_t n, struct err *e);

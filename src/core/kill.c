@@ -4,6 +4,7 @@
 #include "core/index.h"
 #include "core/parts.h"
 #include "core/query_index.h"
+#include "core/realm.h"
 #include "text/json.h"
 
 enum { TOMBSTONE_TREE_BYTES_MAX = 1 << 30, MODALITIES_BYTES_MAX = 8 << 20 };
@@ -37,7 +38,7 @@ static bool settle_patient_conflict(struct index *ix, struct db *w, int64_t stud
 }
 
 static bool kill_study(struct index *ix, struct db *w, int64_t study, int64_t patient, struct err *e) {
-    if (!settle_patient_conflict(ix, w, study, e) || !query_unindex_study(w, &ix->scratch, study, e)) return false;
+    if (!settle_patient_conflict(ix, w, study, e) || !realm_keep_gone(w, study, e) || !query_unindex_study(w, &ix->scratch, study, e)) return false;
     if (!sql_run(w, "DELETE FROM studies WHERE id = ?1", SQL_VALUES(SQL_I(study)), e)) return false;
     ix->figures[FIGURE_STUDIES]--;
     return kill_patient(ix, w, patient, e);

@@ -6,18 +6,36 @@
 
 #include "core/index.h"
 #include "core/retrieve.h"
+#include "core/scope.h"
 
-enum { SERIES_MAX = 100 * 1000 };
+enum { SERIES_MAX = 100 * 1000, SQL_BYTES = 1024 + SCOPE_SQL_BYTES, ASKER_BYTES_MAX = 64 * 1024 };
 
-// Under one UID there is more than one series only when a study is under several patients. series empty: all of the study.
-static bool find_series(struct db *d, struct str study, struct str series, struct buf *to, struct err *e) {
-    struct db_stmt *s = db_prepare(d,
-                                   "SELECT se.id, se.version, st.study_uid, se.series_uid FROM studies st {join} series se ON se.study = st.id WHERE "
-                                   "st.study_uid = ?1 AND (?2 = '' OR se.series_uid = ?2) ORDER BY st.id, se.number NULLS FIRST, se.series_uid, se.id",
-                                   e);
+// What is asked for. series empty: all of the study.
+struct wanted {
+    struct str study, series;
+    const struct scope *scope;
+};
+
+static struct db_stmt *prepare_series(struct db *d, const struct scope *scope, struct err *e) {
+    struct buf sql;
+    buf_init(&sql, SQL_BYTES);
+    buf_addz(&sql, "SELECT se.id, se.version, st.study_uid, se.series_uid FROM studies st {join} series se ON se.study = st.id WHERE st.study_uid = ?1 AND "
+                   "(?2 = '' OR se.series_uid = ?2)");
+    scope_filter(scope, &sql, "st", 3);
+    buf_addz(&sql, " ORDER BY st.id, se.number NULLS FIRST, se.series_uid, se.id");
+    buf_addc(&sql, '\0');
+    struct db_stmt *s = buf_ok(&sql, e) ? db_prepare(d, sql.p, e) : NULL;
+    buf_deinit(&sql);
+    if (s && !scope->everywhere) db_bind_text(s, 3, scope->keys);
+    return s;
+}
+
+// Under one UID there is more than one series only when a study is under several patients.
+static bool find_series(struct db *d, const struct wanted *w, struct buf *to, struct err *e) {
+    struct db_stmt *s = prepare_series(d, w->scope, e);
     if (!s) return false;
-    db_bind_text(s, 1, study);
-    db_bind_text(s, 2, series.p ? series : STR_LIT(""));
+    db_bind_text(s, 1, w->study);
+    db_bind_text(s, 2, w->series.p ? w->series : STR_LIT(""));
     enum db_step step;
     while ((step = db_next(s, e)) == DB_ROW) {
         struct metadata_series row = {.id = db_int(s, 0), .version = db_int(s, 1)};
@@ -27,7 +45,7 @@ static bool find_series(struct db *d, struct str study, struct str series, struc
     }
     db_done(s);
     if (step == DB_FAIL || !buf_ok(to, e)) return false;
-    return to->n > 0 || err_set(e, ERR_NOT_FOUND, "retrieve", series.n ? "no such series" : "no such study");
+    return to->n > 0 || err_set(e, ERR_NOT_FOUND, "retrieve", w->series.n ? "no such series" : "no such study");
 }
 
 // Appends the piece that was prepared at this very version to the answer.
@@ -99,13 +117,13 @@ static bool join_all(struct archive *ar, struct db *d, const struct metadata_ser
     return buf_ok(out, e);
 }
 
-static bool answer(struct archive *ar, struct str study, struct str series, struct buf *out, struct err *e) {
+static bool answer(struct archive *ar, const struct wanted *w, struct buf *out, struct err *e) {
     struct buf rows;
     struct fresh *all = NULL;
     struct db *d = db_reader(ar->db, e);
     if (!d) return false;
     buf_init(&rows, SERIES_MAX * sizeof(struct metadata_series));
-    bool ok = db_begin(d, e) && find_series(d, study, series, &rows, e) &&
+    bool ok = db_begin(d, e) && find_series(d, w, &rows, e) &&
               join_all(ar, d, (const void *)rows.p, rows.n / sizeof(struct metadata_series), out, &all, e);
     db_return(ar->db, d); // ends the snapshot
     if (ok) keep(ar, all);
@@ -114,29 +132,42 @@ static bool answer(struct archive *ar, struct str study, struct str series, stru
     return ok;
 }
 
-static bool retrieve(struct archive *ar, struct str study, struct str series, bool want_gzip, struct buf *out, bool *gzip, struct err *e) {
+static bool retrieve_all(struct archive *ar, const struct wanted *w, bool want_gzip, struct buf *out, bool *gzip, struct err *e) {
     struct buf packed;
     *gzip = want_gzip;
-    if (want_gzip) return answer(ar, study, series, out, e);
+    if (want_gzip) return answer(ar, w, out, e);
     buf_init(&packed, METADATA_BYTES_MAX);
-    bool ok = answer(ar, study, series, &packed, e) && gzip_unpack(buf_str(&packed), out, e);
+    bool ok = answer(ar, w, &packed, e) && gzip_unpack(buf_str(&packed), out, e);
     buf_deinit(&packed);
     return ok;
 }
 
-bool retrieve_series_metadata(struct archive *ar, struct str study_uid, struct str series_uid, bool want_gzip, struct buf *out, bool *gzip, struct err *e) {
-    if (!dcm_uid_valid(study_uid, false) || !dcm_uid_valid(series_uid, false)) return err_set(e, ERR_NOT_FOUND, "retrieve", "no such series");
-    return retrieve(ar, study_uid, series_uid, want_gzip, out, gzip, e);
+static bool retrieve(struct archive *ar, const struct actor *who, struct str study, struct str series, bool want_gzip, struct buf *out, bool *gzip,
+                     struct err *e) {
+    struct arena a;
+    struct scope scope;
+    const struct wanted w = {study, series, &scope};
+    arena_init(&a, ASKER_BYTES_MAX);
+    bool ok = scope_of(who, ACCESS_STUDY_READ, &a, &scope, e) && retrieve_all(ar, &w, want_gzip, out, gzip, e);
+    arena_deinit(&a);
+    return ok;
 }
 
-bool retrieve_study_metadata(struct archive *ar, struct str study_uid, bool want_gzip, struct buf *out, bool *gzip, struct err *e) {
+bool retrieve_series_metadata(struct archive *ar, const struct actor *who, struct str study_uid, struct str series_uid, bool want_gzip, struct buf *out,
+                              bool *gzip, struct err *e) {
+    if (!dcm_uid_valid(study_uid, false) || !dcm_uid_valid(series_uid, false)) return err_set(e, ERR_NOT_FOUND, "retrieve", "no such series");
+    return retrieve(ar, who, study_uid, series_uid, want_gzip, out, gzip, e);
+}
+
+bool retrieve_study_metadata(struct archive *ar, const struct actor *who, struct str study_uid, bool want_gzip, struct buf *out, bool *gzip, struct err *e) {
     if (!dcm_uid_valid(study_uid, false)) return err_set(e, ERR_NOT_FOUND, "retrieve", "no such study");
-    return retrieve(ar, study_uid, STR_LIT(""), want_gzip, out, gzip, e);
+    return retrieve(ar, who, study_uid, STR_LIT(""), want_gzip, out, gzip, e);
 }
 
 void metadata_prepare(struct archive *ar, struct str study_uid, struct str series_uid) {
+    static const struct scope EVERYTHING = {.everywhere = true};
     struct buf packed;
     buf_init(&packed, METADATA_BYTES_MAX);
-    answer(ar, study_uid, series_uid, &packed, NULL);
+    answer(ar, &(struct wanted){study_uid, series_uid, &EVERYTHING}, &packed, NULL);
     buf_deinit(&packed);
 }

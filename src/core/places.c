@@ -1,10 +1,12 @@
 // Patients, studies and series: found or made for an object, with their counts gathered over a transaction.
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "base/buf.h"
 #include "base/limits.h"
 #include "core/index.h"
 #include "core/query_index.h"
+#include "core/realm.h"
 #include "sys/zstd.h"
 #include "text/json.h"
 
@@ -95,9 +97,9 @@ static bool find_patient(struct index *ix, struct db *w, struct index_put *p, st
 
 static const char INSERT_STUDY[] =
     "INSERT INTO studies (patient, study_uid, study_date, study_time, accession_number, study_id, description, referring_physician, institution, patient_id, "
-    "issuer, patient_name, patient_name_raw, birth_date, sex, patient_age, timezone, charset, text_flags, modalities, sop_classes, created_ms, changed_ms) "
+    "issuer, patient_name, patient_name_raw, birth_date, sex, patient_age, timezone, charset, text_flags, modalities, sop_classes, realm, created_ms, changed_ms) "
     "VALUES "
-    "(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, '', ?21, ?21) RETURNING id";
+    "(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, '', ?22, ?21, ?21) RETURNING id";
 
 // The same Study Instance UID under another patient: both stay as they are, and it is said.
 static bool note_patient_conflict(struct index *ix, struct db *w, const struct vol_entry *en, const struct index_put *p, struct place *at, struct err *e) {
@@ -122,8 +124,8 @@ static bool note_patient_conflict(struct index *ix, struct db *w, const struct v
         buf_ok(&detail, e) && sql_run(w, "UPDATE studies SET patient_conflict = 1 WHERE study_uid = ?1", SQL_VALUES(SQL_T(f->study_uid)), e) &&
         sql_run(w,
                 "INSERT INTO conflicts (kind, study_uid, series_uid, sop_instance_uid, sop_class_uid, ts_uid, patient_id, issuer, study, volume, \"offset\", "
-                "length, dataset_offset, digest, source, received_ms, reason) VALUES ('patient', ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, 0, 0, 0, 0, ?11, ?9, ?10, "
-                "'this Study Instance UID is also under another patient')",
+                "length, dataset_offset, digest, source, received_ms, reason, realm) SELECT 'patient', ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, 0, 0, 0, 0, ?11, ?9, ?10, "
+                "'this Study Instance UID is also under another patient', realm FROM studies WHERE id = ?8",
                 SQL_VALUES(SQL_T(f->study_uid), SQL_T(f->series_uid), SQL_T(f->sop_uid), SQL_T(f->sop_class_uid), SQL_T(f->ts_uid), SQL_T(f->patient_id),
                            SQL_T(f->issuer), SQL_I(at->study), SQL_T(en->source), SQL_I(en->received_ms), SQL_B(NULL, 0)),
                 e) &&
@@ -136,12 +138,15 @@ static bool note_patient_conflict(struct index *ix, struct db *w, const struct v
 static bool make_study(struct index *ix, struct db *w, const struct vol_entry *en, const struct index_put *p, struct place *at, struct err *e) {
     const struct study_facts *s = &p->study;
     const struct facts *f = &p->facts;
+    int64_t realm;
+    if (!realm_row(ix, w, en->realm, &realm, e)) return false;
+    snprintf(at->realm, sizeof at->realm, "%.*s", STR_FMT(en->realm));
     struct sql_value raw = s->patient_name_raw.p ? SQL_B(s->patient_name_raw.p, s->patient_name_raw.n) : SQL_OPT(false, 0);
     if (!sql_insert(w, INSERT_STUDY,
                     SQL_VALUES(SQL_I(at->patient), SQL_T(f->study_uid), SQL_T(s->date), SQL_T(s->time), SQL_T(s->accession_number), SQL_T(s->study_id),
                                SQL_T(s->description), SQL_T(s->referring_physician), SQL_T(s->institution), SQL_T(f->patient_id), SQL_T(f->issuer),
                                SQL_T(s->patient_name), raw, SQL_T(s->birth_date), SQL_T(s->sex), SQL_T(s->patient_age), SQL_T(s->timezone), SQL_T(s->charset),
-                               SQL_I(s->text_flags), SQL_T(p->series.modality), SQL_I(en->received_ms)),
+                               SQL_I(s->text_flags), SQL_T(p->series.modality), SQL_I(en->received_ms), SQL_I(realm)),
                     &at->study, e))
         return false;
     ix->figures[FIGURE_STUDIES]++;
@@ -152,14 +157,15 @@ static bool make_study(struct index *ix, struct db *w, const struct vol_entry *e
 
 static bool find_study(struct index *ix, struct db *w, const struct vol_entry *en, struct index_put *p, struct place *at, struct err *e) {
     bool found;
-    int64_t row[2] = {0};
+    int64_t row[3] = {0};
     if (!sql_one(w,
-                 "SELECT id, CASE WHEN EXISTS (SELECT 1 FROM studies o WHERE o.study_uid = ?1 AND o.id < s.id) THEN 1 ELSE 0 END FROM studies s WHERE "
+                 "SELECT id, CASE WHEN EXISTS (SELECT 1 FROM studies o WHERE o.study_uid = ?1 AND o.id < s.id) THEN 1 ELSE 0 END, realm FROM studies s WHERE "
                  "study_uid = ?1 AND patient = ?2",
-                 SQL_VALUES(SQL_T(p->facts.study_uid), SQL_I(at->patient)), row, 2, &found, e))
+                 SQL_VALUES(SQL_T(p->facts.study_uid), SQL_I(at->patient)), row, 3, &found, e))
         return false;
     at->study = row[0];
     at->patient_conflict = row[1] != 0;
+    if (row[2] && !realm_text(w, row[2], at->realm, e)) return false;
     return found || (index_describe(p, e) && make_study(ix, w, en, p, at, e));
 }
 

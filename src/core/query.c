@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "core/query_answer.h"
 #include "core/query_header.h"
+#include "core/scope.h"
 
 enum {
     CANDIDATES = 128,                   // taken from the stream at a time, at most
@@ -44,6 +45,7 @@ struct patient_set {
 
 struct query_cursor {
     struct archive *ar;
+    struct scope scope;
     struct qplan plan;
     struct qstream stream;
     struct qplace candidates[CANDIDATES];
@@ -85,7 +87,7 @@ static bool need_header(struct query_cursor *c, enum query_level level, struct d
 }
 
 static bool need_counts(struct query_cursor *c, struct err *e) {
-    return !c->plan.patient_counts || c->now.counts.studies > 0 || qrow_patient_counts(c->d, c->now.study.parent, &c->now.counts, e);
+    return !c->plan.patient_counts || c->now.counts.studies > 0 || qrow_patient_counts(c->d, c->plan.scope, c->now.study.parent, &c->now.counts, e);
 }
 
 static const struct qrow *row_of(const struct query_cursor *c, enum query_level table) {
@@ -435,7 +437,7 @@ static bool next_candidates(struct query_cursor *c, struct err *e) {
     struct ahead *h = &c->ahead[QUERY_STUDY];
     h->count = h->next = c->candidate = 0;
     c->carry.room = AHEAD_MAX;
-    c->stream.carry = c->plan.q->level <= QUERY_STUDY ? &c->carry : NULL;
+    c->stream.carry = c->plan.q->level <= QUERY_STUDY && !c->plan.scope ? &c->carry : NULL;
     if (!qstream_next(&c->stream, c->d, c->candidates, candidates_wanted(c), &c->candidate_count, e)) return false;
     c->at_end = c->candidate_count == 0;
     return true;
@@ -503,7 +505,9 @@ enum query_step query_next(struct query_cursor *c, struct arena *scratch, struct
 static bool start(struct query_cursor *c, struct arena *a, const struct query *q, struct err *e) {
     struct db *d = db_reader(archive_db(c->ar), e);
     if (!d) return false;
-    bool ok = db_begin(d, e) && qplan_make(a, d, q, &c->plan, e) && qplan_stream(a, d, &c->plan, QPLACE_FIRST, &c->stream, e);
+    bool ok = db_begin(d, e) && qplan_make(a, d, q, &c->plan, e);
+    if (!c->scope.everywhere) c->plan.scope = &c->scope;
+    ok = ok && qplan_stream(a, d, &c->plan, QPLACE_FIRST, &c->stream, e);
     if (ok)
         ok = db_commit(d, e);
     else
@@ -513,9 +517,8 @@ static bool start(struct query_cursor *c, struct arena *a, const struct query *q
 }
 
 bool query_open(struct archive *ar, const struct actor *who, struct arena *a, const struct query *q, struct query_cursor **out, struct err *e) {
-    (void)who; // who may see what is decided here once there is more than one scope
     struct query_cursor *c = arena_zero(a, 1, sizeof *c, e);
-    if (!c || !(c->answers = arena_alloc(a, QUERY_PAGE * sizeof *c->answers, e))) return false;
+    if (!c || !scope_of(who, ACCESS_STUDY_FIND, a, &c->scope, e) || !(c->answers = arena_alloc(a, QUERY_PAGE * sizeof *c->answers, e))) return false;
     c->carry = (struct qcarry){.columns = qrow_study_columns, .take = take_study, .ctx = c};
     c->ar = ar;
     c->skip = q->offset;

@@ -4,11 +4,13 @@
 #include <stdlib.h>
 
 #include "base/buf.h"
+#include "core/access.h"
 #include "core/query_time.h"
 #include "dicom/name.h"
+#include "sys/digest.h"
 #include "text/json.h"
 
-enum { WORD_KEYS_MAX = 40, SUFFIXES_MAX = 24 };
+enum { WORD_KEYS_MAX = 40, SUFFIXES_MAX = 24, ALL_KEYS_MAX = QUERY_KEYS_MAX + STUDY_MARKS_MAX };
 
 int64_t query_at(struct str date, struct str time) {
     struct qspan day, clock;
@@ -64,6 +66,24 @@ static bool is_name(enum query_key_kind kind) {
 bool query_key_make(struct arena *a, enum query_key_kind kind, struct str text, struct str *out, struct err *e) {
     struct str folded;
     return text_fold(a, text, &folded, e) && put_key(a, kind, folded, is_name(kind), out, e);
+}
+
+bool query_scope_key(struct arena *a, struct str text, struct str *out, struct err *e) {
+    enum { HALF = DIGEST_BYTES / 2 };
+    uint8_t digest[DIGEST_BYTES];
+    char *p = arena_alloc(a, QUERY_KEY_BYTES + 1, e);
+    if (!p) return false;
+    p[0] = QUERY_KEY_SCOPE;
+    *out = (struct str){p, text.n + 1};
+    if (text.n < QUERY_KEY_BYTES) {
+        if (text.n) memcpy(p + 1, text.p, text.n);
+        return true;
+    }
+    if (!digest_of(text.p, text.n, digest, e)) return false;
+    p[1] = '#'; // no kind of scope
+    hex_encode(digest, HALF, p + 2);
+    out->n = 2 + 2 * HALF;
+    return true;
 }
 
 // ---- a growing set of keys ----
@@ -191,8 +211,44 @@ static bool add_values(struct key_set *set, enum query_key_kind kind, struct str
 
 // ---- a study's row ----
 
-static const char read_sql[] = "SELECT study_date, study_time, patient_name, referring_physician, patient_id, accession_number, study_id, description,"
-                               " birth_date, modalities FROM studies WHERE id = ?1";
+static const char read_sql[] =
+    "SELECT s.study_date, s.study_time, s.patient_name, s.referring_physician, s.patient_id, s.accession_number, s.study_id, s.description, s.birth_date,"
+    " s.modalities, r.tenant, r.site, r.department, CASE WHEN EXISTS (SELECT 1 FROM study_labels WHERE study_uid = s.study_uid) OR EXISTS (SELECT 1 FROM"
+    " study_assignments WHERE study_uid = s.study_uid) THEN 1 ELSE 0 END FROM studies s {join} realms r ON r.id = s.realm WHERE s.id = ?1";
+static const char marks_sql[] =
+    "SELECT 'l:' || g.tenant || '/' || g.label FROM studies s JOIN realms r ON r.id = s.realm JOIN study_labels g ON g.study_uid = s.study_uid AND g.tenant ="
+    " r.tenant WHERE s.id = ?1 AND g.given = 1 UNION ALL SELECT 'u:' || g.name FROM studies s JOIN realms r ON r.id = s.realm JOIN study_assignments g ON"
+    " g.study_uid = s.study_uid AND g.tenant = r.tenant WHERE s.id = ?1 AND g.given = 1";
+
+static bool add_scope(struct key_set *set, struct str text, struct err *e) {
+    if (set->count == set->max) return err_set(e, ERR_TOO_LARGE, "query", "a study has more than %d labels and assignments", STUDY_MARKS_MAX);
+    if (!query_scope_key(set->a, text, &set->keys[set->count], e)) return false;
+    set->count++;
+    return true;
+}
+
+static bool add_realm(struct key_set *set, struct db_stmt *s, int column, struct err *e) {
+    const struct str tenant = db_text(s, column), site = db_text(s, column + 1), department = db_text(s, column + 2);
+    struct access_scope scope = {.realm = {tenant, site, department}};
+    const struct str parts[] = {STR_LIT("?"), site, department};
+    for (unsigned i = 0; i < 3 && parts[i].n; i++) {
+        struct str key;
+        scope.kind = (enum access_scope_kind)(SCOPE_TENANT + i);
+        if (!access_scope_key(set->a, &scope, STR_LIT(""), &key, e) || !add_scope(set, key, e)) return false;
+    }
+    return true;
+}
+
+static bool add_marks(struct db *d, struct key_set *set, int64_t study, struct err *e) {
+    struct db_stmt *s = db_prepare(d, marks_sql, e);
+    enum db_step step = DB_FAIL;
+    bool ok = s;
+    set->max = set->count + STUDY_MARKS_MAX;
+    if (s) db_bind_int(s, 1, study);
+    while (ok && (step = db_next(s, e)) == DB_ROW) ok = add_scope(set, db_text(s, 0), e);
+    db_done(s);
+    return ok && step == DB_END;
+}
 
 static bool row_keys(struct key_set *set, struct db_stmt *s, struct err *e) {
     return add_names(set, QUERY_KEY_NAME, db_text(s, 2), e) && add_names(set, QUERY_KEY_REFERRING, db_text(s, 3), e) &&
@@ -209,13 +265,14 @@ static bool read_keys(struct db *d, struct key_set *set, int64_t study, int64_t 
     enum db_step step = db_next(s, e);
     bool ok = step == DB_ROW;
     if (step == DB_END) err_set(e, ERR_INTERNAL, "query", "study row %lld to be indexed is not there", (long long)study);
+    bool marks = ok && db_int(s, 13) != 0;
     if (ok) {
         set->keys[set->count++] = STR_LIT("");
         *at = query_at(db_text(s, 0), db_text(s, 1));
-        ok = row_keys(set, s, e);
+        ok = add_realm(set, s, 10, e) && row_keys(set, s, e);
     }
     db_done(s);
-    return ok;
+    return ok && (!marks || add_marks(d, set, study, e));
 }
 
 // Runs sql (month, key, at, study) for each key.
@@ -238,7 +295,7 @@ static bool for_each_key(struct db *d, const char *sql, const struct key_set *se
 static bool add_keys(struct db *d, const struct key_set *set, int64_t at, int64_t study, struct err *e) {
     struct buf json;
     struct json_writer w;
-    buf_init(&json, QUERY_KEYS_MAX * (QUERY_KEY_BYTES * 6 + 3) + 2);
+    buf_init(&json, ALL_KEYS_MAX * (QUERY_KEY_BYTES * 6 + 3) + 2);
     json_init(&w, &json, false);
     json_begin_array(&w);
     for (unsigned i = 0; i < set->count; i++) json_str(&w, set->keys[i]);
@@ -280,7 +337,7 @@ static bool change(struct db *d, struct arena *scratch, int64_t study, const cha
                    bool (*keys)(struct db *d, const struct key_set *set, int64_t at, int64_t study, struct err *e), struct err *e) {
     struct arena_mark mark = arena_mark(scratch);
     int64_t at = 0;
-    struct key_set set = {.a = scratch, .max = QUERY_KEYS_MAX, .keys = arena_zero(scratch, QUERY_KEYS_MAX, sizeof(struct str), e)};
+    struct key_set set = {.a = scratch, .max = QUERY_KEYS_MAX, .keys = arena_zero(scratch, ALL_KEYS_MAX, sizeof(struct str), e)};
     bool ok = set.keys && read_keys(d, &set, study, &at, e) && count_month(d, month_sql, at, study, e) && keys(d, &set, at, study, e);
     arena_rewind(scratch, mark);
     return ok;

@@ -7,7 +7,7 @@
 //   a study that goes    query_unindex_study, then delete the row
 //   every new instance   searchable_index_instance (core/searchable.h)
 // Columns that are keys: study_date, study_time, accession_number, study_id, description, referring_physician, patient_id, patient_name,
-// birth_date, modalities. Counts and all the others may change freely.
+// birth_date, modalities, realm; and what study_labels and study_assignments say of its UID. Counts and all the others may change freely.
 #ifndef GANTRY_CORE_QUERY_INDEX_H
 #define GANTRY_CORE_QUERY_INDEX_H
 
@@ -37,9 +37,10 @@ enum query_key_kind {
     QUERY_KEY_DESCRIPTION = 'd', // each word, and each place in a run of Chinese characters from which one may type on
     QUERY_KEY_MODALITY = 'm',
     QUERY_KEY_BIRTH_DATE = 'b',
+    QUERY_KEY_SCOPE = 'g',     // then what access_scope_key writes, neither folded nor cut: where the study belongs, its labels, whom it is assigned to
     QUERY_KEY_ATTRIBUTE = 'x', // then the tag, 8 hexadecimal digits: a declared attribute's value
 };
-enum { QUERY_KEY_BYTES = 64, QUERY_KEYS_MAX = 160 };
+enum { QUERY_KEY_BYTES = 64, QUERY_KEYS_MAX = 160, STUDY_MARKS_MAX = 64 /* labels and assignments */ };
 
 // YYYYMMDDHHMMSS from DA and TM texts; 0 without a date. Years of four digits only.
 int64_t query_at(struct str date, struct str time);
@@ -48,6 +49,8 @@ int64_t query_month(int64_t at);
 
 // A key of one kind: folded, without spaces where it is a name, cut to QUERY_KEY_BYTES at a character's end.
 bool query_key_make(struct arena *a, enum query_key_kind kind, struct str text, struct str *out, struct err *e);
+// Of QUERY_KEY_SCOPE: the whole text, or its digest when it is long.
+bool query_scope_key(struct arena *a, struct str text, struct str *out, struct err *e);
 // Every key of a name (both folded and cut), each once; at most max.
 bool query_name_keys(struct arena *a, enum query_key_kind kind, struct str name, struct str *keys, unsigned max, unsigned *count, struct err *e);
 

@@ -291,15 +291,17 @@ static void add_others(const struct qprobe *probes, const unsigned *counts, unsi
 }
 
 static bool choose(struct arena *a, struct db *d, const struct qplan *p, struct qstream *s, struct err *e) {
-    struct qprobe probes[PROBES_MAX];
-    unsigned n = 0, best = 0, counts[PROBES_MAX] = {0};
+    struct qprobe probes[PROBES_MAX + 1];
+    unsigned n = 0, best = 0, own, counts[PROBES_MAX + 1] = {0};
     if (!find_probes(a, p, probes, &n, e)) return false;
+    own = n;
+    if (p->scope && !qprobe_of_scope(a, p->scope, &probes[n++], e)) return false;
     if (n > 1 && !qprobe_estimate(d, probes, n, p->at_from, p->at_to, ESTIMATE_MAX, counts, e)) return false;
     for (unsigned i = 0; i < n; i++)
         if (counts[i] < counts[best]) best = i;
     if (n > 0) {
         s->probe = probes[best];
-        add_others(probes, counts, n, best, s);
+        add_others(probes, counts, own, best, s); // the stream keeps to the scope by the rows
         return true;
     }
     if (!(s->probe.ranges = arena_zero(a, 1, sizeof *s->probe.ranges, e))) return false;
@@ -343,6 +345,7 @@ static bool stream_direct(struct db *d, const struct qplan *p, struct qstream *o
 bool qplan_stream(struct arena *a, struct db *d, const struct qplan *p, struct qplace after, struct qstream *out, struct err *e) {
     bool found = false;
     qstream_init(out, p->at_from, p->at_to, after);
+    out->scope = p->scope;
     for (unsigned k = 0; k < sizeof by_uid / sizeof *by_uid; k++)
         for (unsigned i = 0; i < p->term_count; i++) {
             const struct qattr *q = &p->terms[i].attr;

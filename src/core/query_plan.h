@@ -40,6 +40,7 @@ struct qplan {
     struct qcombined combined[QCOMBINED_MAX];
     unsigned combined_count;
     int64_t at_from, at_to; // bounds that StudyDate gives
+    const struct scope *scope; // of the asker; NULL: everything
 };
 
 // Reads the declared attributes with d. Everything lives in a.

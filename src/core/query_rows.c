@@ -4,6 +4,7 @@
 #include <stdio.h>
 
 #include "core/query_index.h"
+#include "core/scope.h"
 
 // In the order of the SELECT lists below.
 static const struct qcolumn columns[] = {
@@ -249,9 +250,23 @@ bool qrow_representative(struct db *d, enum query_level level, int64_t id, int64
     return step != DB_FAIL;
 }
 
-bool qrow_patient_counts(struct db *d, int64_t patient, struct qpatient_counts *out, struct err *e) {
-    struct db_stmt *s =
-        db_prepare(d, "SELECT count(*), CAST(sum(series_count) AS BIGINT), CAST(sum(instance_count) AS BIGINT) FROM studies WHERE patient = ?1", e);
+static struct db_stmt *prepare_counts(struct db *d, const struct scope *scope, struct err *e) {
+    static const char COUNTS[] = "SELECT count(*), CAST(coalesce(sum(st.series_count), 0) AS BIGINT), CAST(coalesce(sum(st.instance_count), 0) AS BIGINT) FROM"
+                                 " studies st WHERE st.patient = ?1";
+    struct buf sql;
+    if (!scope) return db_prepare(d, COUNTS, e);
+    buf_init(&sql, SCOPE_SQL_BYTES + sizeof COUNTS);
+    buf_addz(&sql, COUNTS);
+    scope_filter(scope, &sql, "st", 2);
+    buf_addc(&sql, '\0');
+    struct db_stmt *s = buf_ok(&sql, e) ? db_prepare(d, sql.p, e) : NULL;
+    buf_deinit(&sql);
+    if (s) db_bind_text(s, 2, scope->keys);
+    return s;
+}
+
+bool qrow_patient_counts(struct db *d, const struct scope *scope, int64_t patient, struct qpatient_counts *out, struct err *e) {
+    struct db_stmt *s = prepare_counts(d, scope, e);
     if (!s) return false;
     db_bind_int(s, 1, patient);
     enum db_step step = db_next(s, e);

@@ -58,7 +58,9 @@ bool qrow_representative(struct db *d, enum query_level level, int64_t id, int64
 struct qpatient_counts {
     int64_t studies, series, instances;
 };
-bool qrow_patient_counts(struct db *d, int64_t patient, struct qpatient_counts *out, struct err *e);
+// scope: only of studies that it reaches; NULL: of all.
+struct scope;
+bool qrow_patient_counts(struct db *d, const struct scope *scope, int64_t patient, struct qpatient_counts *out, struct err *e);
 
 // Column indexes that the code names.
 enum { QSTUDY_UID, QSTUDY_DATE, QSTUDY_TIME, QSTUDY_ZONE = 17 };

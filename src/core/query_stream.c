@@ -5,6 +5,7 @@
 
 #include "base/buf.h"
 #include "core/query_walk.h"
+#include "core/scope.h"
 
 enum {
     STREAM_BYTES_MAX = 48 * 1024 * 1024,
@@ -312,13 +313,38 @@ static bool start(struct qstream *s, struct db *d, struct err *e) {
     return s->at_once || read_months(d, &s->arena, query_month(s->at_from), query_month(s->after.at), &s->months, &s->month_count, e);
 }
 
-bool qstream_next(struct qstream *s, struct db *d, struct qplace *out, unsigned max, unsigned *n, struct err *e) {
-    if (s->probe.count > 0 && !s->started && !start(s, d, e)) return false;
+bool qprobe_of_scope(struct arena *a, const struct scope *s, struct qprobe *out, struct err *e) {
+    *out = (struct qprobe){.ranges = arena_zero(a, s->count + 1, sizeof *out->ranges, e)};
+    if (!out->ranges) return false;
+    for (unsigned i = 0; i < s->count; i++)
+        if (!query_scope_key(a, s->list[i], &out->ranges[out->count++].lo, e)) return false;
+    return true;
+}
+
+static bool take_places(struct qstream *s, struct db *d, struct qplace *out, unsigned max, unsigned *n, struct err *e) {
     *n = 0;
     while (*n < max) {
         if (s->probe.count > 0 && s->place == s->place_count && !fill(s, d, max, e)) return false;
         if (s->place == s->place_count) break;
         out[(*n)++] = s->after = s->places[s->place++];
+    }
+    return true;
+}
+
+bool qstream_next(struct qstream *s, struct db *d, struct qplace *out, unsigned max, unsigned *n, struct err *e) {
+    bool asked = false;
+    if (s->probe.count > 0 && !s->started && !start(s, d, e)) return false;
+    if (!s->scope) return take_places(s, d, out, max, n, e);
+    *n = 0;
+    while (*n < max) {
+        unsigned got, kept;
+        if (!take_places(s, d, out + *n, max - *n, &got, e)) return false;
+        if (got == 0 && asked) break;
+        kept = got;
+        if (!scope_keep(s->scope, d, out + *n, &kept, e)) return false;
+        *n += kept;
+        asked = true;
+        if (got == 0) break;
     }
     return true;
 }

@@ -19,6 +19,10 @@ struct qprobe {
 // All keys that begin with prefix.
 bool qkey_prefix(struct arena *a, struct str prefix, struct qkey_range *out, struct err *e);
 
+struct scope;
+// The studies that a scope reaches, by their keys. It only finds them sooner: a stream keeps to its own scope.
+bool qprobe_of_scope(struct arena *a, const struct scope *s, struct qprobe *out, struct err *e);
+
 // A place in the order of answers. Studies are ordered by at and row, both descending: of the same second, the one that came last is first.
 struct qplace {
     int64_t at, study;
@@ -52,6 +56,7 @@ struct qstream {
     int64_t count_by;      // rows that are looked at for one that is counted
     int64_t chunk;         // how many the next statement of several keys asks for; 0: it is the first
     struct qcarry *carry;  // may be NULL
+    const struct scope *scope; // only what it reaches is given; NULL: all
     struct qplace *places; // of the month, or the list
     size_t place_count, place, place_cap;
     struct arena arena; // of months and places

@@ -6,6 +6,7 @@
 
 #include "base/log.h"
 #include "core/index.h"
+#include "core/realm.h"
 #include "core/service.h"
 #include "sys/file.h"
 
@@ -123,7 +124,7 @@ static bool note_rebuilt(struct archive *ar, uint64_t objects, struct err *e) {
 }
 
 bool index_rebuild(struct archive *ar, void (*on_progress)(void *ctx, uint64_t done, uint64_t total), void *ctx, uint64_t *objects, struct err *e) {
-    return index_collect_tombstones(ar, e) && index_replay(ar, on_progress, ctx, objects, e) && note_rebuilt(ar, *objects, e);
+    return index_collect_tombstones(ar, e) && index_replay(ar, on_progress, ctx, objects, e) && realm_mark_apart(ar, e) && note_rebuilt(ar, *objects, e);
 }
 
 static bool build(struct archive *ar, const char *dir, void (*on_progress)(void *ctx, uint64_t done, uint64_t total), void *ctx, uint64_t *objects,

@@ -101,8 +101,8 @@ static bool read_one(struct replay *r, struct replay_entry *n) {
 }
 
 static bool copy_texts(struct arena *a, struct vol_entry *en, struct err *e) {
-    struct str *texts[] = {&en->study, &en->series, &en->sop, &en->ts, &en->source, &en->note};
-    for (int i = 0; i < 6; i++)
+    struct str *texts[] = {&en->study, &en->series, &en->sop, &en->ts, &en->source, &en->realm, &en->note};
+    for (int i = 0; i < 7; i++)
         if (texts[i]->p && !arena_dup(a, *texts[i], texts[i], e)) return false;
     return true;
 }

@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "core/graves.h"
 #include "core/hold.h"
+#include "core/realm.h"
 #include "core/replay_part.h"
 #include "sys/digest.h"
 
@@ -103,7 +104,8 @@ static bool add_object(struct replay *r, struct replay_entry *n, struct err *e) 
     bool duplicate = kept == INDEX_SAME || kept == INDEX_SAME_CONFLICT || (p->heals && p->damaged);
     if (duplicate) return rows_dead(r->w, en->loc, p->facts.sop_uid, "duplicate", e);
     if (!index_pack(r->ix->ar, p, e)) return false;
-    if (en->kind == VOL_CONFLICT || kept == INDEX_OTHER || kept == INDEX_LOST_CONFLICT) return rows_conflict(r->ix, r->w, en, p, e);
+    if (!p->heals && !realm_is_foreign(r->ix, r->w, en, p, &p->apart, e)) return false;
+    if (en->kind == VOL_CONFLICT || kept == INDEX_OTHER || kept == INDEX_LOST_CONFLICT || p->apart) return rows_conflict(r->ix, r->w, en, p, e);
     return rows_object(r->ix, r->w, en, p, e);
 }
 

@@ -6,10 +6,11 @@
 
 #include "base/limits.h"
 #include "core/index.h"
+#include "core/scope.h"
 #include "sys/zstd.h"
 #include "text/json.h"
 
-enum { SQL_BYTES = 2048 };
+enum { SQL_BYTES = 2048 + SCOPE_SQL_BYTES };
 
 // A backslash-separated list as a JSON array for json_each; what is no UID matches nothing and is left out.
 static bool uid_array(struct arena *a, struct str list, struct str *out, struct err *e) {
@@ -38,7 +39,7 @@ static bool uid_array(struct arena *a, struct str list, struct str *out, struct 
 
 // What is given, in the order of the statement's parameters.
 struct given {
-    struct str values[5];
+    struct str values[6];
     int n;
 };
 
@@ -85,7 +86,7 @@ static bool add_tables(struct arena *a, const struct retrieve_query *q, enum fir
 }
 
 // The deepest list decides where the search begins, but that of studies before that of series: it leaves fewer.
-static bool make_sql(struct arena *a, const struct retrieve_query *q, struct given *g, struct buf *sql, struct err *e) {
+static bool make_sql(struct arena *a, const struct retrieve_query *q, const struct scope *scope, struct given *g, struct buf *sql, struct err *e) {
     static const struct str none = {NULL, 0};
     enum first first = q->sop_instance_uids.n ? FIRST_INSTANCES : q->study_uids.n ? FIRST_STUDIES : q->series_uids.n ? FIRST_SERIES : FIRST_PATIENT;
     buf_addz(sql, COLUMNS);
@@ -96,6 +97,10 @@ static bool make_sql(struct arena *a, const struct retrieve_query *q, struct giv
     if (first != FIRST_PATIENT)
         add_value(g, q->patient_id, " AND CASE WHEN st.patient IN (SELECT id FROM patients WHERE patient_id = ", ") THEN 1 ELSE 0 END = 1", sql);
     add_value(g, q->issuer, " AND st.issuer = ", "", sql);
+    if (!scope->everywhere) {
+        g->values[g->n++] = scope->keys;
+        scope_filter(scope, sql, "st", g->n);
+    }
     buf_addz(sql, ORDER);
     buf_addc(sql, '\0');
     return ok && buf_ok(sql, e);
@@ -159,11 +164,11 @@ static bool gather(struct arena *a, struct db_stmt *s, struct instance_list *out
     return ok;
 }
 
-static bool list_rows(struct db *d, struct arena *a, const struct retrieve_query *q, struct instance_list *out, struct err *e) {
+static bool list_rows(struct db *d, struct arena *a, const struct retrieve_query *q, const struct scope *scope, struct instance_list *out, struct err *e) {
     struct given g = {.n = 0};
     struct buf sql;
     buf_init(&sql, SQL_BYTES);
-    struct db_stmt *s = make_sql(a, q, &g, &sql, e) ? db_prepare(d, sql.p, e) : NULL;
+    struct db_stmt *s = make_sql(a, q, scope, &g, &sql, e) ? db_prepare(d, sql.p, e) : NULL;
     buf_deinit(&sql);
     if (!s) return false;
     for (int i = 0; i < g.n; i++) db_bind_text(s, i + 1, g.values[i]);
@@ -173,22 +178,39 @@ static bool list_rows(struct db *d, struct arena *a, const struct retrieve_query
 }
 
 bool retrieve_list(struct archive *ar, const struct actor *who, struct arena *a, const struct retrieve_query *q, struct instance_list *out, struct err *e) {
-    (void)who;
+    struct scope scope;
     *out = (struct instance_list){0};
+    if (!scope_of(who, q->permission ? q->permission : ACCESS_STUDY_READ, a, &scope, e)) return false;
     if (!q->study_uids.n && !q->series_uids.n && !q->sop_instance_uids.n && !q->patient_id.n)
         return err_set(e, ERR_USAGE, "retrieve", "no unique key says what to retrieve");
     struct db *d = db_reader(ar->db, e);
-    bool ok = d && list_rows(d, a, q, out, e);
+    bool ok = d && list_rows(d, a, q, &scope, out, e);
     db_return(ar->db, d);
     return ok;
 }
 
-bool retrieve_studies_after(struct archive *ar, struct arena *a, struct str after, unsigned max, struct str *out, unsigned *n, struct err *e) {
+static struct db_stmt *prepare_after(struct db *d, const struct scope *scope, struct err *e) {
+    struct buf sql;
+    buf_init(&sql, SQL_BYTES);
+    buf_addz(&sql, "SELECT DISTINCT study_uid FROM studies st WHERE study_uid > ?1");
+    scope_filter(scope, &sql, "st", 3);
+    buf_addz(&sql, " ORDER BY study_uid LIMIT ?2");
+    buf_addc(&sql, '\0');
+    struct db_stmt *s = buf_ok(&sql, e) ? db_prepare(d, sql.p, e) : NULL;
+    buf_deinit(&sql);
+    if (s && !scope->everywhere) db_bind_text(s, 3, scope->keys);
+    return s;
+}
+
+bool retrieve_studies_after(struct archive *ar, const struct actor *who, struct arena *a, struct str after, unsigned max, struct str *out, unsigned *n,
+                            struct err *e) {
+    struct scope scope;
+    *n = 0;
+    if (!scope_of(who, ACCESS_STUDY_EXPORT, a, &scope, e)) return false;
     struct db *d = db_reader(ar->db, e);
-    struct db_stmt *s = d ? db_prepare(d, "SELECT DISTINCT study_uid FROM studies WHERE study_uid > ?1 ORDER BY study_uid LIMIT ?2", e) : NULL;
+    struct db_stmt *s = d ? prepare_after(d, &scope, e) : NULL;
     enum db_step step = DB_FAIL;
     bool ok = s;
-    *n = 0;
     if (s) {
         db_bind_text(s, 1, after);
         db_bind_int(s, 2, max);

@@ -4,6 +4,7 @@
 #include "base/limits.h"
 #include "core/damage.h"
 #include "core/index.h"
+#include "core/realm.h"
 #include "core/searchable.h"
 #include "sys/zstd.h"
 
@@ -195,21 +196,25 @@ static bool heal_conflict(struct index *ix, struct db *w, const struct vol_entry
 bool rows_conflict(struct index *ix, struct db *w, const struct vol_entry *en, const struct index_put *p, struct err *e) {
     bool there, healed = false;
     const struct facts *f = &p->facts;
-    static const char reason[] = "other bytes under a SOP Instance UID that is taken";
+    static const char reason[] = "other bytes under a SOP Instance UID that is taken", foreign[] = "sent under a UID that is another tenant's";
+    int64_t realm;
     if (!is_there(w, "SELECT 1 FROM conflicts WHERE volume = ?1 AND \"offset\" = ?2", en->loc, &there, e)) return false;
     if (there) return true;
     if (p->heals && !heal_conflict(ix, w, en, p, &healed, e)) return false;
     if (healed) return true;
+    if (!realm_row(ix, w, en->realm, &realm, e)) return false;
     if (!sql_run(w,
                  "INSERT INTO conflicts (kind, study_uid, series_uid, sop_instance_uid, sop_class_uid, ts_uid, patient_id, issuer, volume, \"offset\", length, "
-                 "dataset_offset, digest, source, received_ms, reason) VALUES ('bytes', ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)",
+                 "dataset_offset, digest, source, received_ms, reason, realm, apart) VALUES ('bytes', ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, "
+                 "?17)",
                  SQL_VALUES(SQL_T(f->study_uid), SQL_T(f->series_uid), SQL_T(f->sop_uid), SQL_T(f->sop_class_uid), SQL_T(f->ts_uid), SQL_T(f->patient_id),
                             SQL_T(f->issuer), SQL_I(en->loc.volume), SQL_I(en->loc.offset), SQL_I(en->loc.length), SQL_I(f->dataset_offset),
-                            SQL_B(en->digest, VOL_DIGEST_BYTES), SQL_T(en->source), SQL_I(en->received_ms), SQL_T(STR_LIT(reason))),
+                            SQL_B(en->digest, VOL_DIGEST_BYTES), SQL_T(en->source), SQL_I(en->received_ms), SQL_T(p->apart ? STR_LIT(foreign) : STR_LIT(reason)),
+                            SQL_I(realm), SQL_I(p->apart)),
                  e))
         return false;
     ix->figures[FIGURE_CONFLICTS]++;
-    return object_event(ix, w, en, p, "instance.conflict", e);
+    return object_event(ix, w, en, p, p->apart ? "copy.apart" : "instance.conflict", e);
 }
 
 static bool move_quarantine(struct db *w, const struct vol_entry *en, struct err *e) {
@@ -229,9 +234,11 @@ bool rows_quarantine(struct index *ix, struct db *w, const struct vol_entry *en,
         return false;
     if (there && where == LOST) return move_quarantine(w, en, e);
     if (there) return where == HERE || rows_dead(w, en->loc, STR_LIT(""), "duplicate", e);
-    if (!sql_run(w, "INSERT INTO quarantine (volume, \"offset\", length, digest, source, received_ms, reason) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+    int64_t realm;
+    if (!realm_row(ix, w, en->realm, &realm, e)) return false;
+    if (!sql_run(w, "INSERT INTO quarantine (volume, \"offset\", length, digest, source, received_ms, reason, realm) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
                  SQL_VALUES(SQL_I(en->loc.volume), SQL_I(en->loc.offset), SQL_I(en->loc.length), SQL_B(en->digest, VOL_DIGEST_BYTES), SQL_T(en->source),
-                            SQL_I(en->received_ms), SQL_T(reason)),
+                            SQL_I(en->received_ms), SQL_T(reason), SQL_I(realm)),
                  e))
         return false;
     ix->figures[FIGURE_QUARANTINED]++;

@@ -34,10 +34,11 @@ struct archive_figures {
     bool read_only, full;
     uint64_t stored_total, known_total, conflict_total, quarantined_total, failed_total, flushes_total; // since start
 };
-bool archive_figures_get(struct archive *ar, struct archive_figures *out, struct err *e);
+// Of all that the asker reaches; what is of the server itself (since start, disk) is told only to who reaches everything.
+bool archive_figures_get(struct archive *ar, const struct actor *who, struct archive_figures *out, struct err *e);
 
-// Conflicting copies and quarantined objects, newest first, as a JSON array in a.
-bool archive_conflicts_json(struct archive *ar, struct arena *a, unsigned limit, struct str *out, struct err *e);
-bool archive_quarantine_json(struct archive *ar, struct arena *a, unsigned limit, struct str *out, struct err *e);
+// Conflicting copies and quarantined objects that the asker reaches, newest first, as a JSON array in a.
+bool archive_conflicts_json(struct archive *ar, const struct actor *who, struct arena *a, unsigned limit, struct str *out, struct err *e);
+bool archive_quarantine_json(struct archive *ar, const struct actor *who, struct arena *a, unsigned limit, struct str *out, struct err *e);
 
 #endif

@@ -30,6 +30,7 @@ struct event_tail {
     int64_t seen;         // the last event that what this process remembers of the index accounts for; INT64_MAX: it remembers nothing
     bool outdated;        // an event after that one may have made it wrong
     int64_t declared;     // searchable attributes
+    bool realms;          // there are others than the own
     struct db_listener *listener;
     pthread_mutex_t lock; // of what waiters see
     pthread_cond_t grew;
@@ -73,6 +74,7 @@ struct archive {
     bool read_only;
     _Atomic int64_t heard_ms; // of a node: when the others last heard of it, monotonic; 0: it is none
     bool shared;              // other processes may write to the same index
+    _Atomic bool many_realms; // there is, or was, another realm than the own
     bool remote;              // the volumes are in a bucket: none of them grows
     struct db_pool *db;
     struct vol_set *volumes;

@@ -8,6 +8,7 @@
 #include "core/query_stream.h"
 #include "core/query_time.h"
 #include "core/query_walk.h"
+#include "core/scope.h"
 
 enum { SCRATCH_BYTES_MAX = 4 * 1024 * 1024, TEXT_BYTES_MAX = 512, MODALITIES_MAX = 32, COUNT_US = 4000, COUNT_PLACES = 512, CARRIED_MAX = 2 * QROW_MANY + 32 };
 
@@ -104,14 +105,19 @@ struct listing {
     const struct worklist_filter *f;
     struct db *d;
     struct qprobe probes[QSTREAM_ALSO_MAX + 2];
-    unsigned probe_count;
+    unsigned probe_count; // those of the filter, at most QSTREAM_ALSO_MAX, and that of the scope
     int64_t at_from, at_to;
+    struct scope scope;
+    unsigned of_scope; // which of the probes is that of the scope
 };
+enum { NO_PROBE = QSTREAM_ALSO_MAX + 2 };
 
 static bool plan(struct listing *l, struct err *e) {
     l->at_to = INT64_MAX;
     if (!add_modalities(&l->scratch, l->f->modality, l->probes, &l->probe_count, e)) return false;
     if (!add_words(&l->scratch, l->f->text, l->probes, &l->probe_count, e)) return false;
+    l->of_scope = l->scope.everywhere ? NO_PROBE : l->probe_count;
+    if (!l->scope.everywhere && !qprobe_of_scope(&l->scratch, &l->scope, &l->probes[l->probe_count++], e)) return false;
     if (!date_bound(l->f->date_from, &l->at_from, e) || !date_bound(l->f->date_to, &l->at_to, e)) return false;
     if (l->f->date_to.n > 0) l->at_to += 235959;
     if (l->f->date_to.n > 0 && l->at_from == 0) l->at_from = 1; // those without a date are in no range of dates
@@ -129,6 +135,10 @@ static bool order_probes(struct listing *l, struct err *e) {
     struct qprobe first = l->probes[0];
     l->probes[0] = l->probes[best];
     l->probes[best] = first;
+    if (l->of_scope == best)
+        l->of_scope = 0;
+    else if (l->of_scope == 0)
+        l->of_scope = best;
     return true;
 }
 
@@ -136,7 +146,9 @@ static void open_stream(const struct listing *l, struct qplace after, struct qke
     *all = (struct qkey_range){.lo = STR_LIT("")};
     qstream_init(s, l->at_from, l->at_to, after);
     s->probe = l->probe_count ? l->probes[0] : (struct qprobe){.ranges = all, .count = 1};
-    for (unsigned i = 1; i < l->probe_count && s->also_count < QSTREAM_ALSO_MAX; i++) s->also[s->also_count++] = l->probes[i];
+    for (unsigned i = 1; i < l->probe_count && s->also_count < QSTREAM_ALSO_MAX; i++)
+        if (i != l->of_scope) s->also[s->also_count++] = l->probes[i]; // the stream keeps to the scope by the rows
+    if (!l->scope.everywhere) s->scope = &l->scope;
 }
 
 enum { TEXTS = 15 };
@@ -224,12 +236,12 @@ static bool count_on(struct listing *l, struct qstream *s, struct worklist_page 
     int64_t start = clock_mono_us();
     uint64_t rest;
     unsigned n = 1;
-    if (s->at_once) {
+    if (s->at_once && !s->scope) {
         if (!qwalk_count(s, l->d, WORKLIST_COUNT_MAX + 1 - out->total, start + COUNT_US, &rest, &out->more, e)) return false;
         out->total += rest;
         n = out->more || out->total > WORKLIST_COUNT_MAX;
     }
-    while (n > 0 && !s->at_once && out->total <= WORKLIST_COUNT_MAX) {
+    while (n > 0 && (!s->at_once || s->scope) && out->total <= WORKLIST_COUNT_MAX) {
         if (!qstream_next(s, l->d, places, COUNT_PLACES, &n, e)) return false;
         out->total += n;
         if (n > 0 && clock_mono_us() - start > COUNT_US) break;
@@ -282,7 +294,6 @@ static bool list(struct listing *l, struct str cursor, unsigned limit, struct wo
 
 bool worklist_read(struct archive *ar, const struct actor *who, struct arena *a, const struct worklist_filter *f, struct str cursor, unsigned limit,
                    struct worklist_page *out, struct err *e) {
-    (void)who; // who may see what is decided here once there is more than one scope
     if (limit == 0 || limit > WORKLIST_PAGE_MAX) limit = WORKLIST_PAGE_MAX;
     struct listing l = {.a = a, .f = f};
     *out = (struct worklist_page){.rows = arena_zero(a, limit, sizeof *out->rows, e)};
@@ -290,7 +301,7 @@ bool worklist_read(struct archive *ar, const struct actor *who, struct arena *a,
     l.carry = (struct qcarry){.columns = COLUMNS, .take = take_carried, .ctx = &l};
     if (!out->rows || !l.carried || !(l.d = db_reader(archive_db(ar), e))) return false;
     arena_init(&l.scratch, SCRATCH_BYTES_MAX);
-    bool ok = db_begin(l.d, e) && list(&l, cursor, limit, out, e);
+    bool ok = scope_of(who, ACCESS_STUDY_FIND, a, &l.scope, e) && db_begin(l.d, e) && list(&l, cursor, limit, out, e);
     db_rollback(l.d);
     db_return(archive_db(ar), l.d);
     arena_deinit(&l.scratch);

@@ -174,6 +174,7 @@ static void put_facts(struct pax_out *o, const struct vol_entry *en) {
     put_number(o, "time", en->received_ms > 0 ? (uint64_t)en->received_ms : 0, false);
     if (en->ts.n) put_record(o, "ts", en->ts);
     if (en->source.n) put_record(o, "source", tidy(en->source, STORE_SOURCE_BYTES_MAX, text));
+    if (en->realm.n) put_record(o, "realm", tidy(en->realm, STORE_REALM_BYTES_MAX, text));
     if (en->note.n) put_record(o, "note", tidy(en->note, STORE_NOTE_BYTES_MAX, text));
 }
 
@@ -317,7 +318,7 @@ bool tar_encode_with(const struct vol_key *key, const struct vol_entry *entry, u
 // Decoding
 
 struct pax_in {
-    struct str check, kind, sha256, at, durable, time, ts, source, note, size, sealed, prefix, name;
+    struct str check, kind, sha256, at, durable, time, ts, source, realm, note, size, sealed, prefix, name;
 };
 
 #define FIELD(name) \
@@ -327,10 +328,11 @@ struct record {
     size_t field;
 };
 // In the open under KEY, but for size, which is tar's own; and the encrypted ones.
-static const struct record OPEN[] = {FIELD(check), FIELD(kind),   FIELD(sha256), FIELD(at),     FIELD(durable), FIELD(time),
-                                     FIELD(ts),    FIELD(source), FIELD(note),   FIELD(sealed), {NULL, 0}};
+static const struct record OPEN[] = {FIELD(check), FIELD(kind),   FIELD(sha256), FIELD(at),   FIELD(durable), FIELD(time),
+                                     FIELD(ts),    FIELD(source), FIELD(realm),  FIELD(note), FIELD(sealed),  {NULL, 0}};
 static const struct record TARS[] = {FIELD(size), {NULL, 0}};
-static const struct record SEALED[] = {FIELD(kind), FIELD(sha256), FIELD(time), FIELD(ts), FIELD(source), FIELD(note), FIELD(prefix), FIELD(name), {NULL, 0}};
+static const struct record SEALED[] = {FIELD(kind),  FIELD(sha256), FIELD(time),   FIELD(ts),   FIELD(source),
+                                       FIELD(realm), FIELD(note),   FIELD(prefix), FIELD(name), {NULL, 0}};
 
 // Unknown keys are passed over: a later version may know more. A key twice is refused.
 static bool take_record(struct pax_in *in, const struct record *known, struct str key, struct str value) {
@@ -417,10 +419,11 @@ static bool take_facts(const struct pax_in *in, struct vol_entry *en) {
     if (in->sha256.n != DIGEST_HEX || !hex_decode(in->sha256.p, VOL_DIGEST_BYTES, en->digest)) return false;
     if (!str_to_u64(in->time, &time) || time > INT64_MAX) return false;
     if (in->ts.n && !tar_uid_ok(in->ts)) return false;
-    if (in->source.n > STORE_SOURCE_BYTES_MAX || in->note.n > STORE_NOTE_BYTES_MAX) return false;
+    if (in->source.n > STORE_SOURCE_BYTES_MAX || in->note.n > STORE_NOTE_BYTES_MAX || in->realm.n > STORE_REALM_BYTES_MAX) return false;
     en->received_ms = (int64_t)time;
     en->ts = in->ts;
     en->source = in->source;
+    en->realm = in->realm;
     en->note = in->note;
     return true;
 }

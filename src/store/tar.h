@@ -1,7 +1,7 @@
 // One entry's headers in a volume: a pax header with what we know of it, a ustar header with its name and size.
 //
 // POSIX.1-2017 pax, "ustar Interchange Format" and "pax Header Block". Our facts are extended attributes (SCHILY.xattr.user.gantry.*, which
-// tar programs take in silence): check, kind, sha256, at, durable, time, ts, source, note. `check` covers every byte of both
+// tar programs take in silence): check, kind, sha256, at, durable, time, ts, source, realm, note. `check` covers every byte of both
 // headers, `at` is the entry's own offset, so that neither a flipped bit nor a header that lies elsewhere passes for one of ours.
 //
 // Of an encrypted entry only check, at and durable can be read. All other facts and its names are records too, encrypted under the volume's key as one

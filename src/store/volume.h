@@ -60,6 +60,7 @@ struct vol_entry {
     struct str ts;                 // transfer syntax UID; may be empty
     struct str source;             // who sent it: "aet@address" or a door's name; UTF-8, at most 255 bytes
     struct str note;               // quarantine reason and the like; UTF-8, at most 1024 bytes
+    struct str realm;              // where its study belongs, "tenant/site/department" without what is empty at the end; empty: the own realm
     int64_t received_ms;           // wall clock
     uint8_t digest[VOL_DIGEST_BYTES];
     struct vol_loc loc;

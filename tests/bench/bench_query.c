@@ -65,7 +65,7 @@ static unsigned list(struct arena *a, const char *text, const char *modality) {
     struct worklist_page page;
     struct err e;
     struct worklist_filter f = {.text = str_of(text), .modality = str_of(modality)};
-    if (!worklist_read(ar, &(struct actor){.door = DOOR_PAGE}, a, &f, STR_LIT(""), 50, &page, &e)) die(&e);
+    if (!worklist_read(ar, &(struct actor){.door = DOOR_COMMAND}, a, &f, STR_LIT(""), 50, &page, &e)) die(&e);
     return page.count;
 }
 
@@ -193,7 +193,7 @@ int main(int argc, char **argv) {
     snprintf(schema, sizeof schema, "bench_%llu", (unsigned long long)studies);
     if (!archive_open(&(struct archive_options){.dir = argv[1], .database_url = getenv("BENCH_POSTGRES"), .database_schema = schema}, &ar, &e)) die(&e);
     double opened = (double)(clock_mono_us() - start) / 1000;
-    if (!archive_figures_get(ar, &figures, &e)) die(&e);
+    if (!archive_figures_get(ar, &(struct actor){.door = DOOR_COMMAND}, &figures, &e)) die(&e);
     if (figures.studies == 0) {
         start = clock_mono_us();
         if (!synth_index_fill(ar, studies, SEED, show, NULL, &e)) die(&e);

@@ -182,7 +182,7 @@ static void an_index_without_room_refuses_and_catches_up(void **state) {
     }
     assert_true(refused > 0);
     struct archive_figures figures;
-    assert_true(archive_figures_get(f->ar, &figures, &e) && figures.full);
+    assert_true(archive_figures_get(f->ar, &TESTER, &figures, &e) && figures.full);
     index_room(f, true);
     for (int i = 1; i <= 40; i++) {
         name_object(i, sop);
@@ -191,7 +191,7 @@ static void an_index_without_room_refuses_and_catches_up(void **state) {
         assert_true(r.outcome == INGEST_KNOWN || r.outcome == INGEST_STORED);
     }
     store_sample(f, &(struct sample){.sop = "1.2.3.4.41"}, INGEST_STORED);
-    assert_true(archive_figures_get(f->ar, &figures, &e) && !figures.full);
+    assert_true(archive_figures_get(f->ar, &TESTER, &figures, &e) && !figures.full);
     assert_int_equal(count_rows(f, "SELECT instance_count FROM studies"), 42);
     assert_int_equal(count_rows(f, "SELECT count(*) FROM conflicts"), 0);
     struct fsck_report report;
@@ -237,7 +237,7 @@ static void every_failed_allocation_is_survived(void **state) {
         fail_in = n;
         bool ok = retrieve_list(f->ar, &TESTER, &a, &(struct retrieve_query){.study_uids = STR_LIT("1.2.3")}, &list, &e) &&
                   retrieve_header(f->ar, &a, &list.refs[0], &ds, &e) &&
-                  retrieve_series_metadata(f->ar, STR_LIT("1.2.3"), STR_LIT("1.2.3.4"), n % 2, &b, &gzip, &e);
+                  retrieve_series_metadata(f->ar, &TESTER, STR_LIT("1.2.3"), STR_LIT("1.2.3.4"), n % 2, &b, &gzip, &e);
         fail_in = 0;
         if (!ok) assert_int_equal(e.kind, ERR_NOMEM);
         buf_deinit(&b);

@@ -85,7 +85,7 @@ static void expect_list(struct fixture *f, const char *expected) {
     struct err e = {0};
     struct buf b;
     buf_init(&b, 4096);
-    if (!hold_each(f->ar, take, &b, &e)) fail_msg("%s", e.message);
+    if (!hold_each(f->ar, &TESTER, take, &b, &e)) fail_msg("%s", e.message);
     assert_true(str_eqz(buf_str(&b), expected));
     buf_deinit(&b);
 }

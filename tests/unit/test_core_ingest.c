@@ -39,7 +39,7 @@ static void the_same_data_set_over_another_door_is_known(void **state) {
     struct ingest_result r;
     store_sample(f, &(struct sample){0}, INGEST_STORED);
     struct ingest_hint hint = {STR_LIT("1.2.840.10008.5.1.4.1.1.2"), STR_LIT("1.2.3.4.1"), STR_LIT("1.2.840.10008.1.2.1")};
-    struct ingest *in = ingest_begin(f->ar, &(struct actor){.door = DOOR_DIMSE, .aet = STR_LIT("CT1"), .address = STR_LIT("10.0.0.5")}, &hint, &e);
+    struct ingest *in = ingest_begin(f->ar, &(struct actor){.door = DOOR_DIMSE, .principal = &PRINCIPAL_OF_LOCAL, .aet = STR_LIT("CT1"), .address = STR_LIT("10.0.0.5")}, &hint, &e);
     assert_true(ingest_write(in, f->object.p + f->dataset_offset, f->object.n - f->dataset_offset, &e));
     if (!ingest_commit(in, &r, &e)) fail_msg("%s", e.message);
     assert_int_equal(r.outcome, INGEST_KNOWN);
@@ -53,7 +53,7 @@ static void a_bare_data_set_becomes_a_file(void **state) {
     size_t count;
     make_object(f, &(struct sample){0});
     struct ingest_hint hint = {STR_LIT("1.2.840.10008.5.1.4.1.1.2"), STR_LIT("1.2.3.4.1"), STR_LIT("1.2.840.10008.1.2.1")};
-    struct ingest *in = ingest_begin(f->ar, &(struct actor){.door = DOOR_DIMSE, .aet = STR_LIT("CT1")}, &hint, &e);
+    struct ingest *in = ingest_begin(f->ar, &(struct actor){.door = DOOR_DIMSE, .principal = &PRINCIPAL_OF_LOCAL, .aet = STR_LIT("CT1")}, &hint, &e);
     assert_true(ingest_write(in, f->object.p + f->dataset_offset, f->object.n - f->dataset_offset, &e));
     if (!ingest_commit(in, &r, &e)) fail_msg("%s", e.message);
     assert_int_equal(r.outcome, INGEST_STORED);
@@ -87,7 +87,7 @@ static void other_bytes_under_a_taken_uid_are_kept_beside_the_first(void **state
     assert_int_equal(count_rows(f, "SELECT count(*) FROM events WHERE type = 'instance.conflict'"), 2);
     assert_int_equal(count_rows(f, "SELECT count(*) FROM studies"), 1);
     struct str json;
-    assert_true(archive_conflicts_json(f->ar, &f->arena, 10, &json, NULL));
+    assert_true(archive_conflicts_json(f->ar, &TESTER, &f->arena, 10, &json, NULL));
     assert_non_null(strstr(json.p, "1.2.3.4.1"));
 }
 
@@ -207,7 +207,7 @@ static struct str metadata(struct fixture *f, bool want_gzip) {
     struct str out;
     bool gzip;
     buf_init(&b, 16 << 20);
-    if (!retrieve_series_metadata(f->ar, STR_LIT("1.2.3"), STR_LIT("1.2.3.4"), want_gzip, &b, &gzip, &e)) fail_msg("%s", e.message);
+    if (!retrieve_series_metadata(f->ar, &TESTER, STR_LIT("1.2.3"), STR_LIT("1.2.3.4"), want_gzip, &b, &gzip, &e)) fail_msg("%s", e.message);
     assert_int_equal(gzip, want_gzip);
     if (gzip) {
         struct buf plain;

@@ -211,7 +211,7 @@ static void the_last_study_under_its_uid_is_no_conflict_whichever_goes(void **st
         if (!archive_delete(f->ar, &TESTER, STR_LIT("1.2.3"), STR_LIT("1.2.3.9"), str_of(gone[i]), STR_LIT("x"), &count, &e)) fail_msg("%s", e.message);
         assert_int_equal(count_rows(f, "SELECT count(*) FROM conflicts"), 0);
         assert_int_equal(count_rows(f, "SELECT patient_conflict FROM studies"), 0);
-        assert_true(archive_figures_get(f->ar, &figures, &e) && figures.conflicts == 0);
+        assert_true(archive_figures_get(f->ar, &TESTER, &figures, &e) && figures.conflicts == 0);
         if (!archive_delete(f->ar, &TESTER, STR_LIT("1.2.3"), STR_LIT(""), STR_LIT(""), STR_LIT("x"), &count, &e)) fail_msg("%s", e.message);
     }
 }
@@ -463,7 +463,7 @@ static void studies_are_listed_page_by_page(void **state) {
     for (int study = 1; study <= 11; study++) store_many(f, 0, 1, study);
     store_sample(f, &(struct sample){.study = "1.2.5", .series = "1.2.5.9", .sop = "1.2.5.9.1", .patient_id = "another"}, INGEST_CONFLICT); // a second study
     while (n == 3) {
-        if (!retrieve_studies_after(f->ar, &f->arena, str_of(after), 3, page, &n, &e)) fail_msg("%s", e.message);
+        if (!retrieve_studies_after(f->ar, &TESTER, &f->arena, str_of(after), 3, page, &n, &e)) fail_msg("%s", e.message);
         for (unsigned i = 0; i < n; i++) {
             snprintf(after, sizeof after, "%.*s", STR_FMT(page[i]));
             strcat(strcat(all, after + 4), " ");

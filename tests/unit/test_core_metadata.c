@@ -34,8 +34,8 @@ static struct str metadata(struct fixture *f, int series, bool want_gzip) {
     snprintf(uid, sizeof uid, "1.2.3.%d", series);
     buf_init(&b, 64 << 20);
     buf_init(&plain, 64 << 20);
-    bool ok = series ? retrieve_series_metadata(f->ar, STR_LIT("1.2.3"), str_of(uid), want_gzip, &b, &gzip, &e)
-                     : retrieve_study_metadata(f->ar, STR_LIT("1.2.3"), want_gzip, &b, &gzip, &e);
+    bool ok = series ? retrieve_series_metadata(f->ar, &TESTER, STR_LIT("1.2.3"), str_of(uid), want_gzip, &b, &gzip, &e)
+                     : retrieve_study_metadata(f->ar, &TESTER, STR_LIT("1.2.3"), want_gzip, &b, &gzip, &e);
     if (!ok) fail_msg("%s", e.message);
     assert_int_equal(gzip, want_gzip);
     if (gzip) assert_memory_equal(b.p, "\x1f\x8b\x08", 3);
@@ -81,7 +81,7 @@ static void what_is_not_there_has_no_metadata(void **state) {
     struct buf b;
     bool gzip;
     buf_init(&b, 1 << 20);
-    assert_false(retrieve_study_metadata(f->ar, STR_LIT("1.2.3"), true, &b, &gzip, &e));
+    assert_false(retrieve_study_metadata(f->ar, &TESTER, STR_LIT("1.2.3"), true, &b, &gzip, &e));
     assert_int_equal(e.kind, ERR_NOT_FOUND);
     buf_deinit(&b);
 }

@@ -348,7 +348,7 @@ static void send_over_another_door(struct fixture *f) {
     struct ingest_result r;
     make(f, 1, 1, 7);
     const struct ingest_hint hint = {STR_LIT("1.2.840.10008.5.1.4.1.1.2"), STR_LIT("1.2.1.1.1"), STR_LIT("1.2.840.10008.1.2.1")};
-    struct ingest *in = ingest_begin(f->ar, &(struct actor){.door = DOOR_DIMSE, .aet = STR_LIT("OTHER")}, &hint, &e);
+    struct ingest *in = ingest_begin(f->ar, &(struct actor){.door = DOOR_DIMSE, .principal = &PRINCIPAL_OF_LOCAL, .aet = STR_LIT("OTHER")}, &hint, &e);
     if (!in || !ingest_write(in, f->object.p + f->dataset_offset, f->object.n - f->dataset_offset, &e) || !ingest_commit(in, &r, &e)) fail_msg("%s", e.message);
     assert_int_equal(r.outcome, INGEST_STORED);
 }
@@ -430,7 +430,7 @@ static void metadata_that_one_node_prepared_is_made_again_when_another_stores(vo
             bool gzip;
             unsigned objects = 0;
             buf_init(&json, 1 << 20);
-            if (!retrieve_series_metadata(n->at[k]->ar, STR_LIT("1.2.1"), STR_LIT("1.2.1.1"), false, &json, &gzip, &e)) fail_msg("%s", e.message);
+            if (!retrieve_series_metadata(n->at[k]->ar, &TESTER, STR_LIT("1.2.1"), STR_LIT("1.2.1.1"), false, &json, &gzip, &e)) fail_msg("%s", e.message);
             for (size_t at = 0; (at = str_find(buf_str(&json), '{', at)) < json.n; at++)
                 objects += json.n - at > 11 && memcmp(json.p + at, "{\"00080016\"", 11) == 0;
             assert_int_equal(objects, i);

@@ -171,7 +171,7 @@ static void fetch_some(struct fixture *f) {
     list_study(f, "1.2.3");
     fetch(f, "1.2.3.4.1", &count);
     buf_init(&metadata, 1 << 20);
-    if (!retrieve_study_metadata(f->ar, STR_LIT("1.2.3"), false, &metadata, &gzip, &e)) fail_msg("%s", e.message);
+    if (!retrieve_study_metadata(f->ar, &TESTER, STR_LIT("1.2.3"), false, &metadata, &gzip, &e)) fail_msg("%s", e.message);
     buf_deinit(&metadata);
 }
 

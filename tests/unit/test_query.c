@@ -364,7 +364,7 @@ static void a_long_list_comes_whole_in_pages_and_holds_no_connection(void **stat
     struct query q = {.level = QUERY_STUDY, .keys = &key, .key_count = 1};
     struct query_cursor *cursors[8]; // more than the pool has connections
     for (int i = 0; i < 8; i++) {
-        assert_true(query_open(ar, &(struct actor){0}, &a, &q, &cursors[i], &e));
+        assert_true(query_open(ar, &(struct actor){.door = DOOR_COMMAND}, &a, &q, &cursors[i], &e));
         assert_int_equal(query_next(cursors[i], &scratch, &match, &e), QUERY_ROW);
     }
     unsigned n = 1;
@@ -391,7 +391,7 @@ static void a_cancelled_query_ends(void **state) {
     struct query_cursor *c;
     arena_init(&a, 16 << 20);
     struct query q = {.level = QUERY_STUDY, .cancelled = always};
-    assert_true(query_open(*state, &(struct actor){0}, &a, &q, &c, &e));
+    assert_true(query_open(*state, &(struct actor){.door = DOOR_COMMAND}, &a, &q, &c, &e));
     assert_int_equal(query_next(c, &a, &match, &e), QUERY_FAIL);
     assert_int_equal(e.kind, ERR_CANCELLED);
     query_close(c);

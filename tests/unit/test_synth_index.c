@@ -42,12 +42,12 @@ static void every_study_of_a_filled_index_is_found_by_its_keys(void **state) {
         arena_reset(&a);
     }
     struct worklist_page page;
-    assert_true(worklist_read(ar, &(struct actor){0}, &a, &(struct worklist_filter){.text = STR_LIT("")}, STR_LIT(""), 10, &page, &e));
+    assert_true(worklist_read(ar, &(struct actor){.door = DOOR_COMMAND}, &a, &(struct worklist_filter){.text = STR_LIT("")}, STR_LIT(""), 10, &page, &e));
     assert_true(page.count == 10 && page.total == STUDIES && !page.more);
     // Again with the same seed is refused, and changes nothing.
     assert_false(synth_index_fill(ar, STUDIES, 7, NULL, NULL, &e));
     assert_int_equal(e.kind, ERR_CONFLICT);
-    assert_true(worklist_read(ar, &(struct actor){0}, &a, &(struct worklist_filter){.text = STR_LIT("")}, STR_LIT(""), 10, &page, &e));
+    assert_true(worklist_read(ar, &(struct actor){.door = DOOR_COMMAND}, &a, &(struct worklist_filter){.text = STR_LIT("")}, STR_LIT(""), 10, &page, &e));
     assert_true(page.total == STUDIES);
     arena_deinit(&a);
     fx_close(ar);

@@ -49,7 +49,7 @@ static const char *listed(struct archive *ar, const struct worklist_filter *f) {
     struct worklist_page page;
     size_t at = 0;
     arena_init(&a, 8 << 20);
-    if (!worklist_read(ar, &(struct actor){0}, &a, f, STR_LIT(""), 100, &page, &e)) fail_msg("%s", e.message);
+    if (!worklist_read(ar, &(struct actor){.door = DOOR_COMMAND}, &a, f, STR_LIT(""), 100, &page, &e)) fail_msg("%s", e.message);
     assert_string_equal(page.next, "");
     for (unsigned i = 0; i < page.count; i++) at += (size_t)snprintf(out + at, sizeof out - at, "%.*s ", STR_FMT(str_sub(page.rows[i].study_uid, 4, 99)));
     snprintf(out + at, sizeof out - at, "| %d", (int)page.total);
@@ -106,7 +106,7 @@ static unsigned walk_pages(struct archive *ar, const char *text, unsigned limit,
         struct worklist_page page;
         struct worklist_filter f = {.text = str_of(text)};
         arena_reset(&a);
-        if (!worklist_read(ar, &(struct actor){0}, &a, &f, str_of(cursor), limit, &page, &e)) fail_msg("%s", e.message);
+        if (!worklist_read(ar, &(struct actor){.door = DOOR_COMMAND}, &a, &f, str_of(cursor), limit, &page, &e)) fail_msg("%s", e.message);
         assert_int_equal(page.counted, *cursor == 0);
         if (page.counted) *counted = page;
         for (unsigned i = 0; i < page.count; i++) assert_false(str_eqz(page.rows[i].study_uid, last));
@@ -142,9 +142,9 @@ static void what_cannot_be_is_refused(void **state) {
     struct err e;
     struct worklist_page page;
     arena_init(&a, 8 << 20);
-    assert_false(worklist_read(*state, &(struct actor){0}, &a, &(struct worklist_filter){.date_from = STR_LIT("yesterday")}, STR_LIT(""), 10, &page, &e));
+    assert_false(worklist_read(*state, &(struct actor){.door = DOOR_COMMAND}, &a, &(struct worklist_filter){.date_from = STR_LIT("yesterday")}, STR_LIT(""), 10, &page, &e));
     assert_int_equal(e.kind, ERR_BAD_INPUT);
-    assert_false(worklist_read(*state, &(struct actor){0}, &a, &(struct worklist_filter){.text = STR_LIT("")}, STR_LIT("1;drop"), 10, &page, &e));
+    assert_false(worklist_read(*state, &(struct actor){.door = DOOR_COMMAND}, &a, &(struct worklist_filter){.text = STR_LIT("")}, STR_LIT("1;drop"), 10, &page, &e));
     assert_int_equal(e.kind, ERR_BAD_INPUT);
     arena_deinit(&a);
 }

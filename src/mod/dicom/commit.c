@@ -101,7 +101,7 @@ static uint16_t check(struct dicom_module *m, const struct request *owed, const 
     struct arena a;
     struct instance_list list = {0};
     struct err e = {0};
-    const struct retrieve_query query = {.sop_instance_uids = it->instance_uid};
+    const struct retrieve_query query = {.sop_instance_uids = it->instance_uid, .permission = ACCESS_STUDY_COMMIT};
     const struct actor who = {.door = DOOR_DIMSE,
                               .aet = str_of(owed->peer),
                               .called = str_of(m->config->aet),

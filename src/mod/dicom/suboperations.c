@@ -34,6 +34,7 @@ bool suboperations_plan(const struct dicom_module *m, struct scp_request *rq, st
     if (!dicom_identifier(rq, a, &identifier, ok, e)) return false;
     uint16_t status = DIMSE_MISMATCH;
     bool good = read_keys(a, identifier, dicom_model_of(rq->context->abstract_syntax), &query, &why);
+    query.permission = rq->command.field == DIMSE_C_MOVE ? ACCESS_STUDY_SEND : ACCESS_STUDY_READ;
     if (good) {
         good = retrieve_list(m->archive, &who, a, &query, &out->list, &why);
         status = why.kind == ERR_BAD_INPUT ? DIMSE_MISMATCH : DIMSE_CANNOT_COUNT;

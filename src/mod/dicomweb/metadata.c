@@ -64,9 +64,9 @@ static bool reply_json(struct http_request *rq, struct http_response *rs, const 
     if (t->instance.p)
         ok = dw_list(t, rq->arena, &list, e) && add_instance(t, rq->arena, &list.refs[0], &b, e);
     else if (t->series.p)
-        ok = retrieve_series_metadata(t->archive, t->study, t->series, as_it_lies, &b, &gzip, e);
+        ok = retrieve_series_metadata(t->archive, &t->actor, t->study, t->series, as_it_lies, &b, &gzip, e);
     else
-        ok = retrieve_study_metadata(t->archive, t->study, as_it_lies, &b, &gzip, e);
+        ok = retrieve_study_metadata(t->archive, &t->actor, t->study, as_it_lies, &b, &gzip, e);
     ok = ok && reply(rq, rs, type, &b, gzip, e);
     buf_deinit(&b);
     return ok;

@@ -19,7 +19,7 @@ bool dw_target_of(const struct http_request *rq, struct dw_target *out, struct e
 }
 
 bool dw_list(const struct dw_target *t, struct arena *a, struct instance_list *out, struct err *e) {
-    struct retrieve_query q = {.study_uids = t->study, .series_uids = t->series, .sop_instance_uids = t->instance};
+    struct retrieve_query q = {.study_uids = t->study, .series_uids = t->series, .sop_instance_uids = t->instance, .permission = t->permission};
     if (!retrieve_list(t->archive, &t->actor, a, &q, out, e)) return false;
     if (out->count) return true;
     const char *what = t->instance.p ? "instance" : t->series.p ? "series" : "study";

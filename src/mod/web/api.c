@@ -1,5 +1,6 @@
 // What the page asks for: figures, conflicts and quarantine.
 #include "core/nodes.h"
+#include "core/scope.h"
 #include "core/service.h"
 #include "mod/web/handlers.h"
 #include "mod/web/web.h"
@@ -7,11 +8,17 @@
 
 enum { LIST_MAX = 500 };
 
+struct actor web_actor(const struct http_request *rq) {
+    return (struct actor){.door = DOOR_PAGE, .address = rq->address, .user = rq->user, .principal = rq->principal, .trace = rq->trace};
+}
+
 static bool reply_list(struct http_request *rq, struct http_response *rs,
-                       bool (*list)(struct archive *ar, struct arena *a, unsigned limit, struct str *out, struct err *e), struct err *e) {
+                       bool (*list)(struct archive *ar, const struct actor *who, struct arena *a, unsigned limit, struct str *out, struct err *e),
+                       struct err *e) {
     const struct web *web = rq->context;
+    const struct actor who = web_actor(rq);
     struct str json;
-    if (!list(web->archive, rq->arena, LIST_MAX, &json, e)) return false;
+    if (!list(web->archive, &who, rq->arena, LIST_MAX, &json, e)) return false;
     http_setz(rs, "Cache-Control", "no-store");
     http_reply_text(rs, 200, "application/json", json);
     rs->compress = true;
@@ -28,7 +35,9 @@ bool web_quarantine(struct http_request *rq, struct http_response *rs, struct er
 
 bool web_cluster(struct http_request *rq, struct http_response *rs, struct err *e) {
     const struct web *web = rq->context;
+    const struct actor who = web_actor(rq);
     struct str json;
+    if (!scope_everywhere(&who, ACCESS_CLUSTER_READ, e)) return false;
     if (!cluster_status_json(web->archive, rq->arena, &json, e)) return false;
     http_setz(rs, "Cache-Control", "no-store");
     http_reply_text(rs, 200, "application/json", json);
@@ -38,10 +47,11 @@ bool web_cluster(struct http_request *rq, struct http_response *rs, struct err *
 
 bool web_figures(struct http_request *rq, struct http_response *rs, struct err *e) {
     const struct web *web = rq->context;
+    const struct actor who = web_actor(rq);
     struct archive_figures f = {0};
     struct buf b;
     struct json_writer w;
-    if (!archive_figures_get(web->archive, &f, e)) return false;
+    if (!archive_figures_get(web->archive, &who, &f, e)) return false;
     buf_init(&b, 4096);
     json_init(&w, &b, false);
     json_begin_object(&w);

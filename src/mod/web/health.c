@@ -15,7 +15,7 @@ bool web_health(struct http_request *rq, struct http_response *rs, struct err *e
     struct archive_figures f = {0};
     struct buf b;
     struct json_writer w;
-    if (!archive_figures_get(web->archive, &f, e)) return not_answering(rq, e);
+    if (!archive_figures_get(web->archive, &(struct actor){.door = DOOR_JOB}, &f, e)) return not_answering(rq, e);
     bool ok = !f.read_only && !f.full;
     buf_init(&b, 4096);
     json_init(&w, &b, false);

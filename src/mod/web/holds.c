@@ -22,12 +22,13 @@ static bool add_hold(void *ctx, const struct hold *h, struct err *e) {
 
 bool web_holds(struct http_request *rq, struct http_response *rs, struct err *e) {
     const struct web *web = rq->context;
+    const struct actor who = web_actor(rq);
     struct buf b;
     struct json_writer w;
     buf_init(&b, LIST_BYTES_MAX);
     json_init(&w, &b, false);
     json_begin_array(&w);
-    bool ok = hold_each(web->archive, add_hold, &w, e);
+    bool ok = hold_each(web->archive, &who, add_hold, &w, e);
     json_end_array(&w);
     if (ok && buf_ok(&b, e)) {
         http_setz(rs, "Cache-Control", "no-store");
@@ -41,7 +42,7 @@ bool web_holds(struct http_request *rq, struct http_response *rs, struct err *e)
 // The bucket's flags are set in the background: nobody waits for as many requests as the study has volumes.
 static bool change(struct http_request *rq, struct str study, bool on, struct str reason, struct err *e) {
     const struct web *web = rq->context;
-    const struct actor who = {.door = DOOR_PAGE, .address = rq->address, .user = rq->user, .principal = rq->principal, .trace = rq->trace};
+    const struct actor who = web_actor(rq);
     return hold_set(web->archive, &who, study, on, reason, e) && keeper_soon(web->archive, "holds", e);
 }
 

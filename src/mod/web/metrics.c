@@ -3,6 +3,7 @@
 #include "core/events.h"
 #include "core/keeper.h"
 #include "core/nodes.h"
+#include "core/scope.h"
 #include "core/service.h"
 #include "db/db.h"
 #include "mod/web/handlers.h"
@@ -199,10 +200,11 @@ bool web_metrics(struct http_request *rq, struct http_response *rs, struct err *
     struct http_figures h;
     struct buf b;
     struct err why = {0};
-    (void)e;
+    const struct actor who = web_actor(rq), self = {.door = DOOR_JOB};
+    if (!scope_everywhere(&who, ACCESS_METRICS_READ, e)) return false; // what it tells is of all that the server has
     http_server_figures(rq->server, &h);
     buf_init(&b, METRICS_BYTES_MAX);
-    bool answers = archive_figures_get(web->archive, &f, &why);
+    bool answers = archive_figures_get(web->archive, &self, &f, &why);
     if (answers) add_archive(&b, &f);
     answers = answers && add_index(&b, web, rq->arena);
     add_metric(&b, "index_up", "gauge", "1 when the index answers.", answers);

@@ -4,15 +4,18 @@
 #include "base/clock.h"
 #include "base/limits.h"
 #include "core/events.h"
+#include "core/scope.h"
 #include "mod/web/handlers.h"
 #include "mod/web/web.h"
 #include "text/json.h"
 
-enum { BATCH = 64, WAIT_MS = 500, HEARTBEAT_MS = 15 * 1000, STREAM_ARENA_BYTES = 16 * 1024 * 1024 };
+enum { BATCH = 64, WAIT_MS = 500, HEARTBEAT_MS = 15 * 1000, STREAM_MS = 10 * 60 * 1000 /* then who listens asks anew, and is looked at anew */, STREAM_ARENA_BYTES = 16 * 1024 * 1024 };
 
 struct stream {
     const struct http_request *rq;
     struct archive *archive;
+    struct actor who;
+    int64_t until_ms; // monotonic
     int64_t seq; // the last one that was sent
     struct buf text;
     size_t text_at;
@@ -39,14 +42,19 @@ static void add_event(struct buf *b, const struct event *ev) {
     buf_addz(b, "\n\n");
 }
 
-// The next events, as text. false: the log could not be read.
-static bool add_events(struct stream *s) {
+// The next events, as text. false: the log could not be read, or not by this asker any more. *passed: there were some, whoever may see them.
+static bool add_events(struct stream *s, bool *passed) {
     struct event *list;
     unsigned n;
     arena_reset(&s->arena);
+    struct scope scope; // asked for each time: what is granted may end
+    if (!scope_of(&s->who, ACCESS_EVENTS_READ, &s->arena, &scope, NULL)) return false;
     if (!events_after(s->archive, &s->arena, s->seq, BATCH, &list, &n, NULL)) return false;
+    int64_t last = n ? list[n - 1].seq : s->seq;
+    if (!events_keep(s->archive, &s->who, &scope, &s->arena, list, &n, NULL)) return false;
     for (unsigned i = 0; i < n; i++) add_event(&s->text, &list[i]);
-    if (n) s->seq = list[n - 1].seq;
+    *passed = last > s->seq;
+    s->seq = last;
     return buf_ok(&s->text, NULL);
 }
 
@@ -56,13 +64,13 @@ static bool next_text(struct stream *s) {
     buf_clear(&s->text);
     s->text_at = 0;
     while (s->text.n == 0) {
-        if (http_stopping(s->rq)) return false;
-        bool news = events_wait(s->archive, s->seq, WAIT_MS);
-        if (news && !add_events(s)) return false;
+        if (http_stopping(s->rq) || clock_mono_ms() > s->until_ms) return false;
+        bool news = events_wait(s->archive, s->seq, WAIT_MS), passed = false;
+        if (news && !add_events(s, &passed)) return false;
         if (s->text.n) break;
         if (clock_mono_ms() > until) buf_addz(&s->text, ":\n\n");
         // The log is shorter than it was: a server that lagged behind took over from the one that told of more.
-        if (news) usleep(WAIT_MS * 1000);
+        if (news && !passed) usleep(WAIT_MS * 1000);
     }
     return true;
 }
@@ -92,6 +100,8 @@ bool web_events(struct http_request *rq, struct http_response *rs, struct err *e
     s->seq = events_last(web->archive);
     if (last.n && (!str_to_i64(last, &s->seq) || s->seq < 0)) return err_set(e, ERR_BAD_INPUT, "web", "'%.*s' is not an event's number", STR_FMT(last));
     s->rq = rq;
+    s->who = web_actor(rq);
+    s->until_ms = clock_mono_ms() + STREAM_MS;
     s->archive = web->archive;
     buf_init(&s->text, STREAM_ARENA_BYTES);
     arena_init(&s->arena, STREAM_ARENA_BYTES);

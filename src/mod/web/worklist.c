@@ -49,7 +49,7 @@ bool web_worklist(struct http_request *rq, struct http_response *rs, struct err 
     const struct web *web = rq->context;
     struct worklist_filter filter = {
         .text = http_query(rq, "q"), .date_from = http_query(rq, "from"), .date_to = http_query(rq, "to"), .modality = http_query(rq, "modality")};
-    struct actor who = {.door = DOOR_PAGE, .address = rq->address, .user = rq->user, .principal = rq->principal, .trace = rq->trace};
+    const struct actor who = web_actor(rq);
     struct worklist_page page;
     struct buf b;
     uint64_t limit = PAGE_DEFAULT;

@@ -1,0 +1,245 @@
+// Whose study it is: at the commit of each object, by what its place remembers or one question.
+#include "core/realm.h"
+
+#include <stdio.h>
+
+#include "base/clock.h"
+#include "core/index.h"
+#include "core/scope.h"
+
+// ---- senders ----
+
+static bool may_store_at(const struct principal *p, const struct realm *realm) {
+    const struct access_object there = {.realm = *realm};
+    return access_decide(p, ACCESS_STUDY_STORE, &there, clock_wall_ms(), NULL) == ACCESS_ALLOWED;
+}
+
+// The first grant's that says where.
+static struct realm first_place(const struct principal *p) {
+    for (unsigned i = 0; i < p->grant_count; i++) {
+        const struct access_grant *g = &p->grants[i];
+        if (g->permissions & ACCESS_BIT(ACCESS_STUDY_STORE) && may_store_at(p, &g->scope.realm)) return g->scope.realm;
+    }
+    return p->home;
+}
+
+bool realm_home(const struct actor *who, struct arena *a, struct str *out, struct err *e) {
+    const struct principal *p = access_principal(who);
+    char text[REALM_BYTES];
+    *out = STR_LIT("");
+    if (!p) return true;
+    const struct realm home = may_store_at(p, &p->home) ? p->home : first_place(p);
+    return realm_format(&home, text, e) && (text[0] == '\0' || arena_dup(a, str_of(text), out, e));
+}
+
+// ---- rows ----
+
+bool realm_load(struct archive *ar, struct err *e) {
+    int64_t max = 0;
+    bool found;
+    struct db *d = db_reader(ar->db, e);
+    bool ok = d && sql_one(d, "SELECT coalesce(max(id), 0) FROM realms", NULL, 0, &max, 1, &found, e);
+    db_return(ar->db, d);
+    if (ok && max > 0) ar->many_realms = true;
+    return ok;
+}
+
+static void remember(struct index *ix, struct str realm, int64_t id) {
+    struct known_realm *k = &ix->realms[ix->realm_count++ % KNOWN_REALMS_MAX];
+    if (realm.n >= sizeof k->text) return;
+    memcpy(k->text, realm.p, realm.n);
+    k->text[realm.n] = '\0';
+    k->id = id;
+}
+
+static bool make_row(struct index *ix, struct db *w, struct str realm, int64_t *id, struct err *e) {
+    struct realm r;
+    bool found;
+    if (!realm_parse(realm, &r, e)) return false;
+    const struct sql_value values[] = {SQL_T(r.tenant), SQL_T(r.site), SQL_T(r.department), SQL_I(clock_wall_ms())};
+    if (!sql_one(w, "SELECT id FROM realms WHERE tenant = ?1 AND site = ?2 AND department = ?3", values, 3, id, 1, &found, e)) return false;
+    if (!found && !sql_insert(w, "INSERT INTO realms (tenant, site, department, created_ms) VALUES (?1, ?2, ?3, ?4) RETURNING id", values, 4, id, e))
+        return false;
+    ix->ar->many_realms = true;
+    remember(ix, realm, *id);
+    return true;
+}
+
+bool realm_row(struct index *ix, struct db *w, struct str realm, int64_t *id, struct err *e) {
+    *id = 0;
+    if (realm.n == 0) return true;
+    for (unsigned i = 0; i < KNOWN_REALMS_MAX; i++)
+        if (ix->realms[i].id && str_eqz(realm, ix->realms[i].text)) return *id = ix->realms[i].id, true;
+    return make_row(ix, w, realm, id, e);
+}
+
+bool realm_text(struct db *d, int64_t id, char out[REALM_BYTES], struct err *e) {
+    struct db_stmt *s = db_prepare(d, "SELECT tenant, site, department FROM realms WHERE id = ?1", e);
+    if (!s) return false;
+    db_bind_int(s, 1, id);
+    enum db_step step = db_next(s, e);
+    bool ok = step == DB_ROW ? realm_format(&(struct realm){db_text(s, 0), db_text(s, 1), db_text(s, 2)}, out, e)
+                             : step != DB_FAIL && err_set(e, ERR_CORRUPT, "index", "there is no realm %lld", (long long)id);
+    db_done(s);
+    return ok;
+}
+
+bool realm_keep_gone(struct db *w, int64_t study, struct err *e) {
+    return sql_run(w,
+                   "INSERT INTO gone_studies (study_uid, realm) SELECT study_uid, realm FROM studies WHERE id = ?1 ON CONFLICT (study_uid) DO UPDATE SET realm "
+                   "= excluded.realm",
+                   SQL_VALUES(SQL_I(study)), e);
+}
+
+// ---- whose it is ----
+
+struct owner {
+    bool found;
+    char realm[REALM_BYTES];
+};
+
+static bool take_owner(struct db *d, const char *sql, struct str uid, struct owner *out, struct err *e) {
+    struct db_stmt *s = db_prepare(d, sql, e);
+    if (!s) return false;
+    db_bind_text(s, 1, uid);
+    enum db_step step = db_next(s, e);
+    out->found = step == DB_ROW;
+    bool ok = step != DB_FAIL && (!out->found || realm_format(&(struct realm){db_text(s, 0), db_text(s, 1), db_text(s, 2)}, out->realm, e));
+    db_done(s);
+    return ok;
+}
+
+static const char OF_STUDY[] =
+    "SELECT r.tenant, r.site, r.department FROM studies st {join} realms r ON r.id = st.realm WHERE st.study_uid = ?1 ORDER BY st.id LIMIT 1";
+static const char OF_GONE[] = "SELECT r.tenant, r.site, r.department FROM gone_studies st {join} realms r ON r.id = st.realm WHERE st.study_uid = ?1";
+static const char OF_INSTANCE[] = "SELECT r.tenant, r.site, r.department FROM instances i {join} series se ON se.id = i.series {join} studies st ON st.id = "
+                                  "se.study {join} realms r ON r.id = st.realm WHERE i.sop_instance_uid = ?1";
+
+// Of a study that is gone the tenant counts, not the rest.
+static bool find_study(struct db *d, struct str study_uid, struct owner *out, bool *gone, struct err *e) {
+    *gone = false;
+    bool ok = take_owner(d, OF_STUDY, study_uid, out, e);
+    if (!ok || out->found) return ok;
+    *gone = true;
+    return take_owner(d, OF_GONE, study_uid, out, e);
+}
+
+static const struct place *find_place(const struct index *ix, const struct index_put *p) {
+    const struct place *at = &ix->places[p->facts.place[0]];
+    return at->used && memcmp(at->key, p->facts.place, sizeof at->key) == 0 ? at : NULL;
+}
+
+static struct str tenant_of(struct str realm) {
+    return str_split(&realm, '/');
+}
+
+static bool same_tenant(struct str a, struct str b) {
+    return str_eq(tenant_of(a), tenant_of(b));
+}
+
+// Whether the sender may store into the study all the same: what it reaches counts, not where it is at home.
+static bool reaches(struct db *d, const struct index_put *p, struct str study_uid, bool *yes, struct err *e) {
+    *yes = p->store && p->store->everywhere;
+    return *yes || !p->store || scope_has_study(p->store, d, study_uid, yes, e);
+}
+
+// ---- before it is written ----
+
+static const struct vol_put *find_earlier(const struct vol_put *put, struct vol_put *const *earlier, size_t n) {
+    for (size_t i = n; i > 0; i--) {
+        const struct vol_put *o = earlier[i - 1];
+        if (o->entry.kind == VOL_OBJECT && o->outcome == VOL_STORED && str_eq(o->entry.study, put->entry.study)) return o;
+    }
+    return NULL;
+}
+
+// Other bytes of another tenant under its SOP Instance UID, in the same group.
+static bool meets_foreign(const struct vol_put *put, struct vol_put *const *earlier, size_t n) {
+    const struct index_put *p = put->user;
+    for (size_t i = 0; i < n; i++) {
+        const struct vol_put *o = earlier[i];
+        if (o->entry.kind <= VOL_CONFLICT && str_eq(o->entry.sop, put->entry.sop) && !same_tenant(o->entry.realm, p->home)) return true;
+    }
+    return false;
+}
+
+static void set_apart(struct vol_put *put) {
+    struct index_put *p = put->user;
+    if (put->outcome != VOL_KNOWN && put->entry.kind == VOL_OBJECT) {
+        put->entry.kind = VOL_CONFLICT;
+        index_be_conflict(put);
+    }
+    p->apart = true;
+}
+
+// The realm of an owner that the sender may join; else it is apart.
+static bool join(struct db *d, struct vol_put *put, struct str realm, struct err *e) {
+    struct index_put *p = put->user;
+    bool may = same_tenant(realm, p->home);
+    if (!may && !reaches(d, p, put->entry.study, &may, e)) return false;
+    if (!may) set_apart(put);
+    return !may || arena_dup(p->arena, realm, &put->entry.realm, e);
+}
+
+// By its SOP Instance UID, which is taken.
+static bool classify_taken(struct db *d, struct vol_put *put, bool met, struct err *e) {
+    const struct index_put *p = put->user;
+    struct owner owner;
+    bool may;
+    if (!take_owner(d, OF_INSTANCE, put->entry.sop, &owner, e)) return false;
+    if (!met && (!owner.found || same_tenant(str_of(owner.realm), p->home))) return true;
+    if (!reaches(d, p, put->entry.study, &may, e)) return false;
+    if (!may) set_apart(put);
+    return true;
+}
+
+static bool classify_in(struct index *ix, struct db *d, struct vol_put *put, const struct vol_put *before, struct err *e) {
+    const struct index_put *p = put->user;
+    const struct place *at = find_place(ix, p);
+    struct owner owner;
+    bool gone;
+    if (p->apart) return true;
+    if (before) return join(d, put, before->entry.realm, e);
+    if (at) return join(d, put, str_of(at->realm), e);
+    if (!find_study(d, put->entry.study, &owner, &gone, e)) return false;
+    if (!owner.found) return true;
+    return gone && same_tenant(str_of(owner.realm), p->home) ? true : join(d, put, str_of(owner.realm), e);
+}
+
+bool realm_classify(struct index *ix, struct vol_put *put, struct vol_put *const *earlier, size_t n, struct err *e) {
+    struct index_put *p = put->user;
+    put->entry.realm = p->home;
+    if ((!ix->ar->many_realms && p->home.n == 0) || p->heals) return true;
+    struct db *d = ix->ar->shared ? db_reader(ix->ar->db, e) : db_writer(ix->ar->db, e);
+    bool ok = d && (put->outcome == VOL_STORED || classify_taken(d, put, meets_foreign(put, earlier, n), e)) &&
+              classify_in(ix, d, put, find_earlier(put, earlier, n), e);
+    db_return(ix->ar->db, d);
+    return ok;
+}
+
+// ---- when it becomes a row ----
+
+bool realm_is_foreign(struct index *ix, struct db *w, const struct vol_entry *en, const struct index_put *p, bool *foreign, struct err *e) {
+    struct owner owner = {0};
+    bool gone;
+    *foreign = false;
+    if (!ix->ar->many_realms && en->realm.n == 0) return true;
+    const struct place *at = find_place(ix, p);
+    if (at) return *foreign = !same_tenant(str_of(at->realm), en->realm), true;
+    if (!find_study(w, p->facts.study_uid, &owner, &gone, e)) return false;
+    *foreign = owner.found && !same_tenant(str_of(owner.realm), en->realm);
+    return true;
+}
+
+bool realm_mark_apart(struct archive *ar, struct err *e) {
+    static const char MARK[] =
+        "UPDATE conflicts SET apart = 1 WHERE apart = 0 AND kind = 'bytes' AND (EXISTS (SELECT 1 FROM studies st JOIN realms r ON r.id = st.realm JOIN realms o "
+        "ON o.id = conflicts.realm WHERE st.study_uid = conflicts.study_uid AND r.tenant <> o.tenant) OR EXISTS (SELECT 1 FROM instances i JOIN series se ON "
+        "se.id = i.series JOIN studies st ON st.id = se.study JOIN realms r ON r.id = st.realm JOIN realms o ON o.id = conflicts.realm WHERE "
+        "i.sop_instance_uid = conflicts.sop_instance_uid AND r.tenant <> o.tenant))";
+    if (!ar->many_realms) return true;
+    struct db *w = db_writer(ar->db, e);
+    bool ok = w && sql_run(w, MARK, NULL, 0, e);
+    db_return(ar->db, w);
+    return ok;
+}
