@@ -210,7 +210,8 @@ static bool apply_record(struct index *ix, struct db *w, struct vol_put *put, st
     bool stale;
     if (!hold_record(ix, w, &put->entry, word->json, &stale, e)) return false;
     if (!stale) return true;
-    err_set(&why, ERR_BUSY, "hold", "the legal hold of study %.*s is being changed by another: try again", STR_FMT(word->study));
+    err_set(&why, ERR_BUSY, "hold", "%s of study %.*s is being changed by another: try again", word->mark ? "a label or assignment" : "the legal hold",
+            STR_FMT(word->study));
     return sql_run(w, "DELETE FROM records WHERE volume = ?1 AND \"offset\" = ?2", SQL_VALUES(SQL_I(put->entry.loc.volume), SQL_I(put->entry.loc.offset)), e) &&
            come_late(w, put, &why, e);
 }

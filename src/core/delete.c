@@ -103,7 +103,7 @@ bool archive_delete(struct archive *ar, const struct actor *who, struct str stud
     arena_init(&a, SCOPE_BYTES_MAX);
     buf_init(&g.json, TOMBSTONE_BYTES_MAX);
     bool ok = scope_of(who, ACCESS_STUDY_DELETE, &a, &g.scope, e) && dig(ar, &g, uids, reason, e) &&
-              word_append(ar, who, &(struct word){VOL_TOMBSTONE, buf_str(&g.json), study_uid, 0}, e);
+              word_append(ar, who, &(struct word){.kind = VOL_TOMBSTONE, .json = buf_str(&g.json), .study = study_uid}, e);
     if (ok) *count = g.count;
     buf_deinit(&g.json);
     arena_deinit(&a);

@@ -8,24 +8,22 @@
 
 enum { UIDS_BYTES_MAX = 1 << 20, SQL_BYTES = 1024 + 2 * SCOPE_SQL_BYTES };
 
-// Changes of what is kept, by how their types begin; the rest is the audit trail's.
-static const struct {
-    const char *type;
-    bool whole;    // the type itself, not its beginning
-    bool of_study; // else of the server: only for who reaches everything
-} CHANGES[] = {
-    {"instance.", false, true},      {"series.", false, true},         {"study.deleted", true, true},    {"study.patient-conflict", true, true},
-    {"study.held", true, true},      {"study.released", true, true},   {"study.labelled", true, true},   {"study.unlabelled", true, true},
-    {"study.assigned", true, true},  {"study.unassigned", true, true}, {"object.", false, false},        {"store.", false, false},
-    {"index.", false, false},
-};
+// Changes of what is kept; the rest is the audit trail's.
+static const char *const OF_STUDIES[] = {"instance.stored",  "instance.conflict", "instance.restored", "instance.damaged",       "instance.missing",
+                                         "instance.deleted", "series.deleted",    "study.deleted",     "study.patient-conflict", "study.held",
+                                         "study.released",   "study.labelled",    "study.unlabelled",  "study.assigned",         "study.unassigned"};
+// Of the server: only for who reaches everything.
+static const char *const OF_SERVER[] = {"object.quarantined", "object.discarded", "copy.apart", "store.alarm", "index.rebuilt", "archive.migrated"};
+
+static bool is_one_of(struct str type, const char *const *list, size_t n) {
+    for (size_t i = 0; i < n; i++)
+        if (str_eqz(type, list[i])) return true;
+    return false;
+}
 
 static bool is_change(const struct event *ev, bool everywhere) {
-    for (size_t i = 0; i < sizeof CHANGES / sizeof *CHANGES; i++) {
-        struct str type = str_of(CHANGES[i].type);
-        if (CHANGES[i].whole ? str_eq(ev->type, type) : str_starts(ev->type, type)) return CHANGES[i].of_study || everywhere;
-    }
-    return false;
+    return is_one_of(ev->type, OF_STUDIES, sizeof OF_STUDIES / sizeof *OF_STUDIES) ||
+           (everywhere && is_one_of(ev->type, OF_SERVER, sizeof OF_SERVER / sizeof *OF_SERVER));
 }
 
 // ---- studies ----

@@ -9,6 +9,7 @@
 #include "base/limits.h"
 #include "base/log.h"
 #include "core/index.h"
+#include "core/mark.h"
 #include "core/scope.h"
 #include "core/word.h"
 #include "text/json.h"
@@ -61,8 +62,9 @@ static bool being_changed(struct str study_uid, struct err *e) {
 bool hold_classify(struct db *d, const struct vol_put *put, struct vol_put *const *earlier, size_t n, struct err *e) {
     const struct word *word = ((const struct index_put *)put->user)->word;
     struct known k;
+    if (word->mark) return true; // the later number counts, whichever comes first
     for (size_t i = 0; i < n; i++) {
-        if (earlier[i]->entry.kind != VOL_RECORD) continue;
+        if (earlier[i]->entry.kind != VOL_RECORD || ((const struct index_put *)earlier[i]->user)->word->mark) continue;
         if (str_eq(((const struct index_put *)earlier[i]->user)->word->study, word->study)) return being_changed(word->study, e);
     }
     if (word->kind == VOL_TOMBSTONE) return hold_allows(d, word->study, e);
@@ -108,7 +110,7 @@ bool hold_record(struct index *ix, struct db *w, const struct vol_entry *en, str
     const struct json *o = json_read(&tree, json, 0, e);
     struct str what = json_text(json_get(o, "record"));
     bool held = str_eqz(what, HELD), ours = held || str_eqz(what, RELEASED);
-    bool ok = o && (!ours || change(ix, w, en, o, held, stale, e)) && rows_record(w, en, e);
+    bool ok = o && (ours ? change(ix, w, en, o, held, stale, e) : mark_record(ix, w, en, o, stale, e)) && rows_record(w, en, e);
     arena_deinit(&tree);
     return ok;
 }
@@ -163,7 +165,7 @@ bool hold_set(struct archive *ar, const struct actor *who, struct str study_uid,
     if (!check_change(ar, who, study_uid, on, &k, e)) return false;
     buf_init(&json, RECORD_BYTES_MAX);
     bool ok = write_record(&json, study_uid, on, k.number + 1, reason, e) &&
-         word_append(ar, who, &(struct word){VOL_RECORD, buf_str(&json), study_uid, k.number + 1}, e);
+              word_append(ar, who, &(struct word){VOL_RECORD, buf_str(&json), study_uid, k.number + 1, false}, e);
     buf_deinit(&json);
     return ok;
 }

@@ -32,9 +32,9 @@ struct index_put {
     struct str home;           // the sender's realm
     const struct scope *store; // into which studies the sender may store, wherever it is at home; NULL: of an entry that lies in a volume
     bool apart;                // it is of another tenant than what has its UID: kept aside, and nobody is told
-    const struct word *word; // of a tombstone or a record
-    bool damaged;            // replay: the bytes do not match their digest
-    bool has_twin;           // found equal to the kept object of this digest
+    const struct word *word;   // of a tombstone or a record
+    bool damaged;              // replay: the bytes do not match their digest
+    bool has_twin;             // found equal to the kept object of this digest
     uint8_t twin[VOL_DIGEST_BYTES];
     bool has_other; // found unlike the kept object of this digest
     uint8_t other[VOL_DIGEST_BYTES];

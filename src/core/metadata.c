@@ -123,8 +123,7 @@ static bool answer(struct archive *ar, const struct wanted *w, struct buf *out, 
     struct db *d = db_reader(ar->db, e);
     if (!d) return false;
     buf_init(&rows, SERIES_MAX * sizeof(struct metadata_series));
-    bool ok = db_begin(d, e) && find_series(d, w, &rows, e) &&
-              join_all(ar, d, (const void *)rows.p, rows.n / sizeof(struct metadata_series), out, &all, e);
+    bool ok = db_begin(d, e) && find_series(d, w, &rows, e) && join_all(ar, d, (const void *)rows.p, rows.n / sizeof(struct metadata_series), out, &all, e);
     db_return(ar->db, d); // ends the snapshot
     if (ok) keep(ar, all);
     drop(all);

@@ -97,7 +97,8 @@ static bool find_patient(struct index *ix, struct db *w, struct index_put *p, st
 
 static const char INSERT_STUDY[] =
     "INSERT INTO studies (patient, study_uid, study_date, study_time, accession_number, study_id, description, referring_physician, institution, patient_id, "
-    "issuer, patient_name, patient_name_raw, birth_date, sex, patient_age, timezone, charset, text_flags, modalities, sop_classes, realm, created_ms, changed_ms) "
+    "issuer, patient_name, patient_name_raw, birth_date, sex, patient_age, timezone, charset, text_flags, modalities, sop_classes, realm, created_ms, "
+    "changed_ms) "
     "VALUES "
     "(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, '', ?22, ?21, ?21) RETURNING id";
 
@@ -122,13 +123,14 @@ static bool note_patient_conflict(struct index *ix, struct db *w, const struct v
     struct event ev = {.type = STR_LIT("study.patient-conflict"), .actor = en->source, .study_uid = f->study_uid, .detail = buf_str(&detail)};
     bool ok =
         buf_ok(&detail, e) && sql_run(w, "UPDATE studies SET patient_conflict = 1 WHERE study_uid = ?1", SQL_VALUES(SQL_T(f->study_uid)), e) &&
-        sql_run(w,
-                "INSERT INTO conflicts (kind, study_uid, series_uid, sop_instance_uid, sop_class_uid, ts_uid, patient_id, issuer, study, volume, \"offset\", "
-                "length, dataset_offset, digest, source, received_ms, reason, realm) SELECT 'patient', ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, 0, 0, 0, 0, ?11, ?9, ?10, "
-                "'this Study Instance UID is also under another patient', realm FROM studies WHERE id = ?8",
-                SQL_VALUES(SQL_T(f->study_uid), SQL_T(f->series_uid), SQL_T(f->sop_uid), SQL_T(f->sop_class_uid), SQL_T(f->ts_uid), SQL_T(f->patient_id),
-                           SQL_T(f->issuer), SQL_I(at->study), SQL_T(en->source), SQL_I(en->received_ms), SQL_B(NULL, 0)),
-                e) &&
+        sql_run(
+            w,
+            "INSERT INTO conflicts (kind, study_uid, series_uid, sop_instance_uid, sop_class_uid, ts_uid, patient_id, issuer, study, volume, \"offset\", "
+            "length, dataset_offset, digest, source, received_ms, reason, realm) SELECT 'patient', ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, 0, 0, 0, 0, ?11, ?9, ?10, "
+            "'this Study Instance UID is also under another patient', realm FROM studies WHERE id = ?8",
+            SQL_VALUES(SQL_T(f->study_uid), SQL_T(f->series_uid), SQL_T(f->sop_uid), SQL_T(f->sop_class_uid), SQL_T(f->ts_uid), SQL_T(f->patient_id),
+                       SQL_T(f->issuer), SQL_I(at->study), SQL_T(en->source), SQL_I(en->received_ms), SQL_B(NULL, 0)),
+            e) &&
         index_event(ix, w, &ev, e);
     ix->figures[FIGURE_CONFLICTS]++;
     buf_deinit(&detail);

@@ -354,3 +354,20 @@ bool query_index_study(struct db *writer, struct arena *scratch, int64_t study, 
 bool query_unindex_study(struct db *writer, struct arena *scratch, int64_t study, struct err *e) {
     return change(writer, scratch, study, "UPDATE study_months SET studies = studies - 1 WHERE month = ?1 AND " EMPTY_KEY, remove_keys, e);
 }
+
+static bool read_at(struct db *d, int64_t study, int64_t *at, struct err *e) {
+    struct db_stmt *s = db_prepare(d, "SELECT study_date, study_time FROM studies WHERE id = ?1", e);
+    if (!s) return false;
+    db_bind_int(s, 1, study);
+    bool ok = db_next(s, e) == DB_ROW;
+    if (ok) *at = query_at(db_text(s, 0), db_text(s, 1));
+    db_done(s);
+    return ok;
+}
+
+bool query_scope_change(struct db *writer, struct arena *scratch, int64_t study, struct str text, bool on, struct err *e) {
+    struct str key;
+    int64_t at = 0;
+    struct key_set set = {.keys = &key, .count = 1};
+    return query_scope_key(scratch, text, &key, e) && read_at(writer, study, &at, e) && (on ? add_keys : remove_keys)(writer, &set, at, study, e);
+}

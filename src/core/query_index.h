@@ -24,6 +24,9 @@ bool query_index_study(struct db *writer, struct arena *scratch, int64_t study, 
 // Removes what query_index_study added; call it while the row still is as it was then.
 bool query_unindex_study(struct db *writer, struct arena *scratch, int64_t study, struct err *e);
 
+// Adds or removes one key of QUERY_KEY_SCOPE, text as access_scope_key writes it.
+bool query_scope_change(struct db *writer, struct arena *scratch, int64_t study, struct str text, bool on, struct err *e);
+
 // ---- for queries ----
 
 // The first byte of a key says what it is of; the rest is folded text (dicom/name.h text_fold), at most QUERY_KEY_BYTES of it.

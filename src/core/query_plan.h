@@ -39,7 +39,7 @@ struct qplan {
     int zone_min;
     struct qcombined combined[QCOMBINED_MAX];
     unsigned combined_count;
-    int64_t at_from, at_to; // bounds that StudyDate gives
+    int64_t at_from, at_to;    // bounds that StudyDate gives
     const struct scope *scope; // of the asker; NULL: everything
 };
 

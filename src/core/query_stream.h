@@ -50,14 +50,14 @@ struct qstream {
     size_t span; // how many months are read at once
     bool started;
     // core/query_walk.h
-    bool at_once;          // months are not read one after the other: a statement costs a trip to the server
-    bool ended;            // nothing comes after what was read
-    bool days;             // the next statement reads some days alone
-    int64_t count_by;      // rows that are looked at for one that is counted
-    int64_t chunk;         // how many the next statement of several keys asks for; 0: it is the first
-    struct qcarry *carry;  // may be NULL
+    bool at_once;              // months are not read one after the other: a statement costs a trip to the server
+    bool ended;                // nothing comes after what was read
+    bool days;                 // the next statement reads some days alone
+    int64_t count_by;          // rows that are looked at for one that is counted
+    int64_t chunk;             // how many the next statement of several keys asks for; 0: it is the first
+    struct qcarry *carry;      // may be NULL
     const struct scope *scope; // only what it reaches is given; NULL: all
-    struct qplace *places; // of the month, or the list
+    struct qplace *places;     // of the month, or the list
     size_t place_count, place, place_cap;
     struct arena arena; // of months and places
 };

@@ -4,6 +4,7 @@
 #include <stdio.h>
 
 #include "base/clock.h"
+#include "base/limits.h"
 #include "core/index.h"
 #include "core/scope.h"
 
@@ -95,7 +96,7 @@ bool realm_keep_gone(struct db *w, int64_t study, struct err *e) {
 
 struct owner {
     bool found;
-    char realm[REALM_BYTES];
+    char realm[REALM_BYTES], study_uid[DCM_UID_MAX + 1];
 };
 
 static bool take_owner(struct db *d, const char *sql, struct str uid, struct owner *out, struct err *e) {
@@ -105,15 +106,18 @@ static bool take_owner(struct db *d, const char *sql, struct str uid, struct own
     enum db_step step = db_next(s, e);
     out->found = step == DB_ROW;
     bool ok = step != DB_FAIL && (!out->found || realm_format(&(struct realm){db_text(s, 0), db_text(s, 1), db_text(s, 2)}, out->realm, e));
+    if (out->found) snprintf(out->study_uid, sizeof out->study_uid, "%.*s", STR_FMT(str_sub(db_text(s, 3), 0, DCM_UID_MAX)));
     db_done(s);
     return ok;
 }
 
 static const char OF_STUDY[] =
-    "SELECT r.tenant, r.site, r.department FROM studies st {join} realms r ON r.id = st.realm WHERE st.study_uid = ?1 ORDER BY st.id LIMIT 1";
-static const char OF_GONE[] = "SELECT r.tenant, r.site, r.department FROM gone_studies st {join} realms r ON r.id = st.realm WHERE st.study_uid = ?1";
-static const char OF_INSTANCE[] = "SELECT r.tenant, r.site, r.department FROM instances i {join} series se ON se.id = i.series {join} studies st ON st.id = "
-                                  "se.study {join} realms r ON r.id = st.realm WHERE i.sop_instance_uid = ?1";
+    "SELECT r.tenant, r.site, r.department, st.study_uid FROM studies st {join} realms r ON r.id = st.realm WHERE st.study_uid = ?1 ORDER BY st.id LIMIT 1";
+static const char OF_GONE[] =
+    "SELECT r.tenant, r.site, r.department, st.study_uid FROM gone_studies st {join} realms r ON r.id = st.realm WHERE st.study_uid = ?1";
+static const char OF_INSTANCE[] =
+    "SELECT r.tenant, r.site, r.department, st.study_uid FROM instances i {join} series se ON se.id = i.series {join} studies st ON st.id = "
+    "se.study {join} realms r ON r.id = st.realm WHERE i.sop_instance_uid = ?1";
 
 // Of a study that is gone the tenant counts, not the rest.
 static bool find_study(struct db *d, struct str study_uid, struct owner *out, bool *gone, struct err *e) {
@@ -188,7 +192,7 @@ static bool classify_taken(struct db *d, struct vol_put *put, bool met, struct e
     bool may;
     if (!take_owner(d, OF_INSTANCE, put->entry.sop, &owner, e)) return false;
     if (!met && (!owner.found || same_tenant(str_of(owner.realm), p->home))) return true;
-    if (!reaches(d, p, put->entry.study, &may, e)) return false;
+    if (!reaches(d, p, owner.found ? str_of(owner.study_uid) : put->entry.study, &may, e)) return false;
     if (!may) set_apart(put);
     return true;
 }
@@ -225,15 +229,19 @@ bool realm_is_foreign(struct index *ix, struct db *w, const struct vol_entry *en
     *foreign = false;
     if (!ix->ar->many_realms && en->realm.n == 0) return true;
     const struct place *at = find_place(ix, p);
-    if (at) return *foreign = !same_tenant(str_of(at->realm), en->realm), true;
-    if (!find_study(w, p->facts.study_uid, &owner, &gone, e)) return false;
+    if (at) *foreign = !same_tenant(str_of(at->realm), en->realm);
+    if (!at && !find_study(w, p->facts.study_uid, &owner, &gone, e)) return false;
+    if (!at) *foreign = owner.found && !same_tenant(str_of(owner.realm), en->realm);
+    if (*foreign || en->kind != VOL_CONFLICT) return true;
+    if (!take_owner(w, OF_INSTANCE, p->facts.sop_uid, &owner, e)) return false;
     *foreign = owner.found && !same_tenant(str_of(owner.realm), en->realm);
     return true;
 }
 
 bool realm_mark_apart(struct archive *ar, struct err *e) {
     static const char MARK[] =
-        "UPDATE conflicts SET apart = 1 WHERE apart = 0 AND kind = 'bytes' AND (EXISTS (SELECT 1 FROM studies st JOIN realms r ON r.id = st.realm JOIN realms o "
+        "UPDATE conflicts SET apart = 1 WHERE apart = 0 AND kind = 'bytes' AND (EXISTS (SELECT 1 FROM studies st JOIN realms r ON r.id = st.realm JOIN realms "
+        "o "
         "ON o.id = conflicts.realm WHERE st.study_uid = conflicts.study_uid AND r.tenant <> o.tenant) OR EXISTS (SELECT 1 FROM instances i JOIN series se ON "
         "se.id = i.series JOIN studies st ON st.id = se.study JOIN realms r ON r.id = st.realm JOIN realms o ON o.id = conflicts.realm WHERE "
         "i.sop_instance_uid = conflicts.sop_instance_uid AND r.tenant <> o.tenant))";

@@ -39,7 +39,8 @@ struct retrieve_query {
 // reaches with the permission; ERR_FORBIDDEN when it has it nowhere.
 bool retrieve_list(struct archive *ar, const struct actor *who, struct arena *a, const struct retrieve_query *q, struct instance_list *out, struct err *e);
 // UIDs of studies that the asker may export and that come after one, in the order of their bytes; "" is before all. *n: fewer than max at the end.
-bool retrieve_studies_after(struct archive *ar, const struct actor *who, struct arena *a, struct str after, unsigned max, struct str *out, unsigned *n, struct err *e);
+bool retrieve_studies_after(struct archive *ar, const struct actor *who, struct arena *a, struct str after, unsigned max, struct str *out, unsigned *n,
+                            struct err *e);
 
 // The header of an object (all before pixel data) from the index, as stored; offsets are those of the Part 10 file's data set.
 bool retrieve_header(struct archive *ar, struct arena *a, const struct instance_ref *ref, struct dcm_dataset **out, struct err *e);
@@ -77,7 +78,8 @@ bool retrieve_dataset(struct retrieve_object *o, struct arena *a, struct dcm_dat
 
 // The DICOM JSON metadata of one series (an array of objects, bulk data as path-absolute URIs under /dicom-web, text repaired), prepared once
 // and kept compressed; *gzip says whether *out is gzip (a whole member, to be sent as Content-Encoding: gzip) or identity. want_gzip: what the asker takes.
-bool retrieve_series_metadata(struct archive *ar, const struct actor *who, struct str study_uid, struct str series_uid, bool want_gzip, struct buf *out, bool *gzip, struct err *e);
+bool retrieve_series_metadata(struct archive *ar, const struct actor *who, struct str study_uid, struct str series_uid, bool want_gzip, struct buf *out,
+                              bool *gzip, struct err *e);
 // The same of a whole study: its series by number, joined as they were prepared.
 bool retrieve_study_metadata(struct archive *ar, const struct actor *who, struct str study_uid, bool want_gzip, struct buf *out, bool *gzip, struct err *e);
 

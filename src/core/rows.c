@@ -205,12 +205,13 @@ bool rows_conflict(struct index *ix, struct db *w, const struct vol_entry *en, c
     if (!realm_row(ix, w, en->realm, &realm, e)) return false;
     if (!sql_run(w,
                  "INSERT INTO conflicts (kind, study_uid, series_uid, sop_instance_uid, sop_class_uid, ts_uid, patient_id, issuer, volume, \"offset\", length, "
-                 "dataset_offset, digest, source, received_ms, reason, realm, apart) VALUES ('bytes', ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, "
+                 "dataset_offset, digest, source, received_ms, reason, realm, apart) VALUES ('bytes', ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, "
+                 "?14, ?15, ?16, "
                  "?17)",
                  SQL_VALUES(SQL_T(f->study_uid), SQL_T(f->series_uid), SQL_T(f->sop_uid), SQL_T(f->sop_class_uid), SQL_T(f->ts_uid), SQL_T(f->patient_id),
                             SQL_T(f->issuer), SQL_I(en->loc.volume), SQL_I(en->loc.offset), SQL_I(en->loc.length), SQL_I(f->dataset_offset),
-                            SQL_B(en->digest, VOL_DIGEST_BYTES), SQL_T(en->source), SQL_I(en->received_ms), SQL_T(p->apart ? STR_LIT(foreign) : STR_LIT(reason)),
-                            SQL_I(realm), SQL_I(p->apart)),
+                            SQL_B(en->digest, VOL_DIGEST_BYTES), SQL_T(en->source), SQL_I(en->received_ms),
+                            SQL_T(p->apart ? STR_LIT(foreign) : STR_LIT(reason)), SQL_I(realm), SQL_I(p->apart)),
                  e))
         return false;
     ix->figures[FIGURE_CONFLICTS]++;

@@ -88,10 +88,11 @@ static void put_realm(struct buf *sql, const char *alias, int parameter) {
 }
 
 static void put_marks(struct buf *sql, const char *table, const char *key, const char *alias, int parameter) {
-    buf_addf(sql,
-             "EXISTS (SELECT 1 FROM %s g JOIN realms p ON p.id = %s.realm AND p.tenant = g.tenant WHERE g.study_uid = %s.study_uid AND g.given = 1 AND %s" AMONG(
-                 "%d") ")",
-             table, alias, alias, key, parameter);
+    buf_addf(
+        sql,
+        "EXISTS (SELECT 1 FROM %s g JOIN realms p ON p.id = %s.realm AND p.tenant = g.tenant WHERE g.study_uid = %s.study_uid AND g.given = 1 AND %s" AMONG(
+            "%d") ")",
+        table, alias, alias, key, parameter);
 }
 
 // A row that was reached is looked at: in a CASE, so that no engine makes a join of it and begins there.

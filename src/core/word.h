@@ -10,6 +10,7 @@ struct word {
     struct str json;
     struct str study; // whose hold is asked for, or changed
     int64_t number;   // of the change of that hold
+    bool mark;        // a record of a label or an assignment: no hold is changed
 };
 // Blocks until it is durable and indexed, or refused.
 bool word_append(struct archive *ar, const struct actor *who, const struct word *word, struct err *e);

@@ -39,7 +39,8 @@ static void the_same_data_set_over_another_door_is_known(void **state) {
     struct ingest_result r;
     store_sample(f, &(struct sample){0}, INGEST_STORED);
     struct ingest_hint hint = {STR_LIT("1.2.840.10008.5.1.4.1.1.2"), STR_LIT("1.2.3.4.1"), STR_LIT("1.2.840.10008.1.2.1")};
-    struct ingest *in = ingest_begin(f->ar, &(struct actor){.door = DOOR_DIMSE, .principal = &PRINCIPAL_OF_LOCAL, .aet = STR_LIT("CT1"), .address = STR_LIT("10.0.0.5")}, &hint, &e);
+    struct ingest *in = ingest_begin(
+        f->ar, &(struct actor){.door = DOOR_DIMSE, .principal = &PRINCIPAL_OF_LOCAL, .aet = STR_LIT("CT1"), .address = STR_LIT("10.0.0.5")}, &hint, &e);
     assert_true(ingest_write(in, f->object.p + f->dataset_offset, f->object.n - f->dataset_offset, &e));
     if (!ingest_commit(in, &r, &e)) fail_msg("%s", e.message);
     assert_int_equal(r.outcome, INGEST_KNOWN);

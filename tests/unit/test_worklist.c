@@ -142,9 +142,11 @@ static void what_cannot_be_is_refused(void **state) {
     struct err e;
     struct worklist_page page;
     arena_init(&a, 8 << 20);
-    assert_false(worklist_read(*state, &(struct actor){.door = DOOR_COMMAND}, &a, &(struct worklist_filter){.date_from = STR_LIT("yesterday")}, STR_LIT(""), 10, &page, &e));
+    assert_false(worklist_read(*state, &(struct actor){.door = DOOR_COMMAND}, &a, &(struct worklist_filter){.date_from = STR_LIT("yesterday")}, STR_LIT(""), 10,
+                               &page, &e));
     assert_int_equal(e.kind, ERR_BAD_INPUT);
-    assert_false(worklist_read(*state, &(struct actor){.door = DOOR_COMMAND}, &a, &(struct worklist_filter){.text = STR_LIT("")}, STR_LIT("1;drop"), 10, &page, &e));
+    assert_false(
+        worklist_read(*state, &(struct actor){.door = DOOR_COMMAND}, &a, &(struct worklist_filter){.text = STR_LIT("")}, STR_LIT("1;drop"), 10, &page, &e));
     assert_int_equal(e.kind, ERR_BAD_INPUT);
     arena_deinit(&a);
 }

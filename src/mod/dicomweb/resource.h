@@ -11,7 +11,7 @@
 struct dw_target {
     struct archive *archive;
     struct actor actor;
-    enum permission permission; // what is wanted of it; ACCESS_UNDECLARED: to be read
+    enum permission permission;         // what is wanted of it; ACCESS_UNDECLARED: to be read
     struct str study, series, instance; // valid UIDs; {NULL, 0} when the path has none
 };
 

@@ -9,14 +9,20 @@
 #include "mod/web/web.h"
 #include "text/json.h"
 
-enum { BATCH = 64, WAIT_MS = 500, HEARTBEAT_MS = 15 * 1000, STREAM_MS = 10 * 60 * 1000 /* then who listens asks anew, and is looked at anew */, STREAM_ARENA_BYTES = 16 * 1024 * 1024 };
+enum {
+    BATCH = 64,
+    WAIT_MS = 500,
+    HEARTBEAT_MS = 15 * 1000,
+    STREAM_MS = 10 * 60 * 1000 /* then who listens asks anew, and is looked at anew */,
+    STREAM_ARENA_BYTES = 16 * 1024 * 1024
+};
 
 struct stream {
     const struct http_request *rq;
     struct archive *archive;
     struct actor who;
     int64_t until_ms; // monotonic
-    int64_t seq; // the last one that was sent
+    int64_t seq;      // the last one that was sent
     struct buf text;
     size_t text_at;
     struct arena arena;
