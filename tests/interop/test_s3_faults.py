@@ -243,8 +243,7 @@ class Drive:
         return {k: int(v) for k, v in (p.split("=") for p in self.good("stats")[0].split())}
 
     def err(self):
-        self.log.seek(0)
-        return self.log.read().decode()
+        return os.pread(self.log.fileno(), os.fstat(self.log.fileno()).st_size, 0).decode()
 
     def close(self):
         self.process.stdin.close()

@@ -98,8 +98,8 @@ class Server:
         self.http_port = int(re.search(r"http=http://[^:]+:(\d+)", self.ready).group(1))
 
     def stderr(self):
-        self.log.seek(0)
-        return self.log.read().decode("utf-8", "replace")
+        size = os.fstat(self.log.fileno()).st_size
+        return os.pread(self.log.fileno(), size, 0).decode("utf-8", "replace")  # the server writes at the descriptor's position: it stays
 
     def kill(self):
         self.process.kill()

@@ -18,7 +18,7 @@
 enum { STATEMENTS_MAX = 512, PLAN_BYTES_MAX = 64 * 1024 };
 
 // Small whatever the archive's size, or read from one end.
-static const char *const FEW[] = {"figures", "counters", "settings", "migrations", "searchable_attributes", "nodes", "leases", "study_months"};
+static const char *const FEW[] = {"figures", "counters", "settings", "migrations", "searchable_attributes", "nodes", "leases", "study_months", "audit_cuts"};
 // What may read a whole table all the same, by how it begins.
 static const char *const WHOLE[] = {"SELECT DISTINCT study_uid"};
 
