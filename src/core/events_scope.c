@@ -9,7 +9,7 @@
 enum { UIDS_BYTES_MAX = 1 << 20, SQL_BYTES = 1024 + 2 * SCOPE_SQL_BYTES };
 
 // Changes of what is kept; the rest is the audit trail's.
-static const char *const OF_STUDIES[] = {"instance.stored",  "instance.conflict", "instance.restored", "instance.damaged",       "instance.missing",
+static const char *const OF_STUDIES[] = {"instance.stored",  "instance.conflict", "instance.restored", "instance.damaged",       "instance.lost",
                                          "instance.deleted", "series.deleted",    "study.deleted",     "study.patient-conflict", "study.held",
                                          "study.released",   "study.labelled",    "study.unlabelled",  "study.assigned",         "study.unassigned"};
 // Of the server: only for who reaches everything.
