@@ -60,7 +60,7 @@ function drawBar() {
     alarm && el('span.alarm', { role: 'alert' }, alarm),
     figures && el('span.quiet', {}, t('total', { n: count(figures.studies) })),
     el('button.plain', { type: 'button', lang: currentLanguage() === 'en' ? 'zh-CN' : 'en', 'aria-label': t('language_label'), onclick: switchLanguage }, t('language')),
-    open && session.kind === 'user' && el('a.account', { href: '#/account', 'aria-current': location.hash === '#/account' ? 'page' : null }, session.display ?? session.user),
+    open && session.kind === 'user' && el('a.who', { href: '#/account', 'aria-current': location.hash === '#/account' ? 'page' : null }, session.display ?? session.user),
     session.user && session.token_required && el('button.plain', { type: 'button', onclick: signOut }, t('sign_out')),
   );
 }
