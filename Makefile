@@ -2,7 +2,7 @@
 BUILD ?= build
 SAN := $(BUILD)-san
 
-.PHONY: all san run trial test bench fuzz soak races format lint clean deps deps-test
+.PHONY: all san run trial test bench fuzz soak races sbom reproducible format lint clean deps deps-test
 
 all: $(BUILD)/build.ninja
 	ninja -C $(BUILD) gantry
@@ -44,6 +44,14 @@ soak: deps-test
 
 races: deps-test
 	tests/system/tsan
+
+# what the binary is made of, SPDX 2.3
+sbom: all
+	scripts/sbom.py $(BUILD)/gantry $(BUILD)/gantry.spdx.json
+
+# two builds in two folders are the same, bit for bit; takes some minutes
+reproducible: deps
+	scripts/reproducible.sh
 
 format:
 	git ls-files '*.c' '*.h' '*.cpp' | xargs clang-format -i
