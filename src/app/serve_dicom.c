@@ -26,6 +26,7 @@ static void configure(const struct server *sv, struct serve_dicom *d) {
                                       .accept_unknown_storage = s->accept_unknown_storage,
                                       .associations_max = s->associations_max,
                                       .per_peer_max = s->per_peer_max,
+                                      .per_second = s->dicom.per_second,
                                       .drain_ms = (int)s->deadline_ms};
 }
 

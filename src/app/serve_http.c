@@ -30,6 +30,12 @@ static bool start(struct server *s, struct serve_http *h, struct err *e) {
     h->mounts[3] = (struct http_mount){"", ADMIN_ROUTES, &h->admin};
     struct http_options o = {.address = s->settings->bind,
                              .port = s->settings->http_port,
+                             .tls = s->tls.http,
+                             .plain_too = s->settings->http.plain_too,
+                             .plain_port = s->settings->http.plain_port,
+                             .connections_max = s->settings->http_connections_max,
+                             .per_address_max = s->settings->http_per_peer_max,
+                             .per_second = s->settings->http.per_second,
                              .mounts = h->mounts,
                              .authorise = sessions_authorise,
                              .authorise_context = h->web.sessions,
@@ -43,6 +49,7 @@ static bool start(struct server *s, struct serve_http *h, struct err *e) {
                              .cors_origin_count = s->settings->cors_origins.count};
     if (!http_server_start(&o, &h->http, e)) return false;
     s->http_port = http_server_port(h->http);
+    s->http_plain_port = http_server_plain_port(h->http);
     return true;
 }
 

@@ -12,6 +12,7 @@
 #include "base/limits.h"
 #include "base/log.h"
 #include "base/thread.h"
+#include "net/pace.h"
 
 enum {
     DRAIN_MS = 20 * 1000,
@@ -38,6 +39,7 @@ enum { LISTENERS = 2 }; // the second one beside TLS, for peers that have none
 struct scp_server {
     struct scp_config config;
     struct listener listeners[LISTENERS];
+    struct net_pace *pace;
     int wake, rest, halt; // descriptors that wake the listeners, associations at rest, everybody
     atomic_bool stopping; // nothing new
     atomic_bool ending;   // and nothing more of what is there
@@ -225,7 +227,7 @@ static bool admitted(struct scp_session *s, const struct pdu_associate *rq, stru
     struct pdu_reject why = PDU_REJECT_LIMIT;
     bool ok = false;
     if (s->refuse || atomic_load(&sv->stopping))
-        err_set(e, ERR_BUSY, "dimse", s->refuse ? "too many associations at once" : "shutting down");
+        err_set(e, ERR_BUSY, "dimse", s->refuse ? "too many associations at once, or asked for too fast" : "shutting down");
     else
         ok = take_identity(s, rq, e) && sv->config.handlers.admit(sv->config.handlers.ctx, s, rq, &why, e);
     if (!ok) ul_reject(&s->d.ul, why);
@@ -344,9 +346,9 @@ static unsigned count_of(const struct scp_server *sv, const char *address) {
 }
 
 // false: even a refusal is too much.
-static bool enter(struct scp_server *sv, struct scp_session *s) {
+static bool enter(struct scp_server *sv, struct scp_session *s, bool too_fast) {
     pthread_mutex_lock(&sv->lock);
-    s->refuse = sv->count >= sv->config.associations_max || count_of(sv, s->d.ul.conn.address) >= sv->config.per_peer_max;
+    s->refuse = too_fast || sv->count >= sv->config.associations_max || count_of(sv, s->d.ul.conn.address) >= sv->config.per_peer_max;
     s->serving = !s->refuse && !atomic_load(&sv->stopping);
     bool ok = sv->count < sv->config.associations_max + REFUSERS_MAX;
     if (ok) {
@@ -360,11 +362,21 @@ static bool enter(struct scp_server *sv, struct scp_session *s) {
     return ok;
 }
 
+// Of an address that makes connections too fast, those without TLS are told so; a handshake would be more than it is worth.
+static bool is_too_fast(struct scp_server *sv, const struct net_conn *conn) {
+    bool tell;
+    if (net_pace_take(sv->pace, conn->address, &tell)) return false;
+    if (tell) log_line(LOG_WARN, "dimse", "%s makes connections faster than is taken: some are refused", conn->address);
+    return true;
+}
+
 static void begin_session(const struct listener *l, struct net_conn *conn) {
     struct scp_server *sv = l->server;
     struct err e = {0};
-    struct scp_session *s = calloc(1, sizeof *s);
+    const bool too_fast = is_too_fast(sv, conn);
+    struct scp_session *s = too_fast && l->tls ? NULL : calloc(1, sizeof *s);
     if (!s) {
+        count_one(sv, &sv->figures.rejected);
         net_close(conn);
         return;
     }
@@ -374,7 +386,7 @@ static void begin_session(const struct listener *l, struct net_conn *conn) {
     s->server = sv;
     s->tls = l->tls;
     ul_init_acceptor(&s->d.ul, conn, &sv->config.timers);
-    if (!enter(sv, s)) {
+    if (!enter(sv, s, too_fast)) {
         dimse_deinit(&s->d, true);
         free(s);
     } else if (!thread_start(NULL, "dimse", session_main, s, &e)) {
@@ -453,6 +465,7 @@ static void free_server(struct scp_server *sv) {
     if (sv->wake >= 0) close(sv->wake);
     if (sv->rest >= 0) close(sv->rest);
     if (sv->halt >= 0) close(sv->halt);
+    net_pace_close(sv->pace);
     pthread_mutex_destroy(&sv->lock);
     pthread_cond_destroy(&sv->ended);
     free(sv);
@@ -475,7 +488,7 @@ bool scp_start(const struct scp_config *config, struct scp_server **out, struct 
     sv->wake = net_wake_open(e);
     sv->rest = sv->wake < 0 ? -1 : net_wake_open(e);
     sv->halt = sv->rest < 0 ? -1 : net_wake_open(e);
-    if (sv->halt < 0 || !open_listeners(sv, e)) {
+    if (sv->halt < 0 || !net_pace_open(config->per_second, &sv->pace, e) || !open_listeners(sv, e)) {
         free_server(sv);
         return false;
     }

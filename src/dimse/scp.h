@@ -81,6 +81,7 @@ struct scp_config {
     struct ul_timers timers;
     unsigned associations_max; // 0: UL_ASSOCIATIONS_MAX
     unsigned per_peer_max;     // of one address; 0: three quarters of associations_max
+    unsigned per_second;       // new connections of one address; 0: net/pace.h's
     uint16_t async_max;        // operations that a requestor may have under way (they are still answered in order)
     int drain_ms;              // how long stopping waits for associations at work; 0: 20 s
     struct scp_handlers handlers;

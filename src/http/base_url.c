@@ -86,7 +86,7 @@ bool http_base_make(struct arena *a, struct str configured, bool trusted, const 
         if (!own_host) host = outer;
         if (path_fits(path)) prefix = path;
     }
-    bool tls = str_eq_nocase(proto, STR_LIT("https"));
+    bool tls = proto.n ? str_eq_nocase(proto, STR_LIT("https")) : f->tls;
     struct str port = first_of(f->port);
     bool add_port = trusted && host_fits(host) && !has_port(host) && port_fits(port, tls);
     if (!host_fits(host)) host = STR_LIT("localhost");

@@ -10,6 +10,7 @@
 struct http_forwarded {
     struct str host; // Host
     struct str forwarded, proto, x_host, port, prefix;
+    bool tls; // of the connection itself
 };
 
 struct http_place {

@@ -20,6 +20,7 @@
 #include "http/base_url.h"
 #include "http/condition.h"
 #include "http/cors.h"
+#include "http/door.h"
 #include "http/watch.h"
 #include "net/network.h"
 #include "sys/zstd.h"
@@ -36,7 +37,12 @@ enum {
 };
 
 struct http_server {
-    struct MHD_Daemon *daemon;
+    struct MHD_Daemon *daemon;  // with a listener of its own, for plain connections; NULL: there are none
+    struct MHD_Daemon *indoors; // whose connections come through the door; NULL: there is no TLS
+    struct http_door *door;
+    struct net_pace *pace;
+    unsigned connections_max, per_address_max;
+    _Atomic uint64_t refused;
     const struct http_mount *mounts;
     bool (*authorise)(void *context, struct http_request *rq, unsigned permission, struct err *e);
     void *authorise_context;
@@ -48,7 +54,7 @@ struct http_server {
     unsigned trusted_proxy_count;
     const char *const *cors_origins;
     unsigned cors_origin_count;
-    _Atomic uint16_t port;
+    _Atomic uint16_t port, plain_port;
     struct http_watch *watch;
     _Atomic bool stopping;
     _Atomic uint64_t in_flight;
@@ -61,6 +67,7 @@ struct http_server {
 struct connection {
     struct http_watched *watched;
     struct exchange *pending; // whose header is not whole yet
+    struct net_tls_info *tls; // NULL: plain
 };
 
 struct exchange {
@@ -119,7 +126,8 @@ static const struct http_place *place_of(const struct http_request *rq) {
                                http_header(rq, "X-Forwarded-Proto"),
                                http_header(rq, "X-Forwarded-Host"),
                                http_header(rq, "X-Forwarded-Port"),
-                               http_header(rq, "X-Forwarded-Prefix")};
+                               http_header(rq, "X-Forwarded-Prefix"),
+                               rq->tls != NULL};
     bool trusted = net_address_in(rq->address, s->trusted_proxies, s->trusted_proxy_count);
     if (!http_base_make(&x->arena, s->base_url, trusted, &f, &x->place, NULL)) x->place = (struct http_place){STR_LIT(""), STR_LIT("")};
     return &x->place;
@@ -516,13 +524,20 @@ static enum MHD_Result on_access(void *cls, struct MHD_Connection *connection, c
     return MHD_YES;
 }
 
+static void address_text(const struct sockaddr *sa, char text[INET6_ADDRSTRLEN]) {
+    *text = '\0';
+    if (sa && sa->sa_family == AF_INET6) inet_ntop(AF_INET6, &((const struct sockaddr_in6 *)(const void *)sa)->sin6_addr, text, INET6_ADDRSTRLEN);
+    if (sa && sa->sa_family == AF_INET) inet_ntop(AF_INET, &((const struct sockaddr_in *)(const void *)sa)->sin_addr, text, INET6_ADDRSTRLEN);
+}
+
+static void address_of(struct MHD_Connection *connection, char text[INET6_ADDRSTRLEN]) {
+    const union MHD_ConnectionInfo *info = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
+    address_text(info ? info->client_addr : NULL, text);
+}
+
 static void set_address(struct exchange *x) {
-    const union MHD_ConnectionInfo *info = MHD_get_connection_info(x->connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
-    char text[INET6_ADDRSTRLEN] = "";
-    if (info && info->client_addr->sa_family == AF_INET6)
-        inet_ntop(AF_INET6, &((const struct sockaddr_in6 *)(const void *)info->client_addr)->sin6_addr, text, sizeof text);
-    else if (info)
-        inet_ntop(AF_INET, &((const struct sockaddr_in *)(const void *)info->client_addr)->sin_addr, text, sizeof text);
+    char text[INET6_ADDRSTRLEN];
+    address_of(x->connection, text);
     arena_dup(&x->arena, str_of(text), &x->rq.address, NULL);
 }
 
@@ -559,7 +574,7 @@ static void *on_uri(void *cls, const char *uri, struct MHD_Connection *connectio
     x->start_ms = clock_mono_ms();
     arena_init(&x->arena, REQUEST_ARENA_BYTES);
     buf_init(&x->form, FORM_BYTES_MAX);
-    x->rq = (struct http_request){.arena = &x->arena, .server = x->server, .adapter = x};
+    x->rq = (struct http_request){.arena = &x->arena, .server = x->server, .adapter = x, .tls = c->tls};
     x->rs.status = 200;
     set_address(x);
     struct str raw = {0};
@@ -578,23 +593,65 @@ static void on_completed(void *cls, struct MHD_Connection *connection, void **re
     if (x) exchange_free(x);
 }
 
+// Of a connection that came through the door it must be known who is on its other side: without that it is none.
+static bool learn_tls(struct http_server *s, int fd, struct connection *c) {
+    struct sockaddr sa;
+    socklen_t n = sizeof sa;
+    if (getsockname(fd, &sa, &n) != 0 || sa.sa_family != AF_UNIX) return true;
+    c->tls = calloc(1, sizeof *c->tls);
+    return c->tls && s->door && http_door_info(s->door, fd, c->tls);
+}
+
+static struct connection *connection_new(struct http_server *s, struct MHD_Connection *connection) {
+    const union MHD_ConnectionInfo *info = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
+    struct connection *c = info ? calloc(1, sizeof *c) : NULL;
+    char address[INET6_ADDRSTRLEN];
+    if (!c) return NULL;
+    address_of(connection, address);
+    if (learn_tls(s, info->connect_fd, c) && (c->watched = http_watch_add(s->watch, info->connect_fd, address))) return c;
+    free(c->tls);
+    free(c);
+    return NULL;
+}
+
 static void on_connection(void *cls, struct MHD_Connection *connection, void **socket_context, enum MHD_ConnectionNotificationCode toe) {
     struct http_server *s = cls;
     struct connection *c = *socket_context;
     if (toe == MHD_CONNECTION_NOTIFY_STARTED) {
-        const union MHD_ConnectionInfo *info = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
-        c = info ? calloc(1, sizeof *c) : NULL;
-        if (c && !(c->watched = http_watch_add(s->watch, info->connect_fd))) {
-            free(c);
-            c = NULL;
-        }
-        *socket_context = c;
+        *socket_context = connection_new(s, connection);
     } else if (c) {
         if (c->pending) exchange_free(c->pending);
         http_watch_remove(s->watch, c->watched);
+        free(c->tls);
         free(c);
         *socket_context = NULL;
     }
+}
+
+// ---- who may connect ----
+
+static bool is_proxy(void *cls, const char *address) {
+    const struct http_server *s = cls;
+    return http_address_in(str_of(address), s->trusted_proxies, s->trusted_proxy_count);
+}
+
+// Of a listener that libmicrohttpd has; the door decides for its own.
+static enum MHD_Result on_arrival(void *cls, const struct sockaddr *sa, socklen_t n) {
+    struct http_server *s = cls;
+    char address[INET6_ADDRSTRLEN];
+    bool tell = false;
+    (void)n;
+    address_text(sa, address);
+    if (is_proxy(s, address)) return MHD_YES;
+    if (http_watch_count(s->watch, address) < s->per_address_max && net_pace_take(s->pace, address, &tell)) return MHD_YES;
+    if (tell) log_line(LOG_WARN, "http", "%s makes connections faster than is taken: some are refused", address);
+    s->refused++;
+    return MHD_NO;
+}
+
+static bool take_in(void *cls, int fd, const struct sockaddr *peer, socklen_t n) {
+    struct http_server *s = cls;
+    return MHD_add_connection(s->indoors, fd, peer, n) == MHD_YES;
 }
 
 __attribute__((format(printf, 2, 0))) static void on_log(void *cls, const char *format, va_list args) {
@@ -606,50 +663,68 @@ __attribute__((format(printf, 2, 0))) static void on_log(void *cls, const char *
 
 // ---- start and stop ----
 
-static bool parse_address(const struct http_options *o, struct sockaddr_storage *out, struct err *e) {
-    struct sockaddr_in *v4 = (struct sockaddr_in *)out;
-    struct sockaddr_in6 *v6 = (struct sockaddr_in6 *)out;
-    *out = (struct sockaddr_storage){0};
-    if (inet_pton(AF_INET, o->address, &v4->sin_addr) == 1) {
-        v4->sin_family = AF_INET;
-        v4->sin_port = htons(o->port);
-        return true;
-    }
-    if (inet_pton(AF_INET6, o->address, &v6->sin6_addr) == 1) {
-        v6->sin6_family = AF_INET6;
-        v6->sin6_port = htons(o->port);
-        return true;
-    }
-    return err_set(e, ERR_USAGE, "http", "'%s' is not a numeric IPv4 or IPv6 address", o->address);
-}
-
-static bool start_daemon(struct http_server *s, const struct http_options *o, struct err *e) {
-    struct sockaddr_storage address;
-    if (!parse_address(o, &address, e)) return false;
+// listen: where; NULL: connections are brought to it.
+static struct MHD_Daemon *start_daemon(struct http_server *s, const struct sockaddr *listen) {
     unsigned flags = MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_THREAD_PER_CONNECTION | MHD_USE_POLL | MHD_USE_ITC | MHD_USE_ERROR_LOG;
-    if (address.ss_family == AF_INET6) flags |= MHD_USE_IPv6;
+    if (!listen) flags |= MHD_USE_NO_LISTEN_SOCKET;
+    if (listen && listen->sa_family == AF_INET6) flags |= MHD_USE_IPv6;
+    struct MHD_OptionItem where[] = {{MHD_OPTION_SOCK_ADDR, 0, (void *)(uintptr_t)listen}, {MHD_OPTION_END, 0, NULL}};
     errno = 0;
-    s->daemon = MHD_start_daemon(flags, o->port, NULL, NULL, on_access, s, MHD_OPTION_EXTERNAL_LOGGER, on_log, s, MHD_OPTION_SOCK_ADDR, &address,
-                                 MHD_OPTION_URI_LOG_CALLBACK, on_uri, s, MHD_OPTION_NOTIFY_COMPLETED, on_completed, s, MHD_OPTION_NOTIFY_CONNECTION,
-                                 on_connection, s, MHD_OPTION_CONNECTION_LIMIT, (unsigned)HTTP_CONNECTIONS_MAX, MHD_OPTION_CONNECTION_TIMEOUT,
-                                 (unsigned)HTTP_IDLE_S, MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_BYTES, MHD_OPTION_THREAD_STACK_SIZE,
-                                 (size_t)THREAD_STACK_BYTES, MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_LISTEN_BACKLOG_SIZE, 1024u, MHD_OPTION_END);
-    if (!s->daemon) return err_errno(e, ERR_NET, "http", "listen for HTTP on %s port %u", o->address, o->port);
+    return MHD_start_daemon(flags, 0, listen ? on_arrival : NULL, s, on_access, s, MHD_OPTION_EXTERNAL_LOGGER, on_log, s, MHD_OPTION_ARRAY,
+                            listen ? where : where + 1, MHD_OPTION_URI_LOG_CALLBACK, on_uri, s, MHD_OPTION_NOTIFY_COMPLETED, on_completed, s,
+                            MHD_OPTION_NOTIFY_CONNECTION, on_connection, s, MHD_OPTION_CONNECTION_LIMIT, s->connections_max, MHD_OPTION_CONNECTION_TIMEOUT,
+                            (unsigned)HTTP_IDLE_S, MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_BYTES, MHD_OPTION_THREAD_STACK_SIZE,
+                            (size_t)THREAD_STACK_BYTES, MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_LISTEN_BACKLOG_SIZE, 1024u, MHD_OPTION_END);
+}
+
+static bool start_plain(struct http_server *s, const char *address, uint16_t port, struct err *e) {
+    struct sockaddr_storage sa;
+    socklen_t n;
+    if (!http_door_address(address, port, &sa, &n)) return err_set(e, ERR_USAGE, "http", "'%s' is not a numeric IPv4 or IPv6 address", address);
+    s->daemon = start_daemon(s, (const struct sockaddr *)&sa);
+    if (!s->daemon) return err_errno(e, ERR_NET, "http", "listen for HTTP on %s port %u", address, port);
     const union MHD_DaemonInfo *info = MHD_get_daemon_info(s->daemon, MHD_DAEMON_INFO_BIND_PORT);
-    s->port = info && info->port ? info->port : o->port;
+    s->plain_port = info && info->port ? info->port : port;
     return true;
 }
 
-// A route that says nothing of who may use it is a mistake that nobody should find by using it.
-static bool all_declared(const struct http_mount *mounts, struct err *e) {
-    for (const struct http_mount *m = mounts; m->routes; m++)
-        for (const struct http_route *r = m->routes; r->pattern; r++)
-            if (!r->permission) return err_set(e, ERR_INTERNAL, "http", "%s %s%s declares no permission", http_method_name(r->method), m->prefix, r->pattern);
+static bool start_tls(struct http_server *s, const struct http_options *o, struct err *e) {
+    const struct http_door_options door = {.address = o->address,
+                                           .port = o->port,
+                                           .tls = o->tls,
+                                           .pace = s->pace,
+                                           .connections_max = s->connections_max,
+                                           .per_address_max = s->per_address_max,
+                                           .spare = is_proxy,
+                                           .give = take_in,
+                                           .context = s};
+    s->indoors = start_daemon(s, NULL);
+    if (!s->indoors) return err_errno(e, ERR_NOMEM, "http", "start the server behind TLS");
+    if (!http_door_open(&door, &s->door, e)) return false;
+    s->port = http_door_port(s->door);
     return true;
+}
+
+static bool start(struct http_server *s, const struct http_options *o, struct err *e) {
+    if (!net_pace_open(o->per_second, &s->pace, e) || !http_watch_start(&s->watch, e)) return false;
+    if (o->tls) return (!o->plain_too || start_plain(s, o->address, o->plain_port, e)) && start_tls(s, o, e);
+    if (!start_plain(s, o->address, o->port, e)) return false;
+    s->port = s->plain_port;
+    s->plain_port = 0;
+    return true;
+}
+
+static void free_server(struct http_server *s) {
+    if (s->daemon) MHD_stop_daemon(s->daemon);
+    if (s->door) http_door_shut(s->door);
+    if (s->indoors) MHD_stop_daemon(s->indoors);
+    if (s->door) http_door_close(s->door);
+    if (s->watch) http_watch_stop(s->watch);
+    net_pace_close(s->pace);
+    free(s);
 }
 
 bool http_server_start(const struct http_options *o, struct http_server **out, struct err *e) {
-    if (o->authorise && !all_declared(o->mounts, e)) return false;
     struct http_server *s = calloc(1, sizeof *s);
     if (!s) return err_nomem(e, "http");
     s->mounts = o->mounts;
@@ -663,13 +738,10 @@ bool http_server_start(const struct http_options *o, struct http_server **out, s
     s->trusted_proxy_count = o->trusted_proxy_count;
     s->cors_origins = o->cors_origins;
     s->cors_origin_count = o->cors_origin_count;
-    if (!http_watch_start(&s->watch, e)) {
-        free(s);
-        return false;
-    }
-    if (!start_daemon(s, o, e)) {
-        http_watch_stop(s->watch);
-        free(s);
+    s->connections_max = o->connections_max ? o->connections_max : HTTP_CONNECTIONS_MAX;
+    s->per_address_max = o->per_address_max ? o->per_address_max : s->connections_max - s->connections_max / 4;
+    if (!start(s, o, e)) {
+        free_server(s);
         return false;
     }
     *out = s;
@@ -680,20 +752,27 @@ uint16_t http_server_port(const struct http_server *s) {
     return s->port;
 }
 
+uint16_t http_server_plain_port(const struct http_server *s) {
+    return s->plain_port;
+}
+
 void http_server_stop(struct http_server *s, int drain_ms) {
     s->stopping = true;
-    MHD_socket listening = MHD_quiesce_daemon(s->daemon);
+    if (s->door) http_door_shut(s->door);
+    MHD_socket listening = s->daemon ? MHD_quiesce_daemon(s->daemon) : MHD_INVALID_SOCKET;
     if (listening != MHD_INVALID_SOCKET) close(listening);
     int64_t until = clock_mono_ms() + drain_ms;
     while (s->in_flight > 0 && clock_mono_ms() < until) usleep(DRAIN_STEP_MS * 1000);
     http_watch_cut_all(s->watch);
-    MHD_stop_daemon(s->daemon);
-    http_watch_stop(s->watch);
-    free(s);
+    free_server(s);
 }
 
 void http_server_figures(const struct http_server *s, struct http_figures *out) {
     *out = (struct http_figures){.in_flight = s->in_flight, .body_bytes_in = s->body_bytes_in};
     for (int i = 0; i < 6; i++) out->responses[i] = s->responses[i];
     http_watch_figures(s->watch, &out->connections, &out->connections_total, &out->reaped_total);
+    struct http_door_figures door = {0};
+    if (s->door) http_door_figures(s->door, &door);
+    out->handshakes_failed = door.handshakes_failed;
+    out->refused_total = door.refused + s->refused;
 }

@@ -10,6 +10,7 @@
 #include "base/err.h"
 #include "http/route.h"
 #include "http/uri.h"
+#include "net/tls.h"
 
 enum { HTTP_HEADERS_MAX = 24 };
 
@@ -24,14 +25,15 @@ struct http_request {
     bool head; // HEAD: the same handler, no body is sent
     struct uri uri;
     struct http_match match;
-    struct str address;    // peer's, without port
-    struct str user;       // set by authorise; empty when nobody in particular
-    const void *principal; // likewise: who asks, as the callback's side knows it; NULL: nobody
-    bool refused;          // by authorise
-    bool noted;            // set by a handler that has told the audit callback's side itself of what was done, whatever came of it
-    struct str trace;      // its trace id (base/trace.h): of the asker's traceparent, or its own
-    struct str body;       // of routes without a body callback
-    void *state;           // the handler's own between begin, body, handle and end
+    struct str address;             // peer's, without port
+    struct str user;                // set by authorise; empty when nobody in particular
+    const void *principal;          // likewise: who asks, as the callback's side knows it; NULL: nobody
+    bool refused;                   // by authorise
+    bool noted;                     // set by a handler that has told the audit callback's side itself of what was done, whatever came of it
+    struct str trace;               // its trace id (base/trace.h): of the asker's traceparent, or its own
+    const struct net_tls_info *tls; // of the connection, the client's certificate in it; NULL: plain
+    struct str body;                // of routes without a body callback
+    void *state;                    // the handler's own between begin, body, handle and end
     void *adapter;
 };
 
@@ -96,8 +98,13 @@ void http_reply_problem(const struct http_request *rq, struct http_response *rs,
 void http_response_deinit(struct http_response *rs);
 
 struct http_options {
-    const char *address; // numeric, IPv4 or IPv6
-    uint16_t port;       // 0: any free one
+    const char *address;                       // numeric, IPv4 or IPv6
+    uint16_t port;                             // 0: any free one
+    struct net_tls *tls;                       // NULL: plain
+    bool plain_too;                            // beside the port with TLS, ...
+    uint16_t plain_port;                       // ... one without
+    unsigned connections_max, per_address_max; // 0: HTTP_CONNECTIONS_MAX; three quarters of that. A trusted proxy may have all.
+    unsigned per_second;                       // new connections of an address; 0: net/pace.h's
     const struct http_mount *mounts;
     // Decides on a request before its body is read; sets rq->user and rq->principal. Returns false with ERR_UNAUTHORIZED or ERR_FORBIDDEN.
     bool (*authorise)(void *context, struct http_request *rq, unsigned permission, struct err *e);
@@ -115,11 +122,13 @@ struct http_options {
 
 bool http_server_start(const struct http_options *o, struct http_server **out, struct err *e);
 uint16_t http_server_port(const struct http_server *s);
+uint16_t http_server_plain_port(const struct http_server *s); // 0: there is none
 // Refuses new work, waits up to drain_ms for requests under way, then cuts the rest and frees everything.
 void http_server_stop(struct http_server *s, int drain_ms);
 
 struct http_figures {
     uint64_t connections, connections_total, reaped_total;
+    uint64_t handshakes_failed, refused_total; // TLS that did not come about; too many connections, or made too fast
     uint64_t in_flight;
     uint64_t responses[6]; // by hundreds: responses[2] is 2xx
     uint64_t body_bytes_in;

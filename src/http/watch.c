@@ -1,9 +1,12 @@
 // The reaper of slow connections.
 #include "http/watch.h"
 
+#include <netinet/in.h>
 #include <pthread.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/socket.h>
 
 #include "base/clock.h"
@@ -13,6 +16,7 @@
 struct http_watched {
     struct http_watched *prev, *next;
     int fd;
+    char address[INET6_ADDRSTRLEN];
     bool cut;
     _Atomic bool first; // no request has been served on it yet
     _Atomic int state;
@@ -96,10 +100,11 @@ void http_watch_stop(struct http_watch *w) {
     free(w);
 }
 
-struct http_watched *http_watch_add(struct http_watch *w, int fd) {
+struct http_watched *http_watch_add(struct http_watch *w, int fd, const char *address) {
     struct http_watched *c = calloc(1, sizeof *c);
     if (!c) return NULL;
     c->fd = fd;
+    snprintf(c->address, sizeof c->address, "%s", address);
     c->first = true;
     c->since_ms = clock_mono_ms();
     pthread_mutex_lock(&w->lock);
@@ -119,6 +124,14 @@ void http_watch_remove(struct http_watch *w, struct http_watched *c) {
     w->now--;
     pthread_mutex_unlock(&w->lock);
     free(c);
+}
+
+unsigned http_watch_count(struct http_watch *w, const char *address) {
+    unsigned n = 0;
+    pthread_mutex_lock(&w->lock);
+    for (const struct http_watched *c = w->head; c; c = c->next) n += strcmp(c->address, address) == 0;
+    pthread_mutex_unlock(&w->lock);
+    return n;
 }
 
 void http_watch_set(struct http_watched *c, enum http_watch_state state) {

@@ -22,7 +22,9 @@ bool http_watch_start(struct http_watch **out, struct err *e);
 void http_watch_stop(struct http_watch *w);
 
 // NULL when there is no memory.
-struct http_watched *http_watch_add(struct http_watch *w, int fd);
+struct http_watched *http_watch_add(struct http_watch *w, int fd, const char *address);
+// Connections of an address.
+unsigned http_watch_count(struct http_watch *w, const char *address);
 // Before the descriptor is closed, so that another one's is never cut.
 void http_watch_remove(struct http_watch *w, struct http_watched *c);
 void http_watch_set(struct http_watched *c, enum http_watch_state state);

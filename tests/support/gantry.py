@@ -95,7 +95,7 @@ class Server:
         threading.Thread(target=self.process.stdout.read, daemon=True).start()
         dicom = re.search(r"dicom=(\S+)@\S+?:(\d+)\b", self.ready)
         self.aet, self.dicom_port = dicom.group(1), int(dicom.group(2))
-        self.http_port = int(re.search(r"http=http://[^:]+:(\d+)", self.ready).group(1))
+        self.http_port = int(re.search(r"http=https?://[^:]+:(\d+)", self.ready).group(1))
 
     def stderr(self):
         size = os.fstat(self.log.fileno()).st_size

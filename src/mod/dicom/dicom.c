@@ -203,6 +203,7 @@ bool dicom_start(const struct dicom_config *config, struct archive *archive, str
                                    .timers = config->timers,
                                    .associations_max = config->associations_max,
                                    .per_peer_max = config->per_peer_max,
+                                   .per_second = config->per_second,
                                    .async_max = ASYNC_MAX,
                                    .drain_ms = config->drain_ms,
                                    .handlers = {.ctx = m, .admit = dicom_admit, .permit = dicom_permit, .choose = dicom_choose, .ended = dicom_ended}};

@@ -24,6 +24,7 @@ struct dicom_config { // borrowed until dicom_stop
     bool accept_unknown_storage; // SOP classes that are in no registry are stored (private ones)
     unsigned associations_max;   // 0: UL_ASSOCIATIONS_MAX
     unsigned per_peer_max;       // of one address; 0: three quarters of it
+    unsigned per_second;         // new connections of one address; 0: default
     int drain_ms;                // scp_config's
     struct ul_timers timers;
 };

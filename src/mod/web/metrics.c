@@ -49,6 +49,8 @@ static void add_http(struct buf *b, const struct http_figures *f) {
     add_metric(b, "http_connections", "gauge", "Open HTTP connections.", f->connections);
     add_metric(b, "http_connections_total", "counter", "HTTP connections since start.", f->connections_total);
     add_metric(b, "http_reaped_total", "counter", "HTTP connections cut for being slow.", f->reaped_total);
+    add_metric(b, "http_refused_total", "counter", "HTTP connections refused: too many, or made too fast.", f->refused_total);
+    add_metric(b, "http_handshakes_failed_total", "counter", "TLS handshakes of HTTP that did not come about.", f->handshakes_failed);
     add_metric(b, "http_requests_in_flight", "gauge", "HTTP requests under way.", f->in_flight);
     add_metric(b, "http_body_bytes_total", "counter", "Bytes of request bodies.", f->body_bytes_in);
     add_head(b, "http_responses_total", "counter", "HTTP responses by class.");
