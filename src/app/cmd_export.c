@@ -146,28 +146,91 @@ static int export(struct cli_args *args, struct exporting *x) {
     return x->failed ? 1 : 0;
 }
 
+// ---- whole volumes as plain tar files ----
+
+struct tar_out {
+    int fd;
+    uint64_t at;
+};
+
+static bool write_tar(void *ctx, const void *p, size_t n, struct err *e) {
+    struct tar_out *t = ctx;
+    uint64_t at = t->at;
+    t->at += n;
+    return sys_write_at(NULL, t->fd, p, n, at, e);
+}
+
+// One that is whole has its name at once or not at all.
+static bool export_volume(struct exporting *x, uint32_t volume, struct err *e) {
+    char path[PATH_BYTES], part[PATH_BYTES];
+    struct tar_out t = {.fd = -1};
+    uint64_t entries = 0, damaged = 0;
+    snprintf(path, sizeof path, "%.4000s/v%08u.tar", x->to, volume);
+    snprintf(part, sizeof part, "%.4000s/v%08u.tar.part", x->to, volume);
+    if (!sys_open(NULL, part, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW, 0640, &t.fd, e)) return false;
+    bool ok = vol_export(archive_volumes(x->ar), volume, write_tar, &t, &entries, &damaged, e) && sys_flush(NULL, t.fd, e);
+    sys_close(NULL, t.fd);
+    ok = ok && sys_unlink(NULL, path, e) && sys_rename(NULL, part, path, e);
+    if (!ok) sys_unlink(NULL, part, NULL);
+    if (damaged) fprintf(stderr, "volume %u: %llu entries are damaged and left out\n", volume, (unsigned long long)damaged);
+    x->done += entries;
+    x->failed += damaged;
+    x->bytes += t.at;
+    return ok;
+}
+
+static int export_tar(struct cli_args *args, struct exporting *x) {
+    struct err e = {0};
+    uint32_t *volumes = NULL;
+    size_t n = 0;
+    bool ok = sys_mkdir(x->to, &e) && vol_list(archive_volumes(x->ar), &volumes, &n, &e);
+    for (size_t i = 0; ok && i < n; i++) {
+        ok = export_volume(x, volumes[i], &e);
+        cli_progress("export", i + 1, n);
+    }
+    free(volumes);
+    if (!ok) return cli_fail(args, &e);
+    printf("%zu volumes with %llu entries, %llu bytes exported to %s as plain tar files", n, (unsigned long long)x->done, (unsigned long long)x->bytes, x->to);
+    if (x->failed) printf(", %llu entries were damaged", (unsigned long long)x->failed);
+    printf("\n");
+    return x->failed ? 1 : 0;
+}
+
 static int run(struct cli_args *args) {
     struct err e = {0};
     struct exporting x = {.to = args->positional[0]};
     struct opening o;
+    bool tar = cli_flag(args, "tar"), some = cli_text(args, "study", NULL) || cli_text(args, "series", NULL) || cli_text(args, "instance", NULL);
+    if (tar && some) {
+        err_set(&e, ERR_USAGE, "export", "--tar is of whole volumes: it goes with no --study, --series or --instance");
+        return cli_fail(args, &e);
+    }
     if (!opening_begin(args, 0, &o, &e)) return cli_fail(args, &e);
     x.ar = o.archive;
-    int code = export(args, &x);
+    int code = tar ? export_tar(args, &x) : export(args, &x);
     opening_end(&o);
     return code;
 }
 
 static const struct cli_option OPTIONS[] = {
-    OPENING_OPTIONS, {"study", "UID", "only this study"}, {"series", "UID", "only this series"}, {"instance", "UID", "only this object"}, {0},
+    OPENING_OPTIONS,
+    {"study", "UID", "only this study"},
+    {"series", "UID", "only this series"},
+    {"instance", "UID", "only this object"},
+    {"tar", NULL, "the archive's volumes instead, as plain tar files"},
+    {0},
 };
 
 const struct cli_command CMD_EXPORT = {
     .name = "export",
-    .synopsis = "[--data DIR | --config FILE] [--study UID] [--series UID] [--instance UID] FOLDER",
+    .synopsis =
+        "[--data DIR | --config FILE] [--study UID] [--series UID] [--instance UID] FOLDER\n       gantry export [--data DIR | --config FILE] --tar FOLDER",
     .summary = "Write objects as files: FOLDER/<study>/<series>/<object>.dcm",
     .permission = ACCESS_STUDY_EXPORT,
     .group = "Keeping",
-    .details = "Every object is checked against its digest on the way out; one that is damaged is named and not written.",
+    .details = "Every object is checked against its digest on the way out; one that is damaged is named and not written.\n"
+               "--tar writes FOLDER/v00000001.tar and so on: volumes as they are, encrypted ones in the open, with all that a Gantry needs to take them over\n"
+               "('gantry reindex' of a folder that has them in volumes/). Deleted objects that were not compacted away are in them.",
     .options = OPTIONS,
     .positional_min = 1,
     .positional_max = 1,

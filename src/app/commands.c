@@ -18,6 +18,7 @@ const struct cli_command *const COMMANDS[] = {
     &CMD_COMPACT,
     &CMD_RESTORE,
     &CMD_HOLD,
+    &CMD_KEY,
     &CMD_MIGRATE,
     &CMD_INDEX_ATTRIBUTE,
     &CMD_SYNTH,

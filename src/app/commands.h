@@ -27,6 +27,7 @@ extern const struct cli_command CMD_REINDEX;
 extern const struct cli_command CMD_RENDER;
 extern const struct cli_command CMD_RESTORE;
 extern const struct cli_command CMD_HOLD;
+extern const struct cli_command CMD_KEY;
 extern const struct cli_command CMD_SERVE;
 extern const struct cli_command CMD_STORE;
 extern const struct cli_command CMD_SYNTH;

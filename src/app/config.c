@@ -15,10 +15,12 @@ static const cyaml_strval_t CREDENTIALS[] = {
     {"static", S3_STATIC}, {"environment", S3_ENVIRONMENT}, {"file", S3_FILE}, {"instance", S3_INSTANCE}, {"web-identity", S3_WEB_IDENTITY}};
 static const cyaml_strval_t SMALL_VOLUMES[] = {{"index", SMALL_INDEX}, {"bucket", SMALL_BUCKET}};
 static const cyaml_strval_t CLIENTS[] = {{"none", NET_TLS_CLIENTS_NONE}, {"asked", NET_TLS_CLIENTS_ASKED}, {"required", NET_TLS_CLIENTS_REQUIRED}};
+static const cyaml_strval_t NEW_VOLUMES[] = {{"encrypted", NEW_ENCRYPTED}, {"plain", NEW_PLAIN}};
 static const cyaml_strval_t LOCK_MODES[] = {{"governance", S3_LOCK_GOVERNANCE}, {"compliance", S3_LOCK_COMPLIANCE}};
 
 enum { OPTIONAL_PTR = CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL, OPTIONAL_WORD = OPTIONAL_PTR | CYAML_FLAG_STRICT };
 
+static const cyaml_schema_value_t PLACE = {CYAML_VALUE_STRING(CYAML_FLAG_POINTER, char, 1, 4096)};
 static const cyaml_schema_value_t WORD = {CYAML_VALUE_STRING(CYAML_FLAG_POINTER, char, 1, 512)};
 
 static const cyaml_schema_field_t PEER_FIELDS[] = {
@@ -174,6 +176,14 @@ static const cyaml_schema_field_t STORE_FIELDS[] = {
     CYAML_FIELD_END,
 };
 
+static const cyaml_schema_field_t ENCRYPTION_FIELDS[] = {
+    CYAML_FIELD_STRING_PTR("master-key", OPTIONAL_PTR, struct file_encryption, master_key, 1, 4096),
+    CYAML_FIELD_SEQUENCE("older-keys", OPTIONAL_PTR, struct file_encryption, older_keys, &PLACE, 0, SETTINGS_MASTERS_MAX - 1),
+    CYAML_FIELD_STRING_PTR("cipher", OPTIONAL_PTR, struct file_encryption, cipher, 1, 32),
+    CYAML_FIELD_ENUM_PTR("new-volumes", OPTIONAL_WORD, struct file_encryption, new_volumes, NEW_VOLUMES, CYAML_ARRAY_LEN(NEW_VOLUMES)),
+    CYAML_FIELD_END,
+};
+
 static const cyaml_schema_field_t FIELDS[] = {
     CYAML_FIELD_STRING_PTR("node", OPTIONAL_PTR, struct file, node, 1, SETTINGS_NODE_MAX),
     CYAML_FIELD_STRING_PTR("data", OPTIONAL_PTR, struct file, data, 1, 4096),
@@ -192,6 +202,7 @@ static const cyaml_schema_field_t FIELDS[] = {
     CYAML_FIELD_UINT_PTR("deadline-seconds", OPTIONAL_PTR, struct file, deadline_seconds),
     CYAML_FIELD_MAPPING_PTR("database", OPTIONAL_PTR, struct file, database, DATABASE_FIELDS),
     CYAML_FIELD_MAPPING_PTR("store", OPTIONAL_PTR, struct file, store, STORE_FIELDS),
+    CYAML_FIELD_MAPPING_PTR("encryption", OPTIONAL_PTR, struct file, encryption, ENCRYPTION_FIELDS),
     CYAML_FIELD_END,
 };
 static const cyaml_schema_value_t SCHEMA = {CYAML_VALUE_MAPPING(CYAML_FLAG_POINTER, struct file, FIELDS)};

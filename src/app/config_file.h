@@ -10,6 +10,7 @@
 // Every word of YAML 1.1 for it; anything else is a slip, not a yes.
 enum truth { TRUTH_NO, TRUTH_YES };
 enum auth { AUTH_NONE, AUTH_TOKEN };
+enum new_volumes { NEW_ENCRYPTED, NEW_PLAIN };
 enum small_volumes { SMALL_INDEX, SMALL_BUCKET };
 enum s3_lock { S3_LOCK_GOVERNANCE, S3_LOCK_COMPLIANCE };
 
@@ -107,6 +108,12 @@ struct file_store {
     uint16_t *writers;
 };
 
+struct file_encryption {
+    char *master_key, **older_keys, *cipher;
+    unsigned older_keys_count;
+    enum new_volumes *new_volumes;
+};
+
 struct file {
     char *node, *data, *bind, *aet;
     enum auth *auth;
@@ -123,12 +130,14 @@ struct file {
     unsigned *volume_mib;
     struct file_database *database;
     struct file_store *store;
+    struct file_encryption *encryption;
 };
 
 // Each puts its part over *s; text is copied into a. Messages name the key.
 bool config_take(const struct file *f, struct arena *a, struct settings *s, struct err *e);
 bool config_take_database(const struct file_database *d, struct arena *a, struct settings *s, struct err *e);
 bool config_take_store(const struct file_store *st, struct arena *a, struct settings *s, struct err *e);
+bool config_take_encryption(const struct file_encryption *f, struct arena *a, struct settings *s, struct err *e);
 bool config_take_merge(const struct file_store *st, struct arena *a, struct settings *s, struct err *e);
 bool config_take_tls(const struct file_tls *f, struct arena *a, struct settings *s, struct err *e);
 bool config_take_plaintext(char *const *names, unsigned count, struct settings *s, struct err *e);

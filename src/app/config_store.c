@@ -51,6 +51,22 @@ bool config_take_database(const struct file_database *d, struct arena *a, struct
     return true;
 }
 
+// ---- encryption ----
+
+// A place is a path or a PKCS #11 URI, neither of them a secret.
+bool config_take_encryption(const struct file_encryption *f, struct arena *a, struct settings *s, struct err *e) {
+    struct vol_encryption *to = &s->encryption;
+    if (!f) return true;
+    if (!f->master_key)
+        return err_set(e, ERR_USAGE, "settings", "encryption: master-key is the file or the PKCS #11 URI of a key ('gantry key new' makes one)");
+    if (!config_take_text(a, f->master_key, &s->masters[0], e) || !config_take_text(a, f->cipher, &to->cipher, e)) return false;
+    for (unsigned i = 0; i < f->older_keys_count; i++)
+        if (!config_take_text(a, f->older_keys[i], &s->masters[i + 1], e)) return false;
+    to->master_count = f->older_keys_count + 1;
+    to->plain = f->new_volumes && *f->new_volumes == NEW_PLAIN;
+    return true;
+}
+
 // ---- bucket ----
 
 static bool take_texts(const struct file_s3 *f, struct arena *a, struct s3_options *o, struct err *e) {

@@ -160,6 +160,7 @@ static bool begin(const char *config, const char *data, struct arena *a, struct 
     *out = (struct settings){.bind = "127.0.0.1", .dicom_port = 11112, .http_port = 8080, .aet = "GANTRY", .auth = true, .deadline_ms = DEADLINE_MS};
     if (config && !config_read(config, a, out, e)) return false;
     out->remote.s3 = &out->s3;
+    out->encryption.masters = out->masters;
     if (data) out->data_dir = data;
     if (!out->data_dir) out->data_dir = settings_default_data(a, e);
     return out->data_dir;
@@ -199,6 +200,7 @@ struct archive_options settings_archive(const struct settings *s) {
                                     .database_schema = s->database_schema,
                                     .database_connections = s->database_connections,
                                     .database_statement_ms = s->database_statement_ms,
+                                    .encryption = s->encryption.master_count ? &s->encryption : NULL,
                                     .remote = s->has_store ? &s->remote : NULL,
                                     .node = s->node};
 }

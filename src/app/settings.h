@@ -14,7 +14,7 @@
 #include "net/tls.h"
 #include "store/volume.h"
 
-enum { SETTINGS_PEERS_MAX = 256, SETTINGS_LIST_MAX = 64, SETTINGS_NETWORKS_MAX = 32, SETTINGS_NODE_MAX = 60 };
+enum { SETTINGS_PEERS_MAX = 256, SETTINGS_LIST_MAX = 64, SETTINGS_NETWORKS_MAX = 32, SETTINGS_NODE_MAX = 60, SETTINGS_MASTERS_MAX = 16 };
 
 struct setting_peer {
     const char *aet, *host;
@@ -73,6 +73,8 @@ struct settings {
     bool has_store;                                       // the volumes lie in a bucket
     struct s3_options s3;
     struct vol_remote remote; // but for its s3
+    const char *masters[SETTINGS_MASTERS_MAX];
+    struct vol_encryption encryption; // but for its masters; without any it is none
     struct merge_options merge;
 };
 

@@ -15,6 +15,7 @@ struct candidate {
 struct candidates {
     struct archive *ar;
     unsigned percent;
+    bool whatever; // those that are listed are done, whatever is dead in them
     struct candidate *p;
     size_t n, cap;
 };
@@ -37,9 +38,19 @@ static const char WITH_DEAD[] =
     "WHERE v.removed_ms IS NULL AND v.batch <= 0 AND v.batch <> " VOLUME_MISSING
     " AND v.place <> 2 AND (v.finished = 1 OR v.place = 0) AND v.storage_class NOT IN (" TIERS_ARCHIVED ") GROUP BY v.volume, v.batch ORDER BY v.volume";
 
-static bool list(struct candidates *c, struct err *e) {
+// What lies as it is no longer to lie: an entry's place says whether it is encrypted (store/seal.h). ?1: encrypted ones, 2: all.
+#define LIES_SO(table) "EXISTS (SELECT 1 FROM " table " x WHERE x.volume = v.volume AND (?1 = 2 OR (CASE WHEN x.\"offset\" % 512 = 64 THEN 1 ELSE 0 END) = ?1))"
+static const char TO_REWRITE[] =
+    "SELECT v.volume, CAST(0 AS BIGINT), v.batch FROM volumes v WHERE v.removed_ms IS NULL AND v.batch <= 0 AND v.batch > " VOLUME_LEFT
+    " AND v.place <> 2 AND (v.finished = 1 OR v.place = 0) AND v.storage_class NOT IN (" TIERS_ARCHIVED
+    ") AND (" LIES_SO("instances") " OR " LIES_SO("conflicts") " OR " LIES_SO("quarantine") " OR " LIES_SO("records") ") ORDER BY v.volume";
+
+enum rewrite { REWRITE_PLAIN, REWRITE_ENCRYPTED, REWRITE_ALL, REWRITE_NONE };
+
+static bool list(struct candidates *c, enum rewrite what, struct err *e) {
     struct db *d = db_reader(c->ar->db, e);
-    struct db_stmt *s = d ? db_prepare(d, WITH_DEAD, e) : NULL;
+    struct db_stmt *s = d ? db_prepare(d, what == REWRITE_NONE ? WITH_DEAD : TO_REWRITE, e) : NULL;
+    if (s && what != REWRITE_NONE) db_bind_int(s, 1, what);
     enum db_step step = DB_FAIL;
     bool ok = s;
     while (ok && (step = db_next(s, e)) == DB_ROW) ok = add(c, (struct candidate){(uint32_t)db_int(s, 0), (uint64_t)db_int(s, 1), db_int(s, 2) == -2}, e);
@@ -71,7 +82,7 @@ static bool is_wanted(struct candidates *c, const struct candidate *one, bool *w
         if (why.kind == ERR_NOT_FOUND || why.kind == ERR_BUSY) return true; // gone, or archived
         return *e = why, false;
     }
-    *wanted = !st.growing && (double)one->dead * 100 > (double)c->percent * (double)st.size;
+    *wanted = !st.growing && (c->whatever || (double)one->dead * 100 > (double)c->percent * (double)st.size);
     *living = st.size > one->dead ? st.size - one->dead : 0;
     return true;
 }
@@ -96,36 +107,58 @@ static bool make_batches(struct candidates *c, uint64_t target_bytes, unsigned *
     return batch_put(c->ar, COMPACT_JOB, volumes, n, e);
 }
 
-bool compact_plan(struct archive *ar, unsigned dead_percent, unsigned *batches, struct err *e) {
-    struct candidates c = {.ar = ar, .percent = dead_percent};
+static bool plan(struct archive *ar, unsigned dead_percent, enum rewrite what, unsigned *batches, struct err *e) {
+    struct candidates c = {.ar = ar, .percent = dead_percent, .whatever = what != REWRITE_NONE};
     struct merge_options o = {0};
     struct err own = {0};
     merge_defaults(&o);
     *batches = 0;
-    bool ok = list(&c, &own) && make_batches(&c, o.target_bytes, batches, &own);
+    bool ok = list(&c, what, &own) && make_batches(&c, o.target_bytes, batches, &own);
     if (!ok && e) *e = own;
     free(c.p);
     return ok;
 }
 
-bool archive_compact(struct archive *ar, double dead_share, uint64_t *bytes_freed, struct err *e) {
+bool compact_plan(struct archive *ar, unsigned dead_percent, unsigned *batches, struct err *e) {
+    return plan(ar, dead_percent, REWRITE_NONE, batches, e);
+}
+
+struct done {
+    uint64_t volumes, in, out, given;
+};
+
+static bool run_all(struct archive *ar, struct done *d, struct err *e) {
     struct merge_options o = {0};
     struct merge_report report;
-    uint64_t in = 0, out = 0, given = 0;
-    unsigned batches, removed;
-    bool done = true;
-    *bytes_freed = 0;
-    if (!compact_plan(ar, (unsigned)(dead_share * 100), &batches, e)) return false;
-    while (done) {
-        if (!batch_run_one(ar, &o, COMPACT_JOB, &done, &report, e)) return false;
-        if (!done) break;
-        in += report.bytes_in;
-        out += report.bytes_out;
+    unsigned removed;
+    bool more = true;
+    while (more) {
+        if (!batch_run_one(ar, &o, COMPACT_JOB, &more, &report, e)) return false;
+        if (!more) break;
+        d->volumes += report.volumes_in;
+        d->in += report.bytes_in;
+        d->out += report.bytes_out;
     }
     // In a directory nobody else reads; in a bucket the volumes go when their time is over.
-    bool alone = !ar->remote;
-    if (alone && !reap_volumes(ar, &o, true, &removed, &given, e)) return false;
-    if (!alone) given = in;
-    *bytes_freed = given > out ? given - out : 0;
+    if (ar->remote) d->given = d->in;
+    return ar->remote || reap_volumes(ar, &o, true, &removed, &d->given, e);
+}
+
+bool archive_compact(struct archive *ar, double dead_share, uint64_t *bytes_freed, struct err *e) {
+    struct done d = {0};
+    unsigned batches;
+    *bytes_freed = 0;
+    if (!compact_plan(ar, (unsigned)(dead_share * 100), &batches, e) || !run_all(ar, &d, e)) return false;
+    *bytes_freed = d.given > d.out ? d.given - d.out : 0;
     return true;
+}
+
+bool archive_rewrite(struct archive *ar, bool all, uint64_t *volumes, struct err *e) {
+    struct done d = {0};
+    unsigned batches;
+    enum rewrite what = all ? REWRITE_ALL : vol_encrypts(ar->volumes) ? REWRITE_PLAIN : REWRITE_ENCRYPTED;
+    *volumes = 0;
+    bool ok = plan(ar, 0, what, &batches, e) && run_all(ar, &d, e);
+    *volumes = d.volumes;
+    return ok;
 }

@@ -10,6 +10,8 @@ bool archive_delete(struct archive *ar, const struct actor *who, struct str stud
                     uint64_t *count, struct err *e);
 // Gives the space of deleted objects back: live entries of volumes with more than the given share of dead bytes are appended anew, then the volume is removed.
 bool archive_compact(struct archive *ar, double dead_share, uint64_t *bytes_freed, struct err *e);
+// Builds volumes anew that lie otherwise than they would be written now: in the open or encrypted; all: every one, under keys of its own.
+bool archive_rewrite(struct archive *ar, bool all, uint64_t *volumes, struct err *e);
 
 struct fsck_finding {
     const char *what; // "damaged", "orphan", "missing", "chain", "volume"

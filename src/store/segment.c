@@ -140,6 +140,16 @@ static bool resume_open(struct vol_set *vs, uint32_t number, struct segment *s, 
     return sys_open(vs->files, path, O_RDWR, 0, &s->fd, e);
 }
 
+// One that was begun the other way, encrypted or not, is finished, so that it can be built anew as a whole.
+static bool goes_on(const struct vol_set *vs, const struct segment *s) {
+    char head[TAR_HEAD_MAX];
+    struct tar_head first;
+    size_t got;
+    if (s->end == 0) return true;
+    if (!sys_read_upto(vs->files, s->fd, head, sizeof head, 0, &got, NULL)) return false;
+    return (tar_decode(head, got, 0, &first) == TAR_SEALED) == vs->keys.writes;
+}
+
 bool segment_resume(struct vol_set *vs, uint64_t (*known_end)(void *ctx, uint32_t volume), struct err *e) {
     uint32_t *numbers;
     size_t n;
@@ -155,7 +165,7 @@ bool segment_resume(struct vol_set *vs, uint64_t (*known_end)(void *ctx, uint32_
         s.end = known_end ? known_end(vs->index.ctx, numbers[i]) : 0;
         ok = resume_one(vs, &s, e);
         vs->stats.bytes_used += s.end;
-        bool useful = ok && vs->dir->open.fd < 0 && s.size >= s.end + STORE_VOLUME_BYTES_MIN / 4;
+        bool useful = ok && goes_on(vs, &s) && vs->dir->open.fd < 0 && s.size >= s.end + STORE_VOLUME_BYTES_MIN / 4;
         if (useful)
             vs->dir->open = s;
         else if (ok)

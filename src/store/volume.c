@@ -192,6 +192,10 @@ void vol_fd_release(struct vol_set *vs, uint32_t volume, int fd) {
     vs->driver->fd_release(vs, volume, fd);
 }
 
+bool vol_encrypts(const struct vol_set *vs) {
+    return vs->keys.writes;
+}
+
 bool vol_state_get(struct vol_set *vs, uint32_t volume, struct vol_state *out, struct err *e) {
     return vs->driver->state(vs, volume, out, e);
 }

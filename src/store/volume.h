@@ -277,6 +277,9 @@ bool vol_legal_hold(struct vol_set *vs, uint32_t volume, bool on, struct err *e)
 // Puts in parts that were begun before this time (wall clock) and never finished: what the bucket keeps of them goes. A directory has none.
 bool vol_abort_stale(struct vol_set *vs, int64_t before_ms, unsigned *aborted, struct err *e);
 
+// Whether new entries are encrypted.
+bool vol_encrypts(const struct vol_set *vs);
+
 // A master key in a new file, which is its owner's alone. ERR_CONFLICT: the file is there.
 bool vol_master_new(const char *path, struct err *e);
 

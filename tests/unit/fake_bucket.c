@@ -321,12 +321,69 @@ void fake_index_init(struct fake_index *x) {
 }
 
 void fake_index_deinit(struct fake_index *x) {
+    fake_index_lose_keys(x);
     for (unsigned i = 0; i < x->volume_count; i++) free(x->volumes[i].p);
+}
+
+// ---- keys of encrypted volumes ----
+
+static struct fake_keys *keys_of(struct fake_index *x, uint32_t first) {
+    for (unsigned i = 0; i < x->key_count; i++)
+        if (x->keys[i].first == first) return &x->keys[i];
+    return NULL;
+}
+
+static bool key_run_of(void *ctx, uint32_t volume, uint32_t *first, struct err *e) {
+    struct fake_index *x = ctx;
+    (void)e;
+    pthread_mutex_lock(&x->lock);
+    *first = 0;
+    for (unsigned i = 0; i < x->key_count; i++)
+        if (x->keys[i].first <= volume && x->keys[i].first > *first) *first = x->keys[i].first;
+    pthread_mutex_unlock(&x->lock);
+    return true;
+}
+
+static bool key_get(void *ctx, uint32_t first, struct buf *out, struct err *e) {
+    struct fake_index *x = ctx;
+    pthread_mutex_lock(&x->lock);
+    struct fake_keys *k = keys_of(x, first);
+    if (k) buf_add(out, k->p, k->n);
+    pthread_mutex_unlock(&x->lock);
+    return k ? buf_ok(out, e) : err_set(e, ERR_NOT_FOUND, "fake", "no keys");
+}
+
+static bool key_put(void *ctx, uint32_t first, struct str text, struct err *e) {
+    struct fake_index *x = ctx;
+    (void)e;
+    pthread_mutex_lock(&x->lock);
+    struct fake_keys *k = keys_of(x, first);
+    if (!k) k = &x->keys[x->key_count++];
+    free(k->p);
+    *k = (struct fake_keys){.first = first, .p = malloc(text.n + 1), .n = text.n};
+    if (text.n) memcpy(k->p, text.p, text.n);
+    pthread_mutex_unlock(&x->lock);
+    return true;
+}
+
+static bool key_each(void *ctx, bool (*visit)(void *visit_ctx, uint32_t first, struct err *e), void *visit_ctx, struct err *e) {
+    struct fake_index *x = ctx;
+    for (unsigned i = 0; i < x->key_count; i++)
+        if (!visit(visit_ctx, x->keys[i].first, e)) return false;
+    return true;
+}
+
+static const struct vol_key_index KEYS = {.run_of = key_run_of, .get = key_get, .put = key_put, .each = key_each};
+
+void fake_index_lose_keys(struct fake_index *x) {
+    for (unsigned i = 0; i < x->key_count; i++) free(x->keys[i].p);
+    memset(x->keys, 0, sizeof x->keys);
+    x->key_count = 0;
 }
 
 struct vol_index fake_index_of(struct fake_index *x) {
     return (struct vol_index){
-        .ctx = x, .classify = classify, .commit = commit, .reserve = reserve, .fetch = fetch, .kept = kept, .find = find_volume, .each = each};
+        .ctx = x, .classify = classify, .commit = commit, .reserve = reserve, .fetch = fetch, .kept = kept, .find = find_volume, .each = each, .keys = &KEYS};
 }
 
 bool fake_index_find(struct fake_index *x, const char *sop, struct fake_row *out) {

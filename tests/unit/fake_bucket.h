@@ -69,7 +69,15 @@ struct fake_index {
     uint32_t counter;
     _Atomic unsigned commits, refuse_commits, inside, overlaps, fetches;
     _Atomic bool away; // every call fails
+    struct fake_keys {
+        uint32_t first;
+        char *p;
+        size_t n;
+    } keys[64];
+    unsigned key_count;
 };
+// As an index that was made anew.
+void fake_index_lose_keys(struct fake_index *x);
 
 void fake_index_init(struct fake_index *x);
 void fake_index_deinit(struct fake_index *x);
