@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "core/kept.h"
 #include "core/migrate_part.h"
 #include "core/searchable.h"
 
@@ -176,9 +177,24 @@ static bool keep_numbers(struct db *from, struct db *w, struct err *e) {
            sql_run(w, "UPDATE counters SET value = ?1 WHERE name = 'volume' AND value < ?1", SQL_VALUES(SQL_I(last)), e);
 }
 
+// The places that the volumes told of have numbers of their own here; what administrators named them goes with their names.
+static bool name_realms(struct db *from, struct db *w, struct err *e) {
+    struct db_stmt *s = db_prepare(from, "SELECT tenant, site, department, display, created_ms FROM realms WHERE id <> 0", e);
+    enum db_step step = DB_FAIL;
+    bool ok = s;
+    while (ok && (step = db_next(s, e)) == DB_ROW)
+        ok = sql_run(w,
+                     "INSERT INTO realms (tenant, site, department, display, created_ms) VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT (tenant, site, department) DO "
+                     "UPDATE SET display = excluded.display",
+                     SQL_VALUES(SQL_T(db_text(s, 0)), SQL_T(db_text(s, 1)), SQL_T(db_text(s, 2)), SQL_T(db_text(s, 3)), SQL_I(db_int(s, 4))), e);
+    db_done(s);
+    return ok && step == DB_END;
+}
+
 static bool copy_rest(struct migrate *m, struct err *e) {
     struct db *from = db_reader(m->from->db, e), *w = from ? db_writer(m->to->db, e) : NULL;
-    bool ok = w && db_begin(w, e) && copy_settings(from, w, e) && copy_graves(from, w, e) && keep_numbers(from, w, e) && db_commit(w, e);
+    bool ok = w && db_begin(w, e) && copy_settings(from, w, e) && copy_graves(from, w, e) && keep_numbers(from, w, e) && kept_copy(from, w, e) &&
+              name_realms(from, w, e) && db_commit(w, e);
     if (w) db_return(m->to->db, w);
     if (from) db_return(m->from->db, from);
     return ok;

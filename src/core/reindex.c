@@ -6,6 +6,7 @@
 
 #include "base/log.h"
 #include "core/index.h"
+#include "core/kept.h"
 #include "core/realm.h"
 #include "core/service.h"
 #include "sys/file.h"
@@ -75,6 +76,18 @@ bool reindex_old_ends(struct archive *ar, struct err *e) {
     return ok;
 }
 
+// People, programs and peers, whatever of them can be read: an index of an earlier version has none. Places keep their numbers.
+static void carry_kept(struct db *w) {
+    char sql[1024];
+    struct err why = {0};
+    if (!db_exec(w, "INSERT INTO main.realms SELECT * FROM old.realms WHERE id <> 0", &why)) log_line(LOG_DEBUG, "reindex", "%s", why.message);
+    for (const struct kept_table *t = KEPT_TABLES; t->name; t++) {
+        snprintf(sql, sizeof sql, "INSERT INTO main.%s (%s) SELECT %s FROM old.%s", t->name, t->columns, t->columns, t->name);
+        err_clear(&why);
+        if (!db_exec(w, sql, &why)) log_line(LOG_WARN, "reindex", "%s of the old index cannot be carried over: %s", t->name, why.message);
+    }
+}
+
 // The old index's events, settings and declared attributes; what cannot be read is not carried over.
 static bool carry_over(struct archive *ar, const char *dir, bool *carried, struct err *e) {
     char old[PATH_BYTES];
@@ -95,6 +108,7 @@ static bool carry_over(struct archive *ar, const char *dir, bool *carried, struc
     if (!ok) db_rollback(w);
     // Declared before the first header comes, the attributes are whole when the last one has come.
     if (attached) db_exec(w, "INSERT INTO main.searchable_attributes SELECT tag, 0, 1 FROM old.searchable_attributes", NULL);
+    if (attached) carry_kept(w);
     if (attached) db_exec(w, "DETACH old", NULL);
     events_settle(ar, false);
     db_return(ar->db, w);

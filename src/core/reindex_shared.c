@@ -5,10 +5,11 @@
 
 #include "base/log.h"
 #include "core/index.h"
+#include "core/kept.h"
 #include "core/nodes.h"
 #include "core/service.h"
 
-enum { SCHEMA_MAX = 48, SQL_BYTES = 512, STATEMENT_MS = 24 * 3600 * 1000 };
+enum { SCHEMA_MAX = 48, SQL_BYTES = 1024, STATEMENT_MS = 24 * 3600 * 1000 };
 
 struct rebuild {
     struct archive_options options; // of the archive as it is
@@ -73,11 +74,23 @@ static const char *const CARRIED[] = {
     "UPDATE \"@_building\".counters SET value = (SELECT value FROM \"@\".counters WHERE name = 'volume') WHERE name = 'volume'",
 };
 
+// People, programs, peers and places, which no volume can give back.
+static bool carry_kept(struct db *w, const struct rebuild *r, struct err *e) {
+    char sql[SQL_BYTES];
+    if (!run_in(w, r, "INSERT INTO \"@_building\".realms SELECT * FROM \"@\".realms WHERE id <> 0", e)) return false;
+    for (const struct kept_table *t = KEPT_TABLES; t->name; t++) {
+        snprintf(sql, sizeof sql, "INSERT INTO \"@_building\".%s (%s) SELECT %s FROM \"@\".%s", t->name, t->columns, t->columns, t->name);
+        if (!run_in(w, r, sql, e)) return false;
+    }
+    snprintf(sql, sizeof sql, "\"%s_building\".", r->schema);
+    return kept_number(w, sql, e);
+}
+
 static bool carry(struct rebuild *r, struct err *e) {
     struct db *w = db_writer(r->old, e);
     bool ok = w && db_begin(w, e);
     for (size_t i = 0; ok && i < sizeof CARRIED / sizeof *CARRIED; i++) ok = run_in(w, r, CARRIED[i], e);
-    ok = ok && db_commit(w, e);
+    ok = ok && carry_kept(w, r, e) && db_commit(w, e);
     if (!ok && w) db_rollback(w);
     db_return(r->old, w);
     return ok;

@@ -432,6 +432,30 @@ static void nothing_secret_is_kept_or_told(void **state) {
     accounts_close(a);
 }
 
+static void a_rebuilt_index_knows_the_same_people(void **state) {
+    struct fixture *f = *state;
+    struct accounts *a = open_accounts(f);
+    struct err e = {0};
+    char token[ACCOUNT_SECRET_HEX + 1];
+    uint64_t objects;
+    const struct account_token t = {.name = STR_LIT("mirror"), .role = STR_LIT("viewer"), .scope = STR_LIT("site:north/east")};
+    if (f->schema[0]) skip(); // an archive of several nodes is rebuilt another way
+    add_user(a, STR_LIT("li.wei"), "radiologist", "tenant:north");
+    assert_true(account_site_set(a, &TESTER, STR_LIT("north/east"), STR_LIT("东院"), &e));
+    assert_true(account_token_add(a, &TESTER, &t, token, &e));
+    accounts_close(a);
+    fixture_close(f);
+    if (!archive_reindex(f->dir, NULL, NULL, &objects, &e)) fail_msg("%s", e.message);
+    fixture_open(f);
+    a = open_accounts(f);
+    assert_int_equal(sign_in(a, STR_LIT("li.wei"), PASSWORD, STR_LIT("")).outcome, SIGN_IN_DONE);
+    assert_true(token_principal(f, a, token)->grants[0].scope.kind == SCOPE_SITE);
+    assert_int_equal(count_rows(f, "SELECT count(*) FROM realms WHERE display = '东院'"), 1);
+    int64_t checked;
+    assert_true(events_verify(f->ar, &checked, &e) && events_of(f, "token.added") == 1);
+    accounts_close(a);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(one_time_codes_are_those_of_the_standard),
@@ -447,6 +471,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(nobody_gives_away_more_than_he_has, setup, fixture_teardown),
         cmocka_unit_test_setup_teardown(who_another_authority_names_is_a_user_of_his_own, setup, fixture_teardown),
         cmocka_unit_test_setup_teardown(the_old_token_is_taken_over, setup, fixture_teardown),
+        cmocka_unit_test_setup_teardown(a_rebuilt_index_knows_the_same_people, setup, fixture_teardown),
         cmocka_unit_test_setup_teardown(nothing_secret_is_kept_or_told, setup, fixture_teardown),
     };
     password_cost_kib(256);
