@@ -18,6 +18,7 @@ static void configure(const struct server *sv, struct serve_dicom *d) {
                                       .bind = s->bind,
                                       .port = s->dicom_port,
                                       .peers = sv->peers,
+                                      .accounts = sv->accounts,
                                       .tls = sv->tls.dicom,
                                       .calls = sv->tls.out,
                                       .plain_too = s->dicom.plain_too,

@@ -68,6 +68,8 @@ struct account_session {
 // By the secret of a session's cookie, or of an API token. *out->principal NULL: nobody's. In arena. A session's idle time begins anew.
 bool account_by_session(struct accounts *a, struct arena *arena, struct str secret, struct account_session *out, struct err *e);
 bool account_by_token(struct accounts *a, struct arena *arena, struct str token, const struct principal **out, struct err *e);
+// Something that accounts are made of was changed beside them (a broken glass): what is believed of sessions and tokens counts no more.
+void accounts_forget(struct accounts *a);
 bool account_session_end(struct accounts *a, struct str secret, struct err *e);
 // A session that stands for an API token, for pages that programs drive. ERR_UNAUTHORIZED when the token is nobody's.
 bool account_token_session(struct accounts *a, struct str token, struct str address, struct str agent, char secret[ACCOUNT_SECRET_HEX + 1], struct err *e);

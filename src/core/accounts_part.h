@@ -71,7 +71,6 @@ bool accounts_one_time(char out[ACCOUNT_SECRET_HEX + 1], struct err *e);
 // The writing transaction of a change: begin, then end with whether it went well (false rolls back). What is believed here is forgotten.
 struct db *accounts_begin(struct accounts *a, struct err *e);
 bool accounts_end(struct accounts *a, struct db *w, bool ok, struct err *e);
-void accounts_forget(struct accounts *a);
 
 // An event in the open transaction: detail's members are the actor's and those of more ("\"name\":value,...", may be empty).
 bool accounts_tell(struct accounts *a, struct db *w, const struct actor *who, const char *type, struct str more, struct err *e);

@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "core/accounts_part.h"
+#include "core/glass.h"
 
 enum { SESSION_ID_DIGITS = 16, AGENT_BYTES_MAX = 200, SESSIONS_LISTED_MAX = 1000 };
 
@@ -67,6 +68,7 @@ static bool user_principal(struct db *d, struct arena *arena, const struct row *
     *out = p;
     // With a password that is not its own yet it may do nothing but change it.
     if (!r->must_change && !grants_load(d, arena, (struct grant_holder){"user", r->user}, &p->grants, &p->grant_count, e)) return false;
+    if (!r->must_change && !glass_reason(d, arena, r->user, &p->glass, e)) return false;
     p->home = accounts_home(p->grants, p->grant_count);
     return true;
 }

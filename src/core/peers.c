@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "core/accounts.h"
+#include "core/grants.h"
 #include "core/index.h"
 #include "core/peers_part.h"
 #include "net/network.h"
@@ -29,6 +30,10 @@ struct peers {
     int64_t asked_ms; // monotonic: when the database was last asked whether it has changed
     atomic_uint_fast64_t generation;
 };
+
+const struct peers_options *peers_options_of(const struct peers *p) {
+    return &p->options;
+}
 
 // ---- the set ----
 
@@ -278,7 +283,8 @@ static bool read_all(struct peers *p, struct err *e) {
     arena_init(&a, 1 << 20);
     p->unknown = (struct access_grant){.role = str_of(role), .scope = {.kind = SCOPE_TENANT, .realm = {{"", 0}, {"", 0}, {"", 0}}}};
     struct db *d = db_reader(p->ar->db, e);
-    bool ok = d && (peer_role(d, &a, p->unknown.role, &p->unknown.permissions, e) || err_wrap(e, "unknown-role")) && peer_set_read(d, &p->options, &p->set, e);
+    bool ok =
+        d && (grants_role(d, &a, p->unknown.role, &p->unknown.permissions, e) || err_wrap(e, "unknown-role")) && peer_set_read(d, &p->options, &p->set, e);
     db_return(p->ar->db, d);
     arena_deinit(&a);
     return ok;

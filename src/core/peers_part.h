@@ -20,7 +20,7 @@ struct peer {
     unsigned associations;
     struct realm home;
     uint64_t services; // permissions that it is limited to; 0: to none in particular
-    struct access_grant *grants;
+    const struct access_grant *grants;
     unsigned grant_count;
 };
 
@@ -37,7 +37,6 @@ struct peer_set {
 bool peer_set_read(struct db *d, const struct peers_options *o, struct peer_set **out, struct err *e);
 void peer_set_free(struct peer_set *s);
 bool peer_setting_read(struct db *d, struct arena *a, const struct peer_setting *s, unsigned place, struct peer *out, struct err *e);
-// The permissions of a role, of the program or of the table. ERR_NOT_FOUND.
-bool peer_role(struct db *d, struct arena *a, struct str name, uint64_t *out, struct err *e);
+const struct peers_options *peers_options_of(const struct peers *p);
 
 #endif

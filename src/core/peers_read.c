@@ -3,14 +3,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/log.h"
+#include "core/grants.h"
 #include "core/index.h"
 #include "core/peers_part.h"
 #include "net/network.h"
 #include "sys/digest.h"
 #include "text/json.h"
 
-enum { SET_BYTES_MAX = 256 << 20, GRANTS_OF_CONFIGURED = 1 };
+enum { SET_BYTES_MAX = 256 << 20 };
 
 bool peer_fingerprint(struct str text, char out[PEER_FINGERPRINT_HEX + 1]) {
     static const struct str PREFIX = {"SHA256:", 7};
@@ -28,8 +28,6 @@ bool peer_fingerprint(struct str text, char out[PEER_FINGERPRINT_HEX + 1]) {
     return n == PEER_FINGERPRINT_HEX;
 }
 
-// ---- roles ----
-
 static uint64_t permissions_of(const struct json *names) {
     uint64_t bits = 0;
     for (const struct json *n = names ? names->first : NULL; n; n = n->next) {
@@ -37,22 +35,6 @@ static uint64_t permissions_of(const struct json *names) {
         if (p != ACCESS_UNDECLARED) bits |= ACCESS_BIT(p);
     }
     return bits;
-}
-
-bool peer_role(struct db *d, struct arena *a, struct str name, uint64_t *out, struct err *e) {
-    const struct access_role *shipped = access_role_find(name);
-    if (shipped) return *out = shipped->permissions, true;
-    struct db_stmt *s = db_prepare(d, "SELECT permissions FROM roles WHERE name = ?1", e);
-    if (!s) return false;
-    db_bind_text(s, 1, name);
-    struct str text;
-    enum db_step step = db_next(s, e);
-    bool ok = step == DB_ROW && arena_dup(a, db_text(s, 0), &text, e);
-    db_done(s);
-    if (step == DB_END) return err_set(e, ERR_NOT_FOUND, "peers", "there is no role '%.*s'", STR_FMT(str_sub(name, 0, PEER_NAME_BYTES)));
-    const struct json *names = ok ? json_read(a, text, 2, e) : NULL;
-    if (names) *out = permissions_of(names);
-    return names != NULL;
 }
 
 // ---- rows ----
@@ -90,37 +72,14 @@ static bool take_row(struct arena *a, struct db_stmt *s, struct peer *out, struc
            (out->host = arena_strz(a, db_text(s, 9), e)) && (out->tls_name = arena_strz(a, db_text(s, 10), e));
 }
 
-static bool add_grant(struct db *d, struct arena *a, struct str role, struct str scope, int64_t until_ms, struct access_grant *out, struct err *e) {
-    struct str kept;
-    *out = (struct access_grant){.until_ms = until_ms};
-    return arena_dup(a, role, &out->role, e) && arena_dup(a, scope, &kept, e) && access_scope_parse(kept, &out->scope, e) &&
-           peer_role(d, a, out->role, &out->permissions, e);
-}
-
-// A grant that cannot be read grants nothing.
-static bool take_grants(struct db *d, struct arena *a, struct peer *p, struct err *e) {
-    struct db_stmt *s = db_prepare(d, "SELECT role, scope, until_ms FROM grants WHERE holder = 'peer' AND holder_id = ?1 ORDER BY id", e);
-    enum db_step step = DB_END;
-    if (!s || !(p->grants = arena_zero(a, PRINCIPAL_GRANTS_MAX, sizeof *p->grants, e))) return false;
-    db_bind_int(s, 1, p->id);
-    while (p->grant_count < PRINCIPAL_GRANTS_MAX && (step = db_next(s, e)) == DB_ROW) {
-        struct err why = {0};
-        if (add_grant(d, a, db_text(s, 0), db_text(s, 1), db_int(s, 2), &p->grants[p->grant_count], &why))
-            p->grant_count++;
-        else
-            log_err(&why, "a grant of the peer %.*s", STR_FMT(p->name));
-    }
-    db_done(s);
-    return step != DB_FAIL;
-}
-
 static bool read_rows(struct db *d, struct peer_set *set, unsigned room, struct err *e) {
     struct db_stmt *s = db_prepare(d, ROWS, e);
     enum db_step step = s ? DB_END : DB_FAIL;
     bool ok = s;
     while (ok && set->count < room && (step = db_next(s, e)) == DB_ROW) ok = take_row(&set->arena, s, &set->all[set->count++], e);
     db_done(s);
-    for (unsigned i = 0; ok && i < set->count; i++) ok = take_grants(d, &set->arena, &set->all[i], e);
+    for (unsigned i = 0; ok && i < set->count; i++)
+        ok = grants_load(d, &set->arena, (struct grant_holder){"peer", set->all[i].id}, &set->all[i].grants, &set->all[i].grant_count, e);
     return ok && step != DB_FAIL;
 }
 
@@ -143,9 +102,12 @@ static bool take_setting_services(const struct peer_setting *s, unsigned place, 
 
 static bool take_setting_grant(struct db *d, struct arena *a, const struct peer_setting *s, struct peer *out, struct err *e) {
     const char *scope = s->scope ? s->scope : arena_printf(a, e, "tenant:%.*s", STR_FMT(out->home.tenant));
-    out->grants = arena_zero(a, GRANTS_OF_CONFIGURED, sizeof *out->grants, e);
-    out->grant_count = GRANTS_OF_CONFIGURED;
-    return scope && out->grants && add_grant(d, a, str_of(s->role ? s->role : "service"), str_of(scope), 0, &out->grants[0], e);
+    struct access_grant *grant = arena_zero(a, 1, sizeof *grant, e);
+    if (!scope || !grant) return false;
+    grant->role = str_of(s->role ? s->role : "service");
+    out->grants = grant;
+    out->grant_count = 1;
+    return access_scope_parse(str_of(scope), &grant->scope, e) && grants_role(d, a, grant->role, &grant->permissions, e);
 }
 
 bool peer_setting_read(struct db *d, struct arena *a, const struct peer_setting *s, unsigned place, struct peer *out, struct err *e) {

@@ -10,7 +10,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "core/peers.h"
+#include "core/peers_manage.h"
 
 #define PRINT "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff"
 #define OTHER "ff112233445566778899aabbccddeeff00112233445566778899aabbccddeeff"
@@ -205,6 +205,72 @@ static void what_was_asked_for_is_done_later_by_the_same_right(void **state) {
     peers_close(p);
 }
 
+static struct peer_change same(const char *name) {
+    return (struct peer_change){.name = str_of(name), .port = -1, .associations = -1, .tls = -1};
+}
+
+static void is_refused(struct fixture *f, const struct actor *who, struct peer_change c, enum err_kind kind, const char *because) {
+    if (peer_add(f->ar, who, &c, &why)) fail_msg("%.*s was added", STR_FMT(c.name));
+    assert_int_equal(why.kind, kind);
+    if (!strstr(why.message, because)) fail_msg("'%s' is not in: %s", because, why.message);
+}
+
+static void peers_are_added_changed_and_forgotten(void **state) {
+    struct fixture *f = *state;
+    const struct str networks[] = {STR_LIT("10.0.0.0/24")}, services[] = {STR_LIT("study.store")}, none[] = {STR_LIT("10.0.0.0/77")};
+    struct peers *p = open_with(f, NULL);
+    struct peer_change c = same("CT1");
+    c.aet = STR_LIT("CT1");
+    is_refused(f, &TESTER, c, ERR_USAGE, "an AE title is no authentication");
+    c.networks = none, c.network_count = 1;
+    is_refused(f, &TESTER, c, ERR_USAGE, "10.0.0.0/77");
+    c.networks = networks, c.services = services, c.service_count = 1, c.realm = STR_LIT("north/east");
+    c.host = STR_LIT("ct1.example.org");
+    is_refused(f, &TESTER, c, ERR_USAGE, "port");
+    c.port = 104;
+    if (!peer_add(f->ar, &TESTER, &c, &why)) fail_msg("%s", why.message);
+    is_refused(f, &TESTER, c, ERR_CONFLICT, "already");
+    const struct principal *ct = see(f, p, "CT1", "10.0.0.9", NULL);
+    assert_true(ct && may(ct, ACCESS_STUDY_STORE, "north") && !may(ct, ACCESS_STUDY_STORE, "") && !may(ct, ACCESS_STUDY_FIND, "north"));
+    c = same("CT1");
+    c.certificate = STR_LIT("SHA256:" PRINT);
+    if (!peer_set(f->ar, &TESTER, &c, &why)) fail_msg("%s", why.message);
+    is_nobody(f, p, "CT1", "10.0.0.9", NULL, "no client certificate");
+    assert_non_null(see(f, p, "CT1", "10.0.0.9", PRINT));
+    assert_true(peer_remove(f->ar, &TESTER, STR_LIT("CT1"), &why));
+    is_nobody(f, p, "CT1", "10.0.0.9", PRINT, "no known peer");
+    assert_false(peer_remove(f->ar, &TESTER, STR_LIT("CT1"), &why));
+    assert_int_equal(why.kind, ERR_NOT_FOUND);
+    assert_int_equal(count_rows(f, "SELECT count(*) FROM events WHERE type IN ('peer.added', 'peer.changed', 'peer.removed')"), 3);
+    assert_int_equal(count_rows(f, "SELECT count(*) FROM grants"), 0);
+    peers_close(p);
+}
+
+static void nobody_makes_a_peer_that_may_more_than_himself(void **state) {
+    struct fixture *f = *state;
+    const struct str networks[] = {STR_LIT("10.0.0.0/24")};
+    const struct access_grant grant = {.permissions = ACCESS_ALL_BITS, .scope = {.kind = SCOPE_TENANT, .realm = {STR_LIT("north"), {"", 0}, {"", 0}}}};
+    const struct principal admin = {.kind = PRINCIPAL_USER, .id = 1, .name = STR_LIT("admin of north"), .grants = &grant, .grant_count = 1};
+    const struct actor who = {.door = DOOR_PAGE, .user = STR_LIT("admin of north"), .principal = &admin};
+    struct peer_change c = same("X");
+    c.networks = networks, c.network_count = 1;
+    is_refused(f, &who, c, ERR_FORBIDDEN, "not yours"); // its studies would be of the hospital without a tenant
+    c.realm = STR_LIT("north");
+    c.scope = STR_LIT("*");
+    is_refused(f, &who, c, ERR_FORBIDDEN, "more than you have");
+    c.scope = STR_LIT("tenant:south");
+    is_refused(f, &who, c, ERR_FORBIDDEN, "more than you have");
+    c.scope = (struct str){0};
+    if (!peer_add(f->ar, &who, &c, &why)) fail_msg("%s", why.message);
+    c = same("Y");
+    c.networks = networks, c.network_count = 1, c.realm = STR_LIT("south");
+    if (!peer_add(f->ar, &TESTER, &c, &why)) fail_msg("%s", why.message);
+    c = same("Y");
+    c.realm = STR_LIT("north");
+    assert_false(peer_set(f->ar, &who, &c, &why));
+    assert_false(peer_remove(f->ar, &who, STR_LIT("Y"), &why));
+}
+
 static void fingerprints_are_taken_as_people_copy_them(void **state) {
     char out[PEER_FINGERPRINT_HEX + 1];
     (void)state;
@@ -227,6 +293,8 @@ int main(void) {
         T(a_configured_peer_is_known_by_where_it_listens),
         T(destinations_of_other_tenants_are_not_there),
         T(what_was_asked_for_is_done_later_by_the_same_right),
+        T(peers_are_added_changed_and_forgotten),
+        T(nobody_makes_a_peer_that_may_more_than_himself),
         T(fingerprints_are_taken_as_people_copy_them),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -7,7 +7,7 @@
 #include "mod/admin/tables.h"
 
 const struct admin_operation *const ADMIN_TABLES[] = {
-    ADMIN_USER, ADMIN_ROLE, ADMIN_TOKEN, ADMIN_SITE, ADMIN_SESSION, NULL,
+    ADMIN_USER, ADMIN_ROLE, ADMIN_TOKEN, ADMIN_SITE, ADMIN_SESSION, ADMIN_PEER, ADMIN_GLASS, NULL,
 };
 
 const struct admin_operation *admin_find(struct str noun, struct str verb) {

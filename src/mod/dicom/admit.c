@@ -12,10 +12,12 @@
 enum { PRINCIPAL_BYTES_MAX = 1 << 20 };
 
 struct dicom_session {
-    struct arena arena; // of principal
-    const struct principal *principal;
-    int64_t peer;        // whose ceiling it counts for; 0: nobody's
-    uint64_t generation; // of the peers when it was recognised
+    struct arena arena;           // of peer
+    const struct principal *peer; // who it is
+    struct dicom_user user;       // who uses it, when it says so
+    struct principal as_user;     // the user at this peer
+    int64_t counted;              // whose ceiling it counts for; 0: nobody's
+    uint64_t generation;          // of the peers when it was recognised
     struct dicom_session *next, *prev;
 };
 
@@ -36,31 +38,31 @@ static bool recognise(const struct dicom_module *m, struct dicom_session *own, c
     struct str why;
     own->generation = peers_generation(m->config->peers);
     arena_reset(&own->arena);
-    own->principal = NULL;
-    if (!peer_recognise(m->config->peers, &own->arena, seen, &own->principal, &why, e)) return own->principal = NULL, false;
-    return own->principal || err_set(e, ERR_FORBIDDEN, "dicom", "%.*s", STR_FMT(why));
+    own->peer = NULL;
+    if (!peer_recognise(m->config->peers, &own->arena, seen, &own->peer, &why, e)) return own->peer = NULL, false;
+    return own->peer || err_set(e, ERR_FORBIDDEN, "dicom", "%.*s", STR_FMT(why));
 }
 
 // ---- ceilings ----
 
 static unsigned count_of(const struct dicom_module *m, int64_t peer) {
     unsigned n = 0;
-    for (const struct dicom_session *s = m->sessions; s; s = s->next) n += s->peer == peer;
+    for (const struct dicom_session *s = m->sessions; s; s = s->next) n += s->counted == peer;
     return n;
 }
 
 static bool enter(struct dicom_module *m, struct dicom_session *own, struct err *e) {
-    unsigned most = peer_associations(m->config->peers, own->principal);
-    own->peer = own->principal->kind == PRINCIPAL_PEER ? own->principal->id : 0;
+    unsigned most = peer_associations(m->config->peers, own->peer);
+    own->counted = own->peer->kind == PRINCIPAL_PEER ? own->peer->id : 0;
     pthread_mutex_lock(&m->lock);
-    bool ok = most == 0 || count_of(m, own->peer) < most;
+    bool ok = most == 0 || count_of(m, own->counted) < most;
     if (ok) {
         own->next = m->sessions;
         if (own->next) own->next->prev = own;
         m->sessions = own;
     }
     pthread_mutex_unlock(&m->lock);
-    return ok || err_set(e, ERR_BUSY, "dicom", "%.*s has %u associations already, as many as it may", STR_FMT(own->principal->name), most);
+    return ok || err_set(e, ERR_BUSY, "dicom", "%.*s has %u associations already, as many as it may", STR_FMT(own->peer->name), most);
 }
 
 static void leave(struct dicom_module *m, struct dicom_session *own) {
@@ -71,12 +73,21 @@ static void leave(struct dicom_module *m, struct dicom_session *own) {
     pthread_mutex_unlock(&m->lock);
 }
 
-static void free_session(struct dicom_session *own) {
+static void free_session(const struct dicom_module *m, struct dicom_session *own) {
+    dicom_user_end(m, &own->user);
+    arena_deinit(&own->user.arena);
     arena_deinit(&own->arena);
     free(own);
 }
 
 // ---- association ----
+
+// Where a study belongs that it sends in is for the peer to say, not for whoever uses it.
+static void take_user(struct dicom_session *own) {
+    if (!own->user.principal) return;
+    own->as_user = *own->user.principal;
+    if (own->peer->kind == PRINCIPAL_PEER) own->as_user.home = own->peer->home;
+}
 
 static bool called_right(const struct dicom_config *config, const struct pdu_associate *rq, struct err *e) {
     return config->any_called || str_eqz(rq->called, config->aet) || err_set(e, ERR_FORBIDDEN, "dicom", "the called AE title is not %s", config->aet);
@@ -91,19 +102,26 @@ bool dicom_admit(void *ctx, struct scp_session *s, const struct pdu_associate *r
     struct dicom_session *own = calloc(1, sizeof *own);
     if (!own) return err_nomem(e, "dicom");
     arena_init(&own->arena, PRINCIPAL_BYTES_MAX);
+    arena_init(&own->user.arena, PRINCIPAL_BYTES_MAX);
     const struct peer_seen seen = seen_of(s, rq->calling, rq->called);
-    bool known = recognise(m, own, &seen, e);
+    bool known = recognise(m, own, &seen, e), identified = known && dicom_identify(m, s, &own->user, e);
     if (!known && e->kind == ERR_FORBIDDEN) *why = PDU_REJECT_CALLING;
-    if (known && enter(m, own, e)) return s->own = own, true;
-    free_session(own);
-    if (!known) dicom_note_stranger(m->archive, s, rq, e);
+    if (known && !identified && e->kind == ERR_UNAUTHORIZED) *why = PDU_REJECT_NO_REASON;
+    if (identified && enter(m, own, e)) {
+        s->own = own;
+        s->identity_known = own->user.principal;
+        take_user(own);
+        return true;
+    }
+    free_session(m, own);
+    if (!identified) dicom_note_stranger(m->archive, s, rq, e);
     return false;
 }
 
 void dicom_ended(void *ctx, struct scp_session *s) {
     struct dicom_session *own = s->own;
     leave(ctx, own);
-    free_session(own);
+    free_session(ctx, own);
     s->own = NULL;
 }
 
@@ -111,15 +129,22 @@ void dicom_ended(void *ctx, struct scp_session *s) {
 
 const struct principal *dicom_principal(const struct scp_session *s) {
     const struct dicom_session *own = s->own;
-    return own ? own->principal : NULL;
+    return own && own->user.principal ? &own->as_user : own ? own->peer : NULL;
+}
+
+const struct principal *dicom_peer(const struct scp_session *s) {
+    const struct dicom_session *own = s->own;
+    return own ? own->peer : NULL;
 }
 
 // What an administrator changes counts for associations that are there already, too.
 static bool still_known(const struct dicom_module *m, const struct scp_session *s, struct err *e) {
     struct dicom_session *own = s->own;
-    if (own->generation == peers_generation(m->config->peers)) return true;
     const struct peer_seen seen = seen_of(s, str_of(s->d.ul.calling), str_of(s->d.ul.called));
-    return recognise(m, own, &seen, e);
+    if (own->generation != peers_generation(m->config->peers) && !recognise(m, own, &seen, e)) return false;
+    if (!dicom_user_now(m, &own->user, e)) return false;
+    take_user(own);
+    return true;
 }
 
 uint16_t dicom_permit(void *ctx, struct scp_request *rq, struct err *e) {

@@ -85,7 +85,7 @@ static struct request *new_request(const struct scp_request *rq, const struct dc
     struct request *owed = calloc(1, sizeof *owed);
     if (!owed) return err_nomem(e, "dicom"), NULL;
     arena_init(&owed->arena, JOB_ARENA_BYTES);
-    owed->asker = dicom_principal(rq->session);
+    owed->asker = dicom_peer(rq->session);
     snprintf(owed->peer, sizeof owed->peer, "%s", rq->session->d.ul.calling);
     snprintf(owed->address, sizeof owed->address, "%s", rq->session->d.ul.conn.address);
     bool ok = arena_dup(&owed->arena, dcm_text(ds, DCM_TransactionUID), &owed->transaction_uid, e);

@@ -85,12 +85,15 @@ struct scu_target dicom_target(const struct dicom_config *config, const struct p
 
 struct actor dicom_actor(const struct scp_request *rq) {
     const struct scp_session *s = rq->session;
+    const struct principal *p = dicom_principal(s);
+    bool user = p && p != dicom_peer(s); // one that was checked
     return (struct actor){.door = DOOR_DIMSE,
                           .aet = str_of(s->d.ul.calling),
                           .called = str_of(s->d.ul.called),
                           .address = str_of(s->d.ul.conn.address),
-                          .user = {"", 0}, // a user identity that nobody has checked is no user
-                          .principal = dicom_principal(s),
+                          .user = user ? p->name : (struct str){"", 0},
+                          .principal = p,
+                          .purpose = user ? p->glass : (struct str){"", 0},
                           .trace = trace_id()};
 }
 

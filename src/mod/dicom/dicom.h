@@ -9,17 +9,24 @@
 #include "core/archive.h"
 #include "dimse/assoc.h"
 
+struct accounts;
+struct arena;
 struct peers;
+struct principal;
 
 struct dicom_config { // borrowed until dicom_stop
     const char *aet;
     const char *bind;
-    uint16_t port;               // 0: any free one
-    struct peers *peers;         // who is let in, and the destinations of C-MOVE and of storage commitment results
-    struct net_tls *tls;         // of the port; NULL: plain
-    struct net_tls *calls;       // to peers with TLS
-    bool plain_too;              // beside the port with TLS, ...
-    uint16_t plain_port;         // ... one without
+    uint16_t port;             // 0: any free one
+    struct peers *peers;       // who is let in, and the destinations of C-MOVE and of storage commitment results
+    struct net_tls *tls;       // of the port; NULL: plain
+    struct net_tls *calls;     // to peers with TLS
+    bool plain_too;            // beside the port with TLS, ...
+    uint16_t plain_port;       // ... one without
+    struct accounts *accounts; // who user identities with a passcode are; NULL: nobody
+    // Whose a signed token is, in a; *out NULL: nobody's. NULL: none is taken.
+    bool (*verify)(void *context, struct arena *a, struct str jwt, const struct principal **out, struct err *e);
+    void *verify_context;
     bool any_called;             // associations to other called AE titles are taken too
     bool accept_unknown_storage; // SOP classes that are in no registry are stored (private ones)
     unsigned associations_max;   // 0: UL_ASSOCIATIONS_MAX

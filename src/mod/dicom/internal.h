@@ -5,6 +5,7 @@
 #include <pthread.h>
 
 #include "core/access.h"
+#include "core/accounts.h"
 #include "core/archive.h"
 #include "core/retrieve.h"
 #include "dicom/dataset.h"
@@ -41,9 +42,24 @@ bool dicom_level_of(const struct dcm_dataset *identifier, enum model model, enum
 struct actor dicom_actor(const struct scp_request *rq);
 // Whom an association stands for, until its next request.
 const struct principal *dicom_principal(const struct scp_session *s);
+// The peer alone, whoever uses it.
+const struct principal *dicom_peer(const struct scp_session *s);
 bool dicom_admit(void *ctx, struct scp_session *s, const struct pdu_associate *rq, struct pdu_reject *why, struct err *e);
 uint16_t dicom_permit(void *ctx, struct scp_request *rq, struct err *e);
 void dicom_ended(void *ctx, struct scp_session *s);
+// A user that an association has identified, beside the peer that it comes from.
+struct dicom_user {
+    enum { DICOM_USER_NONE, DICOM_USER_SESSION, DICOM_USER_TOKEN, DICOM_USER_JWT } how;
+    struct arena arena;                  // of principal
+    char secret[ACCOUNT_SECRET_HEX + 1]; // of the session, or the token
+    const struct principal *principal;   // NULL: nobody
+};
+// ERR_UNAUTHORIZED: an identity was given, and is not taken.
+bool dicom_identify(const struct dicom_module *m, const struct scp_session *s, struct dicom_user *out, struct err *e);
+// Before each request: whether it still counts.
+bool dicom_user_now(const struct dicom_module *m, struct dicom_user *u, struct err *e);
+void dicom_user_end(const struct dicom_module *m, struct dicom_user *u);
+
 // Of the table of services; every SOP class of storage has that of storage.
 enum permission dicom_permission_of(struct str sop_class_uid);
 // Where and how a peer is called; borrows to.

@@ -11,6 +11,8 @@ bool web_ready(struct http_request *rq, struct http_response *rs, struct err *e)
 bool web_metrics(struct http_request *rq, struct http_response *rs, struct err *e);
 // stream.c
 bool web_events(struct http_request *rq, struct http_response *rs, struct err *e);
+// access.c
+bool web_access(struct http_request *rq, struct http_response *rs, struct err *e);
 // api.c
 struct actor web_actor(const struct http_request *rq);
 // sign_in.c

@@ -13,6 +13,7 @@ const struct http_route WEB_ROUTES[] = {
     {HTTP_GET, ACCESS_OPEN, "/api/session", web_session},
     {HTTP_POST, ACCESS_OPEN, "/api/session", web_sign_in},
     {HTTP_DELETE, ACCESS_OPEN, "/api/session", web_sign_out},
+    {HTTP_GET, ACCESS_SELF, "/api/access", web_access},
     {HTTP_GET, ACCESS_SELF, "/api/account", web_account},
     {HTTP_POST, ACCESS_SELF, "/api/account/password", web_account_password},
     {HTTP_GET, ACCESS_SELF, "/api/account/sessions", web_account_sessions},
