@@ -1,8 +1,10 @@
 """Peers at the DICOM door: who is let in, what each of its requests may do, how many associations it may have; and traces of requests."""
+import json
 import re
 import struct
 import sys
 import tempfile
+import time
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "support"))
@@ -54,15 +56,22 @@ def refused(server, title, called=None):
         return bytes.fromhex(str(e).rsplit(" ", 1)[1])[1:4]
 
 
+def logged(server, pattern):
+    """The line comes after the answer: it is waited for."""
+    until = time.monotonic() + 30
+    while not re.search(pattern, server.stderr()):
+        assert time.monotonic() < until, f"{pattern} is not in the log: {server.stderr()[-3000:]}"
+        time.sleep(0.05)
+
+
 def only_who_fits_is_let_in(server):
     calling_not_recognised, called_not_recognised = b"\1\1\3", b"\1\1\7"
     assert refused(server, "READER") is None
     for title in ("STRANGER", "ELSEWHERE", "BY_CERT"):
         assert refused(server, title) == calling_not_recognised, title
     assert refused(server, "READER", called="OTHER") == called_not_recognised
-    log = server.stderr()
     for why in ("'STRANGER' at 127.0.0.1 is no known peer", "it calls from outside its networks", "it shows no client certificate, and is known by one"):
-        assert why in log, f"{why} is not in the log: {log}"
+        logged(server, why)
 
 
 def each_request_is_decided(server):
@@ -108,7 +117,62 @@ def requests_are_traced(server):
     _, headers, _ = server.http("GET", "/healthz", headers={"traceparent": "00-0-0-1"})
     assert re.fullmatch(r"00-[0-9a-f]{32}-[0-9a-f]{16}-01", headers["traceresponse"]) and trace not in headers["traceresponse"], headers
     refused(server, "STRANGER")
-    assert re.search(r"'STRANGER'.* trace=[0-9a-f]{32}\n", server.stderr()), server.stderr()
+    logged(server, r"'STRANGER'.* trace=[0-9a-f]{32}\n")
+
+
+def command(folder, *words, expect=0):
+    done = gantry.run(gantry.GANTRY, *words[:2], *gantry.archive(folder), *words[2:], check=False, timeout=60)
+    assert (done.returncode == 0) == (expect == 0), (words, done.returncode, done.stdout, done.stderr)
+    return done.stdout if expect == 0 else done.stderr
+
+
+def the_archive_keeps_peers(server, folder):
+    assert refused(server, "MR1") is not None
+    command(folder, "peer", "add", "MR1", "--network", "127.0.0.1", "--service", "study.find", "--host", "127.0.0.1", "--port", "4242")
+    with gantry.Association(server.dicom_port, server.aet, [FIND, CT], calling="MR1") as mr:
+        assert find(mr) == 0
+        assert mr.store(CT, "1.2.3", b"\0" * 8) == NOT_AUTHORIZED
+        listed = json.loads(command(folder, "peer", "list", "--json"))
+        (one,) = [p for p in listed if p["name"] == "MR1"]
+        assert one["networks"] == ["127.0.0.1"] and one["services"] == ["study.find"] and one["port"] == 4242 and not one["configured"], one
+        assert [p["name"] for p in listed if p["configured"]] == ["CT1", "READER", "ELSEWHERE", "BY_CERT"], listed
+        command(folder, "peer", "set", "MR1", "--state", "off")
+        assert refused(server, "MR1") is not None
+        assert find(mr) == NOT_AUTHORIZED  # also on the association that is there already
+    assert "no authentication" in command(folder, "peer", "add", "NOBODY", expect=1)
+    command(folder, "peer", "remove", "MR1")
+    assert "MR1" not in command(folder, "peer", "list")
+
+
+def identified(server, kind, first, second=b"", classes=(FIND, CT)):
+    return gantry.Association(server.dicom_port, server.aet, list(classes), calling="USES", identity=(kind, first, second))
+
+
+def users_of_associations_are_checked(folder):
+    username, passcode, kerberos, saml, jwt = 1, 2, 3, 4, 5
+    file = folder / "users.yaml"
+    file.write_text("dicom: {unknown-peers: [none]}\npeers:\n  - {aet: USES, networks: [127.0.0.1], role: technologist}\n")
+    with gantry.Server(folder / "users", config=file, auth=True) as server:
+        command(folder / "users", "token", "add", "workstation", "--role", "viewer")
+        made = json.loads(command(folder / "users", "token", "add", "reader", "--role", "viewer", "--json"))["token"].encode()
+        with identified(server, passcode, b"anybody", made) as association:
+            assert b"\x59\0\0\x02\0\0" in association.accepted  # the positive response, of length 0
+            assert find(association) == 0
+            assert association.store(CT, "1.2.3", b"\0" * 8) == NOT_AUTHORIZED  # the peer might, its user may not
+            command(folder / "users", "token", "revoke", "reader")
+            assert find(association) == NOT_AUTHORIZED
+        with identified(server, username, b"li.wei") as association:  # proves nothing, and changes nothing
+            assert b"\x59\0" not in association.accepted
+            assert association.store(CT, "1.2.3", b"\0" * 8) != NOT_AUTHORIZED
+        for kind, first, second, why in ((passcode, b"admin", b"admin", "the user name or the passcode is wrong"), (passcode, b"x", made, "is wrong"),
+                                         (kerberos, b"ticket", b"", "Kerberos"), (saml, b"<Assertion/>", b"", "SAML"), (jwt, b"e30.e30.", b"", "JWT")):
+            try:
+                identified(server, kind, first, second)
+                raise AssertionError(f"identity {kind} {first} was taken")
+            except ConnectionError as e:
+                assert bytes.fromhex(str(e).rsplit(" ", 1)[1])[1:4] == b"\1\1\1", e
+            logged(server, why)
+        assert made.decode() not in server.stderr()
 
 
 def main():
@@ -120,6 +184,10 @@ def main():
             for check in (only_who_fits_is_let_in, each_request_is_decided, a_ceiling_of_its_own_holds, requests_are_traced):
                 check(server)
                 print(check.__name__)
+            the_archive_keeps_peers(server, folder / "data")
+            print(the_archive_keeps_peers.__name__)
+        users_of_associations_are_checked(folder)
+        print(users_of_associations_are_checked.__name__)
         strangers_get_in_by_a_line(folder)
         print(strangers_get_in_by_a_line.__name__)
 

@@ -183,7 +183,7 @@ def item(kind, body):
 class Association:
     """The least of an association requestor: enough to echo, to store and to hold a connection open."""
 
-    def __init__(self, port, called, sop_classes, transfer_syntaxes=("1.2.840.10008.1.2",), calling="TEST", timeout=10):
+    def __init__(self, port, called, sop_classes, transfer_syntaxes=("1.2.840.10008.1.2",), calling="TEST", timeout=10, identity=None):
         self.socket = socket.create_connection(("127.0.0.1", port), timeout=timeout)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         contexts = b""
@@ -191,12 +191,16 @@ class Association:
             body = struct.pack(">BBBB", 2 * i + 1, 0, 0, 0) + item(0x30, sop_class.encode())
             contexts += item(0x20, body + b"".join(item(0x40, ts.encode()) for ts in transfer_syntaxes))
         user = item(0x51, struct.pack(">I", 65536)) + item(0x52, b"1.2.3.4.5.6")
+        if identity:  # type, primary and secondary field (PS3.7 D.3.3.7); a positive response is asked for
+            kind, first, second = identity
+            user += item(0x58, struct.pack(">BBH", kind, 1, len(first)) + first + struct.pack(">H", len(second)) + second)
         body = struct.pack(">HH", 1, 0) + called.encode().ljust(16) + calling.encode().ljust(16) + bytes(32)
         body += item(0x10, b"1.2.840.10008.3.1.1.1") + contexts + item(0x50, user)
         self.socket.sendall(struct.pack(">BBI", 1, 0, len(body)) + body)
         kind, answer = self.receive()
         if kind != 2:
             raise ConnectionError(f"association not accepted: PDU type {kind} {answer.hex()}")
+        self.accepted = answer
         self.sop_classes = sop_classes
 
     def receive(self):
