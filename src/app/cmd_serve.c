@@ -7,6 +7,7 @@
 #include "app/commands.h"
 #include "app/modules.h"
 #include "app/serve_accounts.h"
+#include "app/serve_audit.h"
 #include "app/serve_node.h"
 #include "app/serve_peers.h"
 #include "app/settings.h"
@@ -77,10 +78,8 @@ static int run(struct cli_args *args) {
     struct server s = {.settings = &settings};
     const struct archive_options o = settings_archive(&settings);
     if (!archive_open(&o, &s.archive, &e)) return cli_fail(args, &e);
-    const struct audit_options audit = {.elsewhere = NULL};
-    bool works = serve_tls_open(&settings, &s.tls, &e) && serve_node_join(&s, &e) && audit_start(s.archive, &audit, &e) && serve_peers_open(&s, &e) &&
-                 serve_accounts_open(&s, &e) &&
-                 codec_pool_start("/proc/self/exe", 0, &e);
+    bool works = serve_tls_open(&settings, &s.tls, &e) && serve_node_join(&s, &e) && serve_audit_open(&s, &e) && serve_peers_open(&s, &e) &&
+                 serve_accounts_open(&s, &e) && codec_pool_start("/proc/self/exe", 0, &e);
     int code = works ? serve(args, &s) : cli_fail(args, &e);
     codec_pool_stop(); // when nobody asks any more
     serve_node_leave(&s);
@@ -98,12 +97,13 @@ const struct cli_command CMD_SERVE = {
     .summary = "Start the archive: DICOM and HTTP, in the foreground",
     .permission = ACCESS_SERVE,
     .group = "Server",
-    .details = "Prints one line 'ready dicom=AET@ADDR:PORT http=URL' when it takes requests. SIGTERM finishes what is under way and exits 0: /readyz says 503\n"
-               "at once, after drain-seconds new associations are rejected, after deadline-seconds more what is left is cut. A second signal ends at once.\n"
-               "With a certificate both ports speak TLS only; SIGHUP, or a change of its files, has them read again. Without one, addresses that are not loopback\n"
-               "are refused unless plaintext is allowed by name.\n"
-               "The first start prints, once, a one-time password of the administrator for the page's sign-in, and a token for programs (Authorization: Bearer "
-               "TOKEN).",
+    .details =
+        "Prints one line 'ready dicom=AET@ADDR:PORT http=URL' when it takes requests. SIGTERM finishes what is under way and exits 0: /readyz says 503\n"
+        "at once, after drain-seconds new associations are rejected, after deadline-seconds more what is left is cut. A second signal ends at once.\n"
+        "With a certificate both ports speak TLS only; SIGHUP, or a change of its files, has them read again. Without one, addresses that are not loopback\n"
+        "are refused unless plaintext is allowed by name.\n"
+        "The first start prints, once, a one-time password of the administrator for the page's sign-in, and a token for programs (Authorization: Bearer "
+        "TOKEN).",
     .options = SETTINGS_OPTIONS,
     .run = run,
 };

@@ -184,6 +184,27 @@ static const cyaml_schema_field_t ENCRYPTION_FIELDS[] = {
     CYAML_FIELD_END,
 };
 
+static const cyaml_schema_field_t COLLECTOR_FIELDS[] = {
+    CYAML_FIELD_STRING_PTR("host", CYAML_FLAG_POINTER, struct file_collector, host, 1, 253),
+    CYAML_FIELD_UINT_PTR("port", OPTIONAL_PTR, struct file_collector, port),
+    CYAML_FIELD_ENUM_PTR("plain", OPTIONAL_WORD, struct file_collector, plain, TRUTHS, CYAML_ARRAY_LEN(TRUTHS)),
+    CYAML_FIELD_STRING_PTR("ca", OPTIONAL_PTR, struct file_collector, ca, 1, 4096),
+    CYAML_FIELD_STRING_PTR("cert", OPTIONAL_PTR, struct file_collector, cert, 1, 4096),
+    CYAML_FIELD_STRING_PTR("key", OPTIONAL_PTR, struct file_collector, key, 1, 4096),
+    CYAML_FIELD_STRING_PTR("name", OPTIONAL_PTR, struct file_collector, name, 1, 253),
+    CYAML_FIELD_END,
+};
+static const cyaml_schema_value_t COLLECTOR = {CYAML_VALUE_MAPPING(CYAML_FLAG_DEFAULT, struct file_collector, COLLECTOR_FIELDS)};
+
+static const cyaml_schema_field_t AUDIT_FIELDS[] = {
+    CYAML_FIELD_STRING_PTR("site", OPTIONAL_PTR, struct file_audit, site, 1, 128),
+    CYAML_FIELD_UINT_PTR("checkpoint-seconds", OPTIONAL_PTR, struct file_audit, checkpoint_seconds),
+    CYAML_FIELD_UINT_PTR("keep-days", OPTIONAL_PTR, struct file_audit, keep_days),
+    CYAML_FIELD_SEQUENCE("checkpoints", OPTIONAL_PTR, struct file_audit, checkpoints, &WORD, 0, SETTINGS_CHECKPOINTS_MAX),
+    CYAML_FIELD_SEQUENCE("collectors", OPTIONAL_PTR, struct file_audit, collectors, &COLLECTOR, 0, SETTINGS_COLLECTORS_MAX),
+    CYAML_FIELD_END,
+};
+
 static const cyaml_schema_field_t FIELDS[] = {
     CYAML_FIELD_STRING_PTR("node", OPTIONAL_PTR, struct file, node, 1, SETTINGS_NODE_MAX),
     CYAML_FIELD_STRING_PTR("data", OPTIONAL_PTR, struct file, data, 1, 4096),
@@ -203,6 +224,7 @@ static const cyaml_schema_field_t FIELDS[] = {
     CYAML_FIELD_MAPPING_PTR("database", OPTIONAL_PTR, struct file, database, DATABASE_FIELDS),
     CYAML_FIELD_MAPPING_PTR("store", OPTIONAL_PTR, struct file, store, STORE_FIELDS),
     CYAML_FIELD_MAPPING_PTR("encryption", OPTIONAL_PTR, struct file, encryption, ENCRYPTION_FIELDS),
+    CYAML_FIELD_MAPPING_PTR("audit", OPTIONAL_PTR, struct file, audit, AUDIT_FIELDS),
     CYAML_FIELD_END,
 };
 static const cyaml_schema_value_t SCHEMA = {CYAML_VALUE_MAPPING(CYAML_FLAG_POINTER, struct file, FIELDS)};

@@ -114,6 +114,21 @@ struct file_encryption {
     enum new_volumes *new_volumes;
 };
 
+struct file_collector {
+    char *host, *ca, *cert, *key, *name;
+    uint16_t *port;
+    enum truth *plain;
+};
+
+struct file_audit {
+    char *site;
+    unsigned *checkpoint_seconds, *keep_days;
+    char **checkpoints;
+    unsigned checkpoints_count;
+    struct file_collector *collectors;
+    unsigned collectors_count;
+};
+
 struct file {
     char *node, *data, *bind, *aet;
     enum auth *auth;
@@ -131,6 +146,7 @@ struct file {
     struct file_database *database;
     struct file_store *store;
     struct file_encryption *encryption;
+    struct file_audit *audit;
 };
 
 // Each puts its part over *s; text is copied into a. Messages name the key.
@@ -138,6 +154,7 @@ bool config_take(const struct file *f, struct arena *a, struct settings *s, stru
 bool config_take_database(const struct file_database *d, struct arena *a, struct settings *s, struct err *e);
 bool config_take_store(const struct file_store *st, struct arena *a, struct settings *s, struct err *e);
 bool config_take_encryption(const struct file_encryption *f, struct arena *a, struct settings *s, struct err *e);
+bool config_take_audit(const struct file_audit *f, struct arena *a, struct settings *s, struct err *e);
 bool config_take_merge(const struct file_store *st, struct arena *a, struct settings *s, struct err *e);
 bool config_take_tls(const struct file_tls *f, struct arena *a, struct settings *s, struct err *e);
 bool config_take_plaintext(char *const *names, unsigned count, struct settings *s, struct err *e);

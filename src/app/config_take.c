@@ -109,6 +109,7 @@ bool config_take(const struct file *f, struct arena *a, struct settings *s, stru
     if (f->volume_mib) s->volume_bytes = (uint64_t)*f->volume_mib << 20;
     if (!config_take_text(a, f->node, &s->node, e) || !take_drain(f, s, e)) return false;
     if (!config_take_database(f->database, a, s, e) || !config_take_store(f->store, a, s, e) || !config_take_encryption(f->encryption, a, s, e)) return false;
+    if (!config_take_audit(f->audit, a, s, e)) return false;
     if (!config_take_tls(f->tls, a, s, e) || !config_take_plaintext(f->plaintext, f->plaintext_count, s, e)) return false;
     return take_http(f, a, s, e) && take_accounts(f->accounts, a, s, e) && take_dicom(f->dicom, a, s, e) && take_peers(f, a, s, e);
 }

@@ -2,6 +2,7 @@
 #include "app/modules.h"
 
 #include "app/control.h"
+#include "app/serve_audit.h"
 #include "app/serve_dicom.h"
 #include "app/serve_http.h"
 #include "app/serve_keep.h"
@@ -9,8 +10,8 @@
 #include "base/thread.h"
 
 const struct module MODULES[] = {
-    {"dicom", serve_dicom_start, serve_dicom_stop},       {"http", serve_http_start, serve_http_stop}, {"control", control_start, control_stop},
-    {"prepare", serve_prepare_start, serve_prepare_stop}, {"keep", serve_keep_start, serve_keep_stop},
+    {"audit", serve_audit_start, serve_audit_stop}, {"dicom", serve_dicom_start, serve_dicom_stop},       {"http", serve_http_start, serve_http_stop},
+    {"control", control_start, control_stop},       {"prepare", serve_prepare_start, serve_prepare_stop}, {"keep", serve_keep_start, serve_keep_stop},
 };
 const unsigned MODULE_COUNT = sizeof MODULES / sizeof MODULES[0];
 _Static_assert(sizeof MODULES / sizeof MODULES[0] <= MODULES_MAX, "the server has a place for each module's state");

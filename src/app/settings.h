@@ -14,6 +14,7 @@
 #include "net/tls.h"
 #include "store/volume.h"
 
+enum { SETTINGS_CHECKPOINTS_MAX = 8, SETTINGS_COLLECTORS_MAX = 8 };
 enum { SETTINGS_PEERS_MAX = 256, SETTINGS_LIST_MAX = 64, SETTINGS_NETWORKS_MAX = 32, SETTINGS_NODE_MAX = 60, SETTINGS_MASTERS_MAX = 16 };
 
 struct setting_peer {
@@ -34,6 +35,22 @@ struct setting_door {
     bool clients_told;            // the next was told
     enum net_tls_clients clients; // whether certificates are asked for
     unsigned per_second;          // new connections of one address; 0: default
+};
+
+struct setting_collector {
+    const char *host, *ca, *cert, *key, *name;
+    uint16_t port; // 0: default
+    bool plain;
+};
+
+// The audit trail.
+struct setting_audit {
+    const char *site;
+    unsigned checkpoint_s, keep_days; // 0: default, for ever
+    const char *checkpoints[SETTINGS_CHECKPOINTS_MAX];
+    unsigned checkpoint_count;
+    struct setting_collector collectors[SETTINGS_COLLECTORS_MAX];
+    unsigned collector_count;
 };
 
 struct setting_list {
@@ -59,6 +76,7 @@ struct settings {
     uint64_t volume_bytes;                            // of a new volume; 0: default
     struct setting_peer peers[SETTINGS_PEERS_MAX];
     unsigned peer_count;
+    struct setting_audit audit;
     const char *base_url;                // where HTTP is seen from outside; NULL: by each request
     struct setting_list trusted_proxies; // addresses and networks whose X-Forwarded-* count
     struct setting_list cors_origins;    // pages of other sites that may use the server; "*" is any
