@@ -632,7 +632,7 @@ static void on_connection(void *cls, struct MHD_Connection *connection, void **s
 
 static bool is_proxy(void *cls, const char *address) {
     const struct http_server *s = cls;
-    return http_address_in(str_of(address), s->trusted_proxies, s->trusted_proxy_count);
+    return net_address_in(str_of(address), s->trusted_proxies, s->trusted_proxy_count);
 }
 
 // Of a listener that libmicrohttpd has; the door decides for its own.

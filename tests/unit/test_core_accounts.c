@@ -11,6 +11,7 @@
 #include "base/clock.h"
 #include "core/accounts_manage.h"
 #include "core/passwords.h"
+#include "encrypted.h"
 #include "core_fixture.h"
 #include "sys/digest.h"
 #include "sys/otp.h"
@@ -445,7 +446,7 @@ static void a_rebuilt_index_knows_the_same_people(void **state) {
     assert_true(account_token_add(a, &TESTER, &t, token, &e));
     accounts_close(a);
     fixture_close(f);
-    if (!archive_reindex(f->dir, NULL, NULL, &objects, &e)) fail_msg("%s", e.message);
+    if (!archive_reindex(f->dir, encrypted(), NULL, NULL, &objects, &e)) fail_msg("%s", e.message);
     fixture_open(f);
     a = open_accounts(f);
     assert_int_equal(sign_in(a, STR_LIT("li.wei"), PASSWORD, STR_LIT("")).outcome, SIGN_IN_DONE);
