@@ -8,6 +8,7 @@
 #include "app/import.h"
 #include "app/import_to.h"
 #include "app/opening.h"
+#include "app/tls_cli.h"
 #include "base/buf.h"
 #include "core/ingest.h"
 #include "text/json.h"
@@ -151,7 +152,12 @@ static int run(struct cli_args *args) {
     if (!to) return import_local(args, (unsigned)workers);
     if (cli_text(args, "data", NULL) || cli_text(args, "config", NULL))
         return err_set(&e, ERR_USAGE, "import", "--to excludes --data and --config"), cli_fail(args, &e);
-    if (!import_to(args->arena, to, cli_text(args, "token", NULL), cli_text(args, "aet", "GANTRY"), &target, &e)) return cli_fail(args, &e);
+    struct import_server server = {.to = to,
+                                   .token = cli_text(args, "token", NULL),
+                                   .ca = cli_text(args, "tls-ca", NULL),
+                                   .calling = cli_text(args, "aet", "GANTRY"),
+                                   .tls_name = cli_text(args, "tls-name", NULL)};
+    if (!tls_cli_open(args, &server.tls, &e) || !import_to(args->arena, &server, &target, &e)) return cli_fail(args, &e);
     return import_into(args, &target, (unsigned)workers);
 }
 
@@ -162,6 +168,7 @@ static const struct cli_option OPTIONS[] = {
     {"aet", "NAME", "calling AE title for --to AET@host:port (default: GANTRY)"},
     {"jobs", "N", "objects under way at once (default: 8)"},
     {"json", NULL, "print counts, and each object that needs a look, as JSON"},
+    TLS_CLI_OPTIONS,
     {0},
 };
 

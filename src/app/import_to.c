@@ -20,7 +20,7 @@ enum { HEADER_ARENA_BYTES = 2 * DCM_HEADER_BYTES_MAX, CHUNK_BYTES = 64 * 1024, K
 
 struct destination {
     char *url;
-    const char *token, *calling;
+    const char *token, *ca, *calling;
     struct scu_target ae;
 };
 
@@ -59,8 +59,14 @@ static enum import_outcome outcome_of(const struct http_result *r, struct err *w
     return strstr(r->wanted, "known=1") ? IMPORT_KNOWN : IMPORT_STORED;
 }
 
+struct poster {
+    const struct destination *to;
+    struct http_pool *pool;
+};
+
 static enum import_outcome stow_put(void *worker, const struct import_item *item, struct err *why) {
-    const struct destination *to = worker;
+    const struct poster *poster = worker;
+    const struct destination *to = poster->to;
     struct body b = {.item = item};
     struct http_result r;
     const struct http_call call = {
@@ -69,6 +75,7 @@ static enum import_outcome stow_put(void *worker, const struct import_item *item
         .headers = {"Content-Type: multipart/related; type=\"application/dicom\"; boundary=" BOUNDARY, "Accept: application/dicom+json"},
         .bearer = to->token,
         .want = "Gantry-Outcome",
+        .pool = poster->pool,
         .read = read_body,
         .body_length = (int64_t)(HEAD_N + item->size + TAIL_N),
         .context = &b};
@@ -76,13 +83,19 @@ static enum import_outcome stow_put(void *worker, const struct import_item *item
     return outcome_of(&r, why);
 }
 
-static void *stow_open(void *shared, struct err *e) {
-    (void)e;
-    return shared;
+static void stow_close(void *worker) {
+    struct poster *p = worker;
+    http_pool_close(p->pool);
+    free(p);
 }
 
-static void stow_close(void *worker) {
-    (void)worker;
+static void *stow_open(void *shared, struct err *e) {
+    struct poster *p = calloc(1, sizeof *p);
+    if (!p) return err_nomem(e, "import"), NULL;
+    p->to = shared;
+    if (http_pool_open(&(struct http_pool_options){.ca_file = p->to->ca}, &p->pool, e)) return p;
+    free(p);
+    return NULL;
 }
 
 static bool stow_url(struct arena *a, const char *to, struct destination *d, struct err *e) {
@@ -223,15 +236,20 @@ static enum import_outcome ae_put(void *worker, const struct import_item *item, 
     return outcome;
 }
 
-bool import_to(struct arena *a, const char *to, const char *token, const char *calling, struct import_target *out, struct err *e) {
+bool import_to(struct arena *a, const struct import_server *server, struct import_target *out, struct err *e) {
     struct destination *d = arena_zero(a, 1, sizeof *d, e);
+    const char *to = server->to;
     if (!d) return false;
-    d->token = token;
-    d->calling = calling;
+    d->token = server->token;
+    d->ca = server->ca;
+    d->calling = server->calling;
     if (strncmp(to, "http://", 7) == 0 || strncmp(to, "https://", 8) == 0) {
         *out = (struct import_target){stow_open, stow_put, stow_close, d};
         return stow_url(a, to, d, e);
     }
     *out = (struct import_target){ae_open, ae_put, ae_close, d};
-    return scu_target_parse(str_of(to), &d->ae, e);
+    if (!scu_target_parse(str_of(to), &d->ae, e)) return false;
+    d->ae.tls = server->tls;
+    d->ae.tls_name = server->tls_name;
+    return true;
 }

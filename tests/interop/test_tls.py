@@ -18,9 +18,6 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "support"))
 import gantry
 from gantry import GANTRY, run
 
-CT = "1.2.840.10008.5.1.4.1.1.2"
-
-
 class Papers:
     """Certificates of one hospital, and of a stranger, made by `gantry cert`."""
 
@@ -174,6 +171,12 @@ def https_serves_what_http_served(papers, server, files):
     assert status == 200 and f"https://localhost:{server.http_port}/" in json.dumps(json.loads(body)), body[:500]
 
 
+def import_goes_over_tls_to_both_ports(papers, server, files):
+    for to in (f"https://localhost:{server.http_port}", f"{server.aet}@localhost:{server.dicom_port}"):
+        told = run(GANTRY, "import", "--to", to, *papers.client(), "--json", files[0].parent).stdout
+        assert '"failed":0' in told.replace(" ", ""), told
+
+
 def one_connection_takes_many_requests(papers, server):
     connection = http.client.HTTPSConnection("localhost", server.http_port, timeout=60, context=papers.context())
     for _ in range(50):
@@ -224,12 +227,42 @@ def a_renewed_certificate_is_shown_on_both_ports_without_a_restart(papers, serve
     assert server.process.poll() is None and shown(papers, server.http_port) == now
 
 
+def revocation_list(papers, *revoked):
+    """A revocation list of the hospital's authority, made by OpenSSL."""
+    work = papers.folder / "revoking"
+    work.mkdir(exist_ok=True)
+    (work / "index.txt").touch()
+    (work / "ca.cnf").write_text(f"[ca]\ndefault_ca = d\n[d]\ndatabase = {work}/index.txt\ndefault_md = sha256\ndefault_crl_days = 30\n")
+    openssl = ["openssl", "ca", "-config", work / "ca.cnf", "-cert", papers.ca, "-keyfile", papers.folder / "ca.key"]
+    for certificate in revoked:
+        run(*openssl, "-revoke", certificate)
+    run(*openssl, "-gencrl", "-out", papers.folder / "crl.pem")
+    return papers.folder / "crl.pem"
+
+
+def a_revoked_certificate_is_refused_as_soon_as_the_list_says_so(papers, folder):
+    config = folder / "revoked.yaml"
+    run("openssl", "pkey", "-in", papers.key, "-aes256", "-passout", "pass:secret", "-out", papers.folder / "locked.key")
+    config.write_text(f"tls: {{cert: {papers.cert}, key: {papers.folder}/locked.key, key-password: '${{KEY_PASSWORD}}', ca: {papers.ca}, crl: {revocation_list(papers)}}}\n")
+    with gantry.Server(folder / "revoked", config=config, env={"KEY_PASSWORD": "secret"}) as server:
+        to = f"{server.aet}@localhost:{server.dicom_port}"
+        run(GANTRY, "echo", to, *papers.client())
+        revocation_list(papers, papers.folder / "CT1.crt")
+        until(lambda: run(GANTRY, "echo", to, *papers.client(), check=False).returncode != 0)
+        refused = run(GANTRY, "echo", to, *papers.client(), check=False)
+        assert "certificate revoked" in refused.stderr, refused.stderr
+    locked = run(GANTRY, "serve", "--data", folder / "locked", "--tls-cert", papers.cert, "--tls-key", papers.folder / "locked.key", check=False, timeout=60)
+    assert locked.returncode != 0 and "is encrypted, and no password is given" in locked.stderr, locked.stderr
+
+
 # ---- crowds ----
 
-def who_never_shakes_hands_keeps_nobody_out_and_is_let_go(papers, server):
-    silent = [socket.create_connection(("localhost", port)) for port in (server.dicom_port, server.http_port) for _ in range(100)]
-    run(GANTRY, "echo", f"{server.aet}@localhost:{server.dicom_port}", *papers.client())
-    assert https(papers, server, "GET", "/healthz")[0] == 200
+def silent_crowd(server):
+    """They connect and never shake hands; everything else happens meanwhile."""
+    return [socket.create_connection(("localhost", port)) for port in (server.dicom_port, server.http_port) for _ in range(100)]
+
+
+def who_never_shakes_hands_is_let_go(silent):
     for s in silent:
         s.settimeout(60)
         assert s.recv(1) == b"", "it was answered"
@@ -299,22 +332,25 @@ def a_plain_port_beside_serves_those_without_tls(papers, folder):
 def main():
     if gantry.on_cluster():
         gantry.skip("TLS has nothing to do with where the index lies")
-    gantry.need_tools("storescu", "findscu", "echoscu", "storescp", "dcmdump", "curl")
+    gantry.need_tools("storescu", "findscu", "echoscu", "storescp", "dcmdump", "curl", "openssl")
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         papers = Papers(folder / "papers")
         files = make(folder / "made", "--kind", "head-ct", "--slices", "12", "--seed", "7")
         with gantry.Server(folder / "data", *papers.serve()) as server:
+            silent = silent_crowd(server)
             dcmtk_sends_and_asks_with_a_certificate_and_is_refused_without(papers, server, files)
             our_commands_say_why_a_call_fails(papers, server)
             objects_come_back_whole_over_tls(papers, server, files, folder)
             https_serves_what_http_served(papers, server, files)
+            import_goes_over_tls_to_both_ports(papers, server, files)
             one_connection_takes_many_requests(papers, server)
             curl_is_served_and_plain_http_is_told_what_to_do(papers, server)
             a_client_that_goes_away_leaves_nothing_behind(papers, server)
             a_renewed_certificate_is_shown_on_both_ports_without_a_restart(papers, server)
-            who_never_shakes_hands_keeps_nobody_out_and_is_let_go(papers, server)
+            who_never_shakes_hands_is_let_go(silent)
         a_destination_with_tls_is_sent_to_by_the_server_s_own_certificate(papers, files, folder)
+        a_revoked_certificate_is_refused_as_soon_as_the_list_says_so(papers, folder)
         an_address_has_so_many_connections_and_makes_them_so_fast(papers, folder)
         plain_ports_off_loopback_must_be_meant(folder)
         a_plain_port_beside_serves_those_without_tls(papers, folder)
