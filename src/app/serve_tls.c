@@ -26,9 +26,9 @@ bool serve_tls_open(const struct settings *s, struct serve_tls *out, struct err 
 }
 
 bool serve_tls_reload(const struct serve_tls *t) {
-    struct net_tls *all[] = {t->dicom, t->http, t->out};
-    for (size_t i = 0; i < sizeof all / sizeof *all; i++)
-        if (all[i]) net_tls_reload(all[i], NULL);
+    if (t->dicom) net_tls_reload(t->dicom, NULL);
+    if (t->http) net_tls_reload(t->http, NULL);
+    if (t->out) net_tls_reload(t->out, NULL);
     return t->dicom != NULL;
 }
 

@@ -595,9 +595,9 @@ static void on_completed(void *cls, struct MHD_Connection *connection, void **re
 
 // Of a connection that came through the door it must be known who is on its other side: without that it is none.
 static bool learn_tls(struct http_server *s, int fd, struct connection *c) {
-    struct sockaddr sa;
+    struct sockaddr_storage sa = {0};
     socklen_t n = sizeof sa;
-    if (getsockname(fd, &sa, &n) != 0 || sa.sa_family != AF_UNIX) return true;
+    if (getsockname(fd, (struct sockaddr *)&sa, &n) != 0 || sa.ss_family != AF_UNIX) return true;
     c->tls = calloc(1, sizeof *c->tls);
     return c->tls && s->door && http_door_info(s->door, fd, c->tls);
 }
