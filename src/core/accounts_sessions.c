@@ -130,7 +130,7 @@ bool account_by_token(struct accounts *a, struct arena *arena, struct str token,
         known_put(a, KNOWN_TOKEN, digest, epoch, clock_wall_ms(), &found);
         note = true;
     }
-    if (note) note_seen(a, "UPDATE tokens SET seen_ms = ?2 WHERE digest = ?1 AND seen_ms < ?2 - 60000", &h);
+    if (note) note_seen(a, "UPDATE tokens SET seen_ms = ?2 WHERE digest = ?1 AND seen_ms + 60000 < ?2", &h);
     *out = found.principal;
     return true;
 }

@@ -435,12 +435,12 @@ static void nothing_secret_is_kept_or_told(void **state) {
 
 static void a_rebuilt_index_knows_the_same_people(void **state) {
     struct fixture *f = *state;
+    if (f->schema[0]) skip(); // an archive of several nodes is rebuilt another way
     struct accounts *a = open_accounts(f);
     struct err e = {0};
     char token[ACCOUNT_SECRET_HEX + 1];
     uint64_t objects;
     const struct account_token t = {.name = STR_LIT("mirror"), .role = STR_LIT("viewer"), .scope = STR_LIT("site:north/east")};
-    if (f->schema[0]) skip(); // an archive of several nodes is rebuilt another way
     add_user(a, STR_LIT("li.wei"), "radiologist", "tenant:north");
     assert_true(account_site_set(a, &TESTER, STR_LIT("north/east"), STR_LIT("东院"), &e));
     assert_true(account_token_add(a, &TESTER, &t, token, &e));
