@@ -145,9 +145,9 @@ static bool goes_on(const struct vol_set *vs, const struct segment *s) {
     char head[TAR_HEAD_MAX];
     struct tar_head first;
     size_t got;
-    if (s->end == 0) return true;
-    if (!sys_read_upto(vs->files, s->fd, head, sizeof head, 0, &got, NULL)) return false;
-    return (tar_decode(head, got, 0, &first) == TAR_SEALED) == vs->keys.writes;
+    if (s->end == 0 || !sys_read_upto(vs->files, s->fd, head, sizeof head, 0, &got, NULL)) return true;
+    enum tar_result begins = tar_decode(head, got, 0, &first);
+    return begins != (vs->keys.writes ? TAR_ENTRY : TAR_SEALED);
 }
 
 bool segment_resume(struct vol_set *vs, uint64_t (*known_end)(void *ctx, uint32_t volume), struct err *e) {

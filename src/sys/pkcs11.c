@@ -70,6 +70,8 @@ enum {
     CKR_OK = 0,
     CKR_ENCRYPTED_DATA_INVALID = 0x40,
     CKR_GENERAL_ERROR = 0x05,
+    CKR_KEY_TYPE_INCONSISTENT = 0x63,
+    CKR_MECHANISM_INVALID = 0x70,
     CKR_PIN_INCORRECT = 0xA0,
     CKR_PIN_LOCKED = 0xA4,
     CKR_USER_ALREADY_LOGGED_IN = 0x100,
@@ -166,8 +168,11 @@ bool pkcs11_parse(const char *uri, struct pkcs11_place *out, struct err *e) {
 #define CALL(p, place, type) ((type)(void *)(p)->functions->f[place])
 
 static bool failed(const struct pkcs11 *p, const char *what, ck_ulong rv, struct err *e) {
-    enum err_kind kind = rv == CKR_PIN_INCORRECT || rv == CKR_PIN_LOCKED ? ERR_UNAUTHORIZED : ERR_BUSY;
-    return err_set(e, kind, "pkcs11", "%s: the module answers 0x%lx to %s%s", p->name, rv, what, kind == ERR_UNAUTHORIZED ? " (the PIN)" : "");
+    bool pin = rv == CKR_PIN_INCORRECT || rv == CKR_PIN_LOCKED, unfit = rv == CKR_MECHANISM_INVALID || rv == CKR_KEY_TYPE_INCONSISTENT;
+    return err_set(e, pin ? ERR_UNAUTHORIZED : ERR_BUSY, "pkcs11", "%s: the module answers 0x%lx to %s%s", p->name, rv, what,
+                   pin     ? " (the PIN is wrong or locked)"
+                   : unfit ? " (no AES key of 128, 192 or 256 bits, or the token has no AES-GCM)"
+                           : "");
 }
 
 static bool load(struct pkcs11 *p, const char *path, struct err *e) {

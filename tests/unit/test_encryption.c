@@ -563,7 +563,7 @@ static void a_master_key_stays_in_its_token(void **state) {
     struct vol_key_report r;
     if (!module || system("softhsm2-util --version >/dev/null 2>&1") != 0) skip();
     assert_int_equal(shell(f, "mkdir tokens && echo \"directories.tokendir = $PWD/tokens\" > hsm.conf && echo 1234 > pin && chmod 600 pin && "
-                              "head -c 32 /dev/urandom > aes && export SOFTHSM2_CONF=$PWD/hsm.conf && "
+                              "tr -dc a-zA-Z0-9 < /dev/urandom | head -c 32 > aes && export SOFTHSM2_CONF=$PWD/hsm.conf && "
                               "softhsm2-util --init-token --free --label 'gantry test' --so-pin 4321 --pin 1234 >/dev/null && "
                               "softhsm2-util --import aes --aes --token 'gantry test' --label master --id 01 --pin 1234 >/dev/null && rm aes"),
                      0);
