@@ -7,7 +7,18 @@
 #include "mod/admin/tables.h"
 
 const struct admin_operation *const ADMIN_TABLES[] = {
-    ADMIN_USER, ADMIN_ROLE, ADMIN_TOKEN, ADMIN_SITE, ADMIN_SESSION, ADMIN_PEER, ADMIN_GLASS, NULL,
+    // clang-format off
+    ADMIN_USER,
+    ADMIN_ROLE,
+    ADMIN_TOKEN,
+    ADMIN_SITE,
+    ADMIN_SESSION,
+    ADMIN_PEER,
+    ADMIN_GLASS,
+    ADMIN_LABEL,
+    ADMIN_ASSIGN,
+    NULL,
+    // clang-format on
 };
 
 const struct admin_operation *admin_find(struct str noun, struct str verb) {

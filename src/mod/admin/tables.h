@@ -4,7 +4,8 @@
 
 #include "mod/admin/admin.h"
 
-extern const struct admin_operation ADMIN_USER[], ADMIN_ROLE[], ADMIN_TOKEN[], ADMIN_SITE[], ADMIN_SESSION[], ADMIN_PEER[], ADMIN_GLASS[];
+extern const struct admin_operation ADMIN_USER[], ADMIN_ROLE[], ADMIN_TOKEN[], ADMIN_SITE[], ADMIN_SESSION[];
+extern const struct admin_operation ADMIN_PEER[], ADMIN_GLASS[], ADMIN_LABEL[], ADMIN_ASSIGN[];
 
 // Members of the call, by the types that the table says; absent: {NULL, 0}, false, otherwise.
 struct str admin_text(const struct admin_call *c, const char *name);
