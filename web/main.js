@@ -1,5 +1,6 @@
 // @ts-check
 // The page: who is signed in, which view is open, in which language.
+import { accessView } from './access.js';
 import { accountView } from './account.js';
 import { ask, json } from './api.js';
 import { attentionView } from './attention.js';
@@ -20,6 +21,10 @@ import { viewerView } from './viewer.js';
 let session = { token_required: true, user: '' };
 /** @type {any} */
 let figures = null;
+/** @type {any} of the asker: its broken glass, and how many wait for its review */
+let access = null;
+/** @type {number | undefined} */
+let glassTimer;
 /** @type {View} */
 let view = {};
 
@@ -51,18 +56,33 @@ function drawBar() {
   const open = session.user !== '' && !session.must_change;
   const waiting = figures ? figures.conflicts + figures.quarantined : 0;
   const badge = waiting ? el('span.badge', {}, count(waiting)) : null;
+  const reviews = access?.glasses_waiting ? el('span.badge', {}, count(access.glasses_waiting)) : null;
   const alarm = figures?.read_only ? t('read_only') : figures?.full ? t('disk_full') : '';
   replace(
     bar,
     el('a.brand', { href: '#/' }, el('img', { src: 'web/mark.svg', alt: '', width: 22, height: 22 }), 'Gantry'),
-    open && el('nav', { 'aria-label': 'Gantry' }, link('#/', t('studies')), may('faults.read') && link('#/attention', t('attention'), badge), may('cluster.read') && link('#/operations', t('operations'))),
+    open && el('nav', { 'aria-label': 'Gantry' }, link('#/', t('studies')), may('faults.read') && link('#/attention', t('attention'), badge), may('cluster.read') && link('#/operations', t('operations')), (may('glass.break') || may('glass.review')) && link('#/access', t('access'), reviews)),
     el('span.space'),
     alarm && el('span.alarm', { role: 'alert' }, alarm),
+    access?.glass && el('a.glass', { href: '#/access' }, t('glass_until', { time: new Date(access.glass.until_ms).toLocaleTimeString(currentLanguage(), { timeStyle: 'short' }) })),
     figures && el('span.quiet', {}, t('total', { n: count(figures.studies) })),
     el('button.plain', { type: 'button', lang: currentLanguage() === 'en' ? 'zh-CN' : 'en', 'aria-label': t('language_label'), onclick: switchLanguage }, t('language')),
     open && session.kind === 'user' && el('a.who', { href: '#/account', 'aria-current': location.hash === '#/account' ? 'page' : null }, session.display ?? session.user),
     session.user && session.token_required && el('button.plain', { type: 'button', onclick: signOut }, t('sign_out')),
   );
+}
+
+// What the bar shows of it ends with the glass itself.
+async function refreshAccess() {
+  if (!may('glass.break') && !may('glass.review')) return;
+  try {
+    access = await json('api/access');
+  } catch {
+    access = null;
+  }
+  clearTimeout(glassTimer);
+  if (access?.glass) glassTimer = setTimeout(refreshAccess, Math.min(access.glass.until_ms - Date.now() + 1000, 0x7fffffff));
+  drawBar();
 }
 
 async function refreshFigures() {
@@ -82,6 +102,7 @@ function openView() {
   if (study) return viewerView(main, study[1], decodeURIComponent(study[2] ?? ''));
   if (location.hash === '#/attention') return attentionView(main);
   if (location.hash === '#/account' && session.kind === 'user') return accountView(main);
+  if (location.hash === '#/access') return accessView(main, refreshAccess);
   if (location.hash === '#/operations') return operationsView(main);
   return listView(main);
 }
@@ -100,8 +121,9 @@ function show() {
 async function start() {
   session = await json('api/session');
   figures = null;
+  access = null;
   show();
-  if (session.user && !session.must_change) await refreshFigures();
+  if (session.user && !session.must_change) await Promise.all([refreshFigures(), refreshAccess()]);
 }
 
 document.querySelector('.skip')?.addEventListener('click', (event) => {
