@@ -13,6 +13,8 @@
 #include <unistd.h>
 
 #include "core/audit_part.h"
+#include "core/audit_retain.h"
+#include "core/audit_search.h"
 #include "core/audit_verify.h"
 #include "db/db.h"
 
@@ -372,6 +374,133 @@ static void what_a_power_cut_takes_is_no_alarm(void **state) {
     assert_int_equal(verify(f).n, 0);
 }
 
+// ---- retention ----
+
+// Half of the log older than the other half; the last event of the older one.
+static int64_t make_old(struct fixture *f, struct log *l, int64_t *before_ms) {
+    const struct audit_options o = {.elsewhere = NULL};
+    struct err e = {0};
+    assert_true(audit_start(f->ar, &o, &e));
+    note_some(f, 0, EVENTS / 2);
+    audit_stop(f->ar);
+    usleep(20 * 1000);
+    note_some(f, EVENTS / 2, EVENTS);
+    keep_marks(f, MARK_HEAD);
+    read_log(f, l);
+    *before_ms = l->events[EVENTS / 2 + 1].time_ms;
+    return EVENTS / 2 + 1;
+}
+
+static void retain(struct fixture *f, int64_t before_ms, struct audit_cut *cut) {
+    struct err e = {0};
+    if (!audit_retain(f->ar, &TESTER, before_ms, cut, &e)) fail_msg("%s", e.message);
+}
+
+static void what_a_rule_took_away_is_gone_and_proven_to_be_gone_rightly(void **state) {
+    struct fixture *f = *state;
+    static struct log l;
+    struct audit_verify_report r;
+    struct audit_cut cut;
+    int64_t before_ms, last = make_old(f, &l, &before_ms), checked;
+    retain(f, before_ms, &cut);
+    assert_int_equal(cut.first, 1);
+    assert_int_equal(cut.last, last);
+    assert_memory_equal(cut.hash, l.events[last - 1].hash, 32);
+    assert_int_equal(count_rows(f, "SELECT min(seq) FROM events"), last + 1);
+    assert_int_equal(count_rows(f, "SELECT count(*) FROM events WHERE type = 'audit.cut'"), 1);
+    struct seen s = verify_with(f, &r, NULL, 0);
+    if (s.n) fail_msg("%s", s.all[0].text);
+    assert_int_equal(r.cut, last);
+    assert_true(events_verify(f->ar, &checked, NULL));
+    retain(f, before_ms, &cut);
+    assert_int_equal(cut.last, 0);
+    note_some(f, 0, 5);
+    fixture_close(f);
+    fixture_open(f);
+    assert_int_equal(verify(f).n, 0);
+}
+
+static void a_cut_that_nobody_signed_is_found(void **state) {
+    struct fixture *f = *state;
+    static struct log l;
+    struct audit_cut cut;
+    char sql[200];
+    int64_t before_ms, last = make_old(f, &l, &before_ms);
+    retain(f, before_ms, &cut);
+    // ten more are taken, with all that the database has to say of it
+    snprintf(sql, sizeof sql, "UPDATE audit_cuts SET seq = %lld, hash = (SELECT hash FROM events WHERE seq = %lld)", (long long)last + 10,
+             (long long)last + 10);
+    run_sql(f, sql);
+    snprintf(sql, sizeof sql, "DELETE FROM events WHERE seq <= %lld", (long long)last + 10);
+    run_sql(f, sql);
+    struct seen s = verify(f);
+    assert_true(s.n > 0);
+    assert_int_equal(s.all[0].fault, FAULT_MISSING);
+    assert_int_equal(s.all[0].to, last + 10);
+}
+
+static void nothing_is_taken_from_a_log_that_does_not_hold(void **state) {
+    struct fixture *f = *state;
+    static struct log l;
+    struct audit_cut cut;
+    struct err e = {0};
+    int64_t before_ms;
+    make_old(f, &l, &before_ms);
+    run_sql(f, "UPDATE events SET detail = '{}' WHERE seq = 5");
+    assert_false(audit_retain(f->ar, &TESTER, before_ms, &cut, &e));
+    assert_int_equal(e.kind, ERR_CORRUPT);
+    assert_int_equal(count_rows(f, "SELECT min(seq) FROM events"), 1);
+}
+
+// ---- search ----
+
+struct found {
+    unsigned n;
+    int64_t first, last;
+};
+
+static bool take_hit(void *ctx, const struct audit_hit *h, struct err *e) {
+    struct found *t = ctx;
+    (void)e;
+    if (!t->n++) t->first = h->event->seq;
+    t->last = h->event->seq;
+    return true;
+}
+
+static struct found search(struct fixture *f, struct audit_filter filter) {
+    struct found t = {.n = 0};
+    struct err e = {0};
+    if (!audit_search(f->ar, &filter, take_hit, &t, NULL, &e)) fail_msg("%s", e.message);
+    return t;
+}
+
+static void what_is_looked_for_is_found_with_and_without_the_runs(void **state) {
+    struct fixture *f = *state;
+    struct err e = {0};
+    bool left = true;
+    note_some(f, 0, 700);
+    store_sample(f, &(struct sample){.patient_id = "P1", .issuer = "", .study = "1.2.650", .sop = "1.2.650.1"}, INGEST_STORED);
+    for (int round = 0; round < 2; round++) {
+        assert_int_equal(search(f, (struct audit_filter){.study_uid = STR_LIT("1.2.13")}).n, 1);
+        assert_int_equal(search(f, (struct audit_filter){.study_uid = STR_LIT("1.2.699")}).first, 700);
+        assert_int_equal(search(f, (struct audit_filter){.user = STR_LIT("wang.fang")}).n, 700);
+        assert_int_equal(search(f, (struct audit_filter){.user = STR_LIT("nobody")}).n, 0);
+        assert_int_equal(search(f, (struct audit_filter){.type = STR_LIT("study.")}).n, 700);
+        assert_int_equal(search(f, (struct audit_filter){.type = STR_LIT("study.read"), .after = 600, .limit = 10}).last, 610);
+        // the patient's study: read before it came, and its object
+        assert_int_equal(search(f, (struct audit_filter){.patient_id = STR_LIT("P1")}).n, 2);
+        assert_int_equal(search(f, (struct audit_filter){.patient_id = STR_LIT("P2")}).n, 0);
+        while (left) assert_true(audit_index_step(f->ar, 1, &left, &e));
+        assert_int_equal(count_rows(f, "SELECT seq FROM audit_cursors WHERE name = 'search'"), 512);
+    }
+    uint64_t count;
+    assert_true(archive_delete(f->ar, &TESTER, STR_LIT("1.2.650"), (struct str){0}, (struct str){0}, STR_LIT("test"), &count, &e));
+    note_some(f, 0, 100);
+    left = true;
+    while (left) assert_true(audit_index_step(f->ar, 1, &left, &e));
+    assert_int_equal(search(f, (struct audit_filter){.study_uid = STR_LIT("1.2.650")}).n, 3);
+}
+
 int main(void) {
 #define TEST(t) cmocka_unit_test_setup_teardown(t, fixture_setup, fixture_teardown)
     const struct CMUnitTest tests[] = {
@@ -382,6 +511,10 @@ int main(void) {
         TEST(a_log_whose_marks_were_taken_away_is_not_taken_for_proven),
         TEST(a_start_finds_that_the_end_was_cut_and_it_stays_found),
         TEST(what_a_power_cut_takes_is_no_alarm),
+        TEST(what_a_rule_took_away_is_gone_and_proven_to_be_gone_rightly),
+        TEST(a_cut_that_nobody_signed_is_found),
+        TEST(nothing_is_taken_from_a_log_that_does_not_hold),
+        TEST(what_is_looked_for_is_found_with_and_without_the_runs),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
