@@ -24,15 +24,16 @@ int64_t audit_key_of(char kind, struct str name) {
     return key ? key : 1;
 }
 
-static void add_key(struct keys *k, char kind, struct str name) {
-    if (!name.n || k->n == KEYS_MAX) return;
+// Whether it was not there yet.
+static bool add_key(struct keys *k, char kind, struct str name) {
+    if (!name.n || k->n == KEYS_MAX) return false;
     int64_t key = audit_key_of(kind, name);
     for (size_t i = (size_t)key % PROBE;; i = (i + 1) % PROBE) {
-        if (k->table[i] == key) return;
+        if (k->table[i] == key) return false;
         if (k->table[i]) continue;
         k->table[i] = key;
         k->list[k->n++] = key;
-        return;
+        return true;
     }
 }
 
@@ -69,16 +70,17 @@ struct run {
 };
 
 static bool add_study(struct run *r, struct db *d, struct str study, struct err *e) {
-    if (!study.n || str_eq(study, r->last_study)) return true;
-    add_key(r->keys, 's', study);
+    struct str kept;
+    if (str_eq(study, r->last_study) || !add_key(r->keys, 's', study)) return true;
     struct db_stmt *s = db_prepare(d, "SELECT p.patient_id, p.issuer FROM studies st {join} patients p ON p.id = st.patient WHERE st.study_uid = ?1", e);
     if (!s) return false;
     db_bind_text(s, 1, study);
     enum db_step step;
-    bool ok = arena_dup(&r->arena, study, &r->last_study, e);
+    bool ok = arena_dup(&r->arena, study, &kept, e);
+    r->last_study = kept;
     while (ok && (step = db_next(s, e)) == DB_ROW && r->study_count < KEYS_MAX) {
         struct study_note *n = &r->studies[r->study_count++];
-        n->study = r->last_study;
+        n->study = kept;
         add_key(r->keys, 'p', db_text(s, 0));
         ok = arena_dup(&r->arena, db_text(s, 0), &n->patient, e) && arena_dup(&r->arena, db_text(s, 1), &n->issuer, e);
     }

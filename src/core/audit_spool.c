@@ -17,7 +17,7 @@
 
 #define MAGIC "gantry audit spool 1\n"
 
-enum { HEAD_BYTES = 64, TEXTS = 6, FIRST_BYTES = 1024 };
+enum { HEAD_BYTES = 64, TEXTS = 6, FIRST_BYTES = 1024, BLOCK_BYTES = 256 * 1024 };
 
 // Before each record. sum: of what follows it.
 struct frame {
@@ -137,13 +137,15 @@ bool audit_spool_add(struct audit_spool *s, const struct event *ev, struct err *
         head.lengths[i] = (uint32_t)texts[i].n;
     }
     if (n > AUDIT_RECORD_BYTES_MAX) return err_set(e, ERR_TOO_LARGE, "audit", "an event of more than %d bytes", AUDIT_RECORD_BYTES_MAX);
-    head.length = (uint32_t)n;
-    char *p = sizeof head + n <= sizeof room ? room : malloc(sizeof head + n);
+    size_t padded = (n + 7) / 8 * 8; // so that the next one lies aligned
+    head.length = (uint32_t)padded;
+    char *p = sizeof head + padded <= sizeof room ? room : malloc(sizeof head + padded);
     if (!p) return err_nomem(e, "audit");
     memcpy(p, &head, sizeof head);
     char *to = p + sizeof head;
     for (int i = 0; i < TEXTS; to += texts[i].n, i++)
         if (texts[i].n) memcpy(to, texts[i].p, texts[i].n);
+    memset(to, 0, padded - n);
     bool ok = put(s, (struct frame *)(void *)p, e);
     if (p != room) free(p);
     return ok;
@@ -163,17 +165,37 @@ static bool split(const struct frame *f, struct audit_record *out) {
         p += f->lengths[i];
         left -= f->lengths[i];
     }
-    return left == 0;
+    return left < 8;
+}
+
+// Many at once: most are small.
+static bool read_block(const struct audit_spool *s, struct arena *a, uint64_t at, uint64_t end, struct str *out, struct err *e) {
+    size_t n = end - at < BLOCK_BYTES ? (size_t)(end - at) : BLOCK_BYTES;
+    char *p = arena_alloc(a, n, e);
+    if (!p || !sys_read_at(NULL, s->fd, p, n, at, e)) return false;
+    *out = (struct str){p, n};
+    return true;
+}
+
+// The record at the beginning of a block; NULL: it is not whole there.
+static struct frame *frame_in(struct str block) {
+    struct frame *f = (struct frame *)(void *)(uintptr_t)block.p;
+    bool aligned = (uintptr_t)block.p % _Alignof(struct frame) == 0;
+    return aligned && block.n >= sizeof *f && f->length <= block.n - sizeof *f && sum_frame(f) == f->sum ? f : NULL;
 }
 
 bool audit_spool_next(struct audit_spool *s, struct arena *a, unsigned max, struct audit_record *out, unsigned *n, uint64_t *to, struct err *e) {
     pthread_mutex_lock(&s->lock);
     uint64_t end = s->end, at = s->read;
     pthread_mutex_unlock(&s->lock);
+    struct str block = {NULL, 0};
+    if (at < end && !read_block(s, a, at, end, &block, e)) return false;
     for (*n = 0; *n < max && at < end; ++*n) {
-        struct frame *f;
-        bool whole;
-        if (!read_frame(s, a, at, &f, &whole, e)) return false;
+        struct frame *f = frame_in(block);
+        bool whole = f;
+        if (!f && *n) break; // the next block begins with it
+        if (!f && !read_frame(s, a, at, &f, &whole, e)) return false;
+        block = f ? str_sub(block, sizeof *f + f->length, block.n) : block;
         if (!whole || !split(f, &out[*n]))
             return err_set(e, ERR_CORRUPT, "audit", "the spool of the audit trail is damaged at byte %llu", (unsigned long long)at);
         at += sizeof *f + f->length;
