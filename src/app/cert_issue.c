@@ -97,13 +97,25 @@ static bool server_names(struct cli_args *args, struct cert_order *o, struct err
     return true;
 }
 
+// What to write into the configuration.
+static bool tell_use(struct cli_args *args, const char *dir, const char *stem, struct err *e) {
+    char *whole = realpath(dir, NULL);
+    const char *where = whole ? arena_strz(args->arena, str_of(whole), e) : dir;
+    free(whole);
+    if (!where) return false;
+    printf("  In the server's configuration, to encrypt both ports and take modalities with a certificate of this authority alone:\n"
+           "    tls: {cert: %s/%s.crt, key: %s/%s.key, ca: %s/ca.crt}\n",
+           where, stem, where, stem, where);
+    return true;
+}
+
 static int run_server(struct cli_args *args) {
     struct err e = {0};
     const char *dir, *stem = cli_text(args, "file", "server");
     struct cert_pair by, made;
     struct cert_order o = {.use = CERT_FOR_SERVER, .organisation = cli_text(args, "organisation", NULL)};
     if (!cert_place(args, true, &dir, &e) || !cert_order(args, CERT_DAYS, &o, &e) || !server_names(args, &o, &e) || !may_issue(args, dir, stem, &o, &e) ||
-        !authority_or_new(args, dir, &by, &e) || !issue(args, dir, stem, &o, &by, &made, &e))
+        !authority_or_new(args, dir, &by, &e) || !issue(args, dir, stem, &o, &by, &made, &e) || !tell_use(args, dir, stem, &e))
         return cli_fail(args, &e);
     return 0;
 }

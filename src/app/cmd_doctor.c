@@ -4,6 +4,7 @@
 
 #include "app/commands.h"
 #include "app/doctor.h"
+#include "app/settings.h"
 #include "dimse/scu.h"
 
 enum { TIMEOUT_S = 10, TIMEOUT_MAX_S = 600, HTTP_PORT = 80, HTTPS_PORT = 443 };
@@ -61,6 +62,21 @@ static bool read_target(struct arena *a, struct str text, struct doctor_peer *p,
     return true;
 }
 
+// What the options leave open is as the server has it: its certificate is shown to peers, its authorities are trusted.
+static bool read_server(struct cli_args *args, struct doctor_peer *p, struct err *e) {
+    struct settings *s = arena_zero(args->arena, 1, sizeof *s, e);
+    const char *config = cli_text(args, "config", NULL);
+    if (!config) return true;
+    if (!s || !settings_read_file(config, NULL, args->arena, s, e)) return false;
+    if (!p->ca) p->ca = s->tls.ca;
+    if (!p->cert && s->tls.cert) {
+        p->cert = s->tls.cert;
+        p->key = s->tls.key;
+    }
+    if (!cli_flag(args, "calling")) p->calling = s->aet;
+    return true;
+}
+
 static int run(struct cli_args *args) {
     struct err e = {0};
     struct doctor_peer p;
@@ -68,7 +84,7 @@ static int run(struct cli_args *args) {
     if (!d || !read_language(args, &d->chinese, &e) || !read_options(args, &p, &e)) return cli_fail(args, &e);
     d->arena = args->arena;
     const char *target = args->positional_count ? args->positional[0] : NULL;
-    if (target && !read_target(args->arena, str_of(target), &p, &e)) return cli_fail(args, &e);
+    if (target && (!read_target(args->arena, str_of(target), &p, &e) || !read_server(args, &p, &e))) return cli_fail(args, &e);
     if (!target)
         doctor_own(d, args);
     else if (p.called)
@@ -79,7 +95,7 @@ static int run(struct cli_args *args) {
 }
 
 static const struct cli_option OPTIONS[] = {
-    {"config", "FILE", "this server's configuration"},
+    {"config", "FILE", "this server's configuration; a peer is called as this server would"},
     {"data", "DIR", "its data directory (default: gantry under XDG data)"},
     {"calling", "AET", "our AE title (default: GANTRY)"},
     {"tls", NULL, "the peer has to speak TLS"},

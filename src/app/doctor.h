@@ -112,7 +112,7 @@ enum doctor_code {
     DOC_DISK_LOW,
     DOC_LOOPBACK,
     DOC_OWN_PLAIN,
-    DOC_OWN_PLAIN_REFUSED,
+    DOC_OWN_REFUSED,
     DOC_OWN_TLS,
     DOC_OWN_FILE,
     DOC_OWN_KEY_OPEN,
@@ -137,7 +137,6 @@ enum doctor_code {
     DOC_BUCKET_PLAIN,
     DOC_SERVER_RUNS,
     DOC_SERVER_RESTS,
-    DOC_PORT_TAKEN,
     DOC_OTHER_PORTS,
     DOC_CLOCK_GOOD,
     DOC_CLOCK_ALONE,
@@ -214,6 +213,9 @@ void doctor_http(struct doctor *d, const struct doctor_peer *p);
 
 // ---- ourselves ----
 
+struct settings;
 void doctor_own(struct doctor *d, struct cli_args *args);
+// Its certificates, and what goes without.
+void doctor_own_tls(struct doctor *d, const struct settings *s);
 
 #endif

@@ -120,12 +120,17 @@ static void look_at_port(struct doctor *d, const struct settings *s, const char 
     SAY(d, open ? DOC_SERVER_RUNS : DOC_SERVER_RESTS, what, doctor_value(d, "%u", port));
 }
 
+static bool is_own_port(const struct settings *s, uint16_t port) {
+    return port == s->dicom_port || port == s->http_port || (s->dicom.plain_too && port == s->dicom.plain_port) ||
+           (s->http.plain_too && port == s->http.plain_port);
+}
+
 static void look_at_other_ports(struct doctor *d, const struct settings *s) {
     uint16_t ports[PORTS_MAX];
     unsigned n = sys_open_ports(ports, PORTS_MAX);
     const char *text = "";
     for (unsigned i = 0; i < n; i++)
-        if (ports[i] != s->dicom_port && ports[i] != s->http_port) text = doctor_value(d, "%s%s%u", text, *text ? ", " : "", ports[i]);
+        if (!is_own_port(s, ports[i])) text = doctor_value(d, "%s%s%u", text, *text ? ", " : "", ports[i]);
     if (*text) SAY(d, DOC_OTHER_PORTS, text);
 }
 
@@ -135,12 +140,16 @@ void doctor_own(struct doctor *d, struct cli_args *args) {
     struct settings *s = arena_zero(d->arena, 1, sizeof *s, &e);
     if (!s || !settings_read_file(config, cli_text(args, "data", NULL), d->arena, s, &e)) return SAY(d, DOC_CONFIG_BAD, doctor_value(d, "%s", e.message));
     if (config) look_at_file(d, config);
+    if (!settings_check(s, &e)) SAY(d, DOC_OWN_REFUSED, doctor_value(d, "%s", e.message));
     look_at_data(d, s->data_dir);
     if (settings_is_loopback(s->bind)) SAY(d, DOC_LOOPBACK, s->bind);
+    doctor_own_tls(d, s);
     look_at_http(d, s);
     look_at_engines(d, s);
     look_at_port(d, s, "DICOM", s->dicom_port);
     look_at_port(d, s, "HTTP", s->http_port);
+    if (s->dicom.plain_too) look_at_port(d, s, "DICOM (plain)", s->dicom.plain_port);
+    if (s->http.plain_too) look_at_port(d, s, "HTTP (plain)", s->http.plain_port);
     look_at_other_ports(d, s);
     SAY(d, sys_clock_kept() ? DOC_CLOCK_GOOD : DOC_CLOCK_ALONE, NULL);
 }

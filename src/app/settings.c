@@ -129,7 +129,7 @@ static bool check_cluster(const struct settings *s, struct err *e) {
     if (s->database_url && !s->has_store)
         return err_set(e, ERR_USAGE, "settings",
                        "database: an index on a server is for several nodes, and these need volumes that all of them reach: name a bucket under store: s3:");
-    for (const char *p = s->node; *p; p++)
+    for (const char *p = s->node ? s->node : ""; *p; p++)
         if (*p <= ' ' || *p > '~') return err_set(e, ERR_USAGE, "settings", "node: '%s' is not a name: printable ASCII without spaces", s->node);
     return true;
 }
@@ -180,6 +180,10 @@ bool settings_read_file(const char *config, const char *data, struct arena *a, s
     return begin(config, data, a, out, e);
 }
 
+bool settings_check(const struct settings *s, struct err *e) {
+    return check(s, e) && settings_check_tls(s, e) && check_cluster(s, e) && check_http(s, e);
+}
+
 bool settings_read(struct cli_args *args, struct arena *a, struct settings *out, struct err *e) {
     if (!begin(cli_text(args, "config", NULL), cli_text(args, "data", NULL), a, out, e)) return false;
     out->bind = cli_text(args, "bind", out->bind);
@@ -190,7 +194,7 @@ bool settings_read(struct cli_args *args, struct arena *a, struct settings *out,
     if (!read_port(args, "dicom-port", &out->dicom_port, e) || !read_port(args, "http-port", &out->http_port, e)) return false;
     if (!read_peers(args, a, out, e) || !read_http(args, out, e) || !read_tls(args, out, e)) return false;
     if (!out->node) out->node = default_node(a, out, e);
-    return out->node && check(out, e) && settings_check_tls(out, e) && check_cluster(out, e) && check_http(out, e);
+    return out->node && settings_check(out, e);
 }
 
 struct archive_options settings_archive(const struct settings *s) {

@@ -103,6 +103,8 @@ extern const struct cli_option SETTINGS_OPTIONS[];
 bool settings_read(struct cli_args *args, struct arena *a, struct settings *out, struct err *e);
 // What the file (NULL: none) and a data directory (NULL: the file's, else the default) alone say: for commands.
 bool settings_read_file(const char *config, const char *data, struct arena *a, struct settings *out, struct err *e);
+// Whether a server would start with it: addresses, names, what excludes each other, what must not be in plain text.
+bool settings_check(const struct settings *s, struct err *e);
 // What an archive is opened with; borrows s.
 struct archive_options settings_archive(const struct settings *s);
 // $XDG_DATA_HOME/gantry, else ~/.local/share/gantry.

@@ -370,6 +370,44 @@ class Own(unittest.TestCase):
         self.assertNotIn("configuration-secret", self.look(database, 0o640))
         self.assertNotIn("configuration-secret", self.look(database.replace("hunter22", "'${HOME}'"), 0o644))
 
+    def tls(self, name, more="", folder=DIR):
+        return self.look(f"bind: 0.0.0.0\ntls: {{cert: {folder / name}.crt, key: {folder / name}.key, ca: {DIR / 'ca.crt'}}}\n{more}")
+
+    def test_a_set_up_with_tls_has_no_fault(self):
+        found = self.tls("server")
+        self.assertFalse([f for f in found.values() if f["level"] == "fault"], found)
+        self.assertLessEqual({"own-tls", "own-names", "authority-key-here"}, set(found))
+        self.assertIn("localhost", found["own-names"]["text"])
+        self.assertNotIn("clients-not-asked", found)  # with an authority they are
+        self.assertIn("clients-not-asked", self.tls("server", "dicom: {client-certificates: none}\n"))
+
+    def test_every_fault_of_our_own_certificate_is_told(self):
+        for name, code in (("ended", "own-expired"), ("soon", "own-ends-soon"), ("CT1", "own-not-server"), ("weak", "own-weak"), ("nameless", "own-name-missing"),
+                           ("alone", "own-not-of-authority"), ("not-there", "own-file")):
+            self.assertIn(code, self.tls(name), name)
+        self.assertIn("own-name-missing", self.look(f"bind: 10.0.0.5\ntls: {{cert: {DIR / 'server.crt'}, key: {DIR / 'server.key'}}}\n"))
+
+    def test_a_key_that_is_anothers_or_everybodys_is_told(self):
+        self.assertIn("own-key-other", self.look(f"tls: {{cert: {DIR / 'server.crt'}, key: {DIR / 'CT1.key'}}}\n"))
+        (self.dir / "open.crt").write_bytes((DIR / "server.crt").read_bytes())
+        (self.dir / "open.key").write_bytes((DIR / "server.key").read_bytes())
+        (self.dir / "open.key").chmod(0o644)
+        self.assertIn("own-key-open", self.tls("open", folder=self.dir))
+
+    def test_what_goes_without_encryption_is_told_or_refused(self):
+        self.assertIn("plain text", self.look("bind: 0.0.0.0\n")["set-up-refused"]["text"])
+        found = self.look("bind: 0.0.0.0\nplaintext: [dicom, http]\n")
+        self.assertIn("plaintext", found)
+        self.assertNotIn("set-up-refused", found)
+
+    def test_a_peer_is_called_as_the_server_would(self):
+        path = self.dir / "gantry.yaml"
+        path.write_text(f"data: {self.dir / 'data'}\naet: ARCHIVE\ntls: {{cert: {DIR / 'server.crt'}, key: {DIR / 'server.key'}, ca: {DIR / 'ca.crt'}}}\n")
+        with Peer(accept, context("server", clients=DIR / "ca.crt")) as p:
+            found = doctor("--config", path, f"STUB@127.0.0.1:{p.port}")
+            self.assertLessEqual({"certificate-good", "own-certificate-taken", "echo"}, set(found))
+            self.assertIn("ARCHIVE to STUB", found["associated"]["text"])
+
     def test_what_is_open_is_told(self):
         (self.dir / "data").chmod(0o755)
         found = self.look("auth: none\ncors: {origins: ['*']}\nhttp: {base-url: 'http://pacs.example.org', trusted-proxies: [0.0.0.0/0]}\n")
