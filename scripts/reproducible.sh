@@ -15,7 +15,7 @@ build() { # folder, jobs, then variables of the environment
     echo "== $where: $*"
     # compiled anew: what a cache kept would prove nothing
     (cd "$where" && env CCACHE_DISABLE=1 HOME="$where/home" "$@" sh -c "
-        meson setup build --buildtype=release >setup.log && nice ninja -C build -j $jobs gantry src/libgantry-dicom.a >build.log") || {
+        meson setup build --buildtype=release ${MESON_OPTIONS:-} >setup.log && nice ninja -C build -j $jobs gantry src/libgantry-dicom.a >build.log") || {
         tail -20 "$where"/*.log >&2
         exit 1
     }
