@@ -62,7 +62,20 @@ def archive(folder, config=None):
     """The options that name a folder's archive to any command: the folder itself, or on the cluster a configuration that lies in it."""
     if on_cluster():
         return ["--config", str(cluster.configuration(folder, config))]
+    config = config or encrypted_beside(folder)
     return ["--data", str(folder), *(["--config", str(config)] if config else [])]
+
+
+def encrypted_beside(folder):
+    """GANTRY_TEST_ENCRYPTED names a cipher: a configuration beside the folder that has everything in it encrypted, under a master key of its own."""
+    cipher = os.environ.get("GANTRY_TEST_ENCRYPTED")
+    if not cipher:
+        return None
+    config, key = Path(f"{folder}.encryption.yaml"), Path(f"{folder}.master.key")
+    if not key.exists():
+        subprocess.run([GANTRY, "key", "new", str(key)], check=True, stdout=subprocess.DEVNULL)
+        config.write_text(f"encryption:\n  master-key: {key}\n  cipher: {cipher}\n")
+    return config
 
 
 class Server:
