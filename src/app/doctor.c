@@ -15,7 +15,7 @@ void doctor_say(struct doctor *d, enum doctor_code code, const char *const value
     if (d->count == DOCTOR_FINDINGS_MAX) return;
     struct doctor_finding *f = &d->findings[d->count++];
     f->code = code;
-    for (unsigned i = 0; i < DOCTOR_VALUES; i++) f->values[i] = values[i];
+    for (unsigned i = 0; i < DOCTOR_VALUES; i++) f->values[i] = values[i] ? arena_strz(d->arena, str_of(values[i]), NULL) : NULL;
 }
 
 const char *doctor_value(struct doctor *d, const char *format, ...) {

@@ -169,7 +169,7 @@ struct doctor {
     unsigned count;
 };
 
-// Values that are NULL read as "-"; they are the arena's or static.
+// Values are copied; NULL reads as "-".
 void doctor_say(struct doctor *d, enum doctor_code code, const char *const values[DOCTOR_VALUES]);
 #define SAY(d, code, ...) doctor_say(d, code, (const char *const[DOCTOR_VALUES]){__VA_ARGS__})
 // printf for a value; "?" when memory is short.

@@ -252,6 +252,8 @@ class Tls(unittest.TestCase):
             found = doctor(*CA, f"STUB@127.0.0.1:{p.port}")
             self.assertLessEqual({"tls-spoken", "certificate-good", "own-certificate-not-asked", "associated", "echo"}, set(found))
             self.assertFalse([f for f in found.values() if f["level"] in ("fault", "warning")])
+            self.assertEqual(found["certificate-fingerprint"]["values"], [json.loads(run(GANTRY, "cert", "show", "--json", DIR / "server.crt"))[0]["sha256"]])
+            self.assertRegex(found["tls-spoken"]["text"], r"TLS 1\.3 with TLS_AES_\w+\.")
 
     def test_every_fault_of_a_certificate_is_named_and_the_rest_still_examined(self):
         for name, code in (("elsewhere", "certificate-other-name"), ("nameless", "certificate-without-name"), ("ended", "certificate-expired"),
