@@ -14,14 +14,19 @@ static bool is_time(struct str key) {
     return str_ends(key, STR_LIT("_ms"));
 }
 
-static void add(struct str *room, struct str text) {
+struct cell {
+    char p[CELL_BYTES];
+    size_t n;
+};
+
+static void add(struct cell *room, struct str text) {
     size_t n = text.n < CELL_BYTES - 1 - room->n ? text.n : CELL_BYTES - 1 - room->n;
     while (n > 0 && n < text.n && ((unsigned char)text.p[n] & 0xc0) == 0x80) n--;
-    memcpy((char *)room->p + room->n, text.p, n);
+    memcpy(room->p + room->n, text.p, n);
     room->n += n;
 }
 
-static void add_time(struct str *to, int64_t ms) {
+static void add_time(struct cell *to, int64_t ms) {
     char text[40] = "";
     time_t t = (time_t)(ms / 1000);
     struct tm tm;
@@ -29,7 +34,7 @@ static void add_time(struct str *to, int64_t ms) {
     add(to, ms ? str_of(text) : STR_LIT("-"));
 }
 
-static void add_scalar(struct str *to, const struct json *v, struct str key) {
+static void add_scalar(struct cell *to, const struct json *v, struct str key) {
     int64_t ms;
     if (v->kind == JSON_NUMBER && is_time(key) && json_to_i64(v, &ms)) {
         add_time(to, ms);
@@ -40,19 +45,19 @@ static void add_scalar(struct str *to, const struct json *v, struct str key) {
 }
 
 // A list within a cell: texts with commas, objects by their first two values ("radiologist tenant:north").
-static struct str cell(const struct json *v, struct str key, char room[CELL_BYTES]) {
-    struct str to = {room, 0};
-    if (v && v->kind != JSON_ARRAY) add_scalar(&to, v, key);
+static struct str cell(const struct json *v, struct str key, struct cell *to) {
+    to->n = 0;
+    if (v && v->kind != JSON_ARRAY) add_scalar(to, v, key);
     for (const struct json *one = v && v->kind == JSON_ARRAY ? v->first : NULL; one; one = one->next) {
-        if (to.n) add(&to, STR_LIT(", "));
-        if (one->kind != JSON_OBJECT) add_scalar(&to, one, key);
+        if (to->n) add(to, STR_LIT(", "));
+        if (one->kind != JSON_OBJECT) add_scalar(to, one, key);
         unsigned shown = 0;
         for (const struct json *m = one->kind == JSON_OBJECT ? one->first : NULL; m && shown < 2; m = m->next, shown++) {
-            if (shown) add(&to, STR_LIT(" "));
-            add_scalar(&to, m, m->key);
+            if (shown) add(to, STR_LIT(" "));
+            add_scalar(to, m, m->key);
         }
     }
-    return to;
+    return (struct str){to->p, to->n};
 }
 
 // Control characters that somebody put into a name do nothing to the terminal.
@@ -66,7 +71,7 @@ struct table {
 };
 
 static void measure(struct table *t, const struct json *rows) {
-    char room[CELL_BYTES];
+    struct cell room;
     for (const struct json *row = rows->first; row; row = row->next)
         for (const struct json *m = row->first; m; m = m->next) {
             unsigned i = 0;
@@ -74,7 +79,7 @@ static void measure(struct table *t, const struct json *rows) {
             while (i < t->count && !str_eq(t->keys[i], m->key)) i++;
             if (i == t->count && t->count == COLUMNS_MAX) continue;
             if (i == t->count) t->keys[t->count] = m->key, t->widths[t->count++] = (unsigned)m->key.n;
-            unsigned w = text_columns(cell(m, m->key, room));
+            unsigned w = text_columns(cell(m, m->key, &room));
             if (w > t->widths[i]) t->widths[i] = w < WIDTH_MAX ? w : WIDTH_MAX;
         }
 }
@@ -89,33 +94,34 @@ static void pad(struct str text, unsigned width, bool last) {
 
 static void print_table(const struct json *rows) {
     struct table t = {.count = 0};
-    char room[CELL_BYTES];
+    struct cell room;
+    char head[CELL_BYTES];
     measure(&t, rows);
     for (unsigned i = 0; i < t.count; i++) {
         size_t n = 0;
         struct str key = is_time(t.keys[i]) ? str_sub(t.keys[i], 0, t.keys[i].n - 3) : t.keys[i];
-        for (; n < key.n && n < CELL_BYTES; n++) room[n] = key.p[n] == '_' ? ' ' : key.p[n] >= 'a' && key.p[n] <= 'z' ? (char)(key.p[n] - 32) : key.p[n];
-        pad((struct str){room, n}, t.widths[i], i + 1 == t.count);
+        for (; n < key.n && n < CELL_BYTES; n++) head[n] = key.p[n] == '_' ? ' ' : key.p[n] >= 'a' && key.p[n] <= 'z' ? (char)(key.p[n] - 32) : key.p[n];
+        pad((struct str){head, n}, t.widths[i], i + 1 == t.count);
     }
     if (t.count) putchar('\n');
     for (const struct json *row = rows->first; row; row = row->next) {
         for (unsigned i = 0; i < t.count; i++) {
             const struct json *m = row->first;
             while (m && !str_eq(m->key, t.keys[i])) m = m->next;
-            pad(cell(m, t.keys[i], room), t.widths[i], i + 1 == t.count);
+            pad(cell(m, t.keys[i], &room), t.widths[i], i + 1 == t.count);
         }
         putchar('\n');
     }
 }
 
 static void print_object(const struct json *o) {
-    char room[CELL_BYTES];
+    struct cell room;
     for (const struct json *m = o->first; m; m = m->next) {
         struct str key = is_time(m->key) ? str_sub(m->key, 0, m->key.n - 3) : m->key;
         if (str_eqz(key, "done")) continue;
         for (size_t i = 0; i < key.n; i++) putchar(key.p[i] == '_' ? ' ' : key.p[i]);
         printf(": ");
-        put(cell(m, m->key, room));
+        put(cell(m, m->key, &room));
         putchar('\n');
     }
 }

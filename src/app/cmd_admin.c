@@ -230,7 +230,7 @@ static const char *summary_of(const char *noun) {
                                            {"assign", "Assign studies to users"},
                                            {"audit", "Verify, search and export the audit trail"}};
     for (unsigned i = 0; i < sizeof WORDS / sizeof *WORDS; i++)
-        if (strcmp(WORDS[i][0], noun) == 0) return WORDS[i][1];
+        if (str_eqz(str_of(noun), WORDS[i][0])) return WORDS[i][1];
     return "Administer the server";
 }
 
@@ -238,12 +238,13 @@ static const char *summary_of(const char *noun) {
 static const struct cli_command *make_noun(struct arena *a, const struct admin_operation *table, const struct cli_command *old) {
     static const char ABOUT[] =
         "A running server of this data directory is asked through its control socket and counts the change at once; else the archive is opened here.";
-    unsigned n = count(old ? old->subcommands : NULL), verbs = 0;
+    const struct cli_command *const *had = old ? old->subcommands : NULL;
+    unsigned n = count(had), verbs = 0;
     while (table[verbs].noun) verbs++;
     struct cli_command *c = arena_zero(a, 1, sizeof *c, NULL);
     const struct cli_command **all = arena_zero(a, n + verbs + 1, sizeof(const struct cli_command *), NULL);
     if (!c || !all) return NULL;
-    if (n) memcpy(all, old->subcommands, n * sizeof *all);
+    for (unsigned i = 0; had && i < n; i++) all[i] = had[i];
     for (unsigned i = 0; i < verbs; i++)
         if (!(all[n + i] = make_command(a, &table[i]))) return NULL;
     *c = (struct cli_command){.name = table->noun,
@@ -261,7 +262,7 @@ const struct cli_command *const *admin_commands(struct arena *a, const struct cl
     while (ADMIN_TABLES[tables]) tables++;
     const struct cli_command **all = arena_zero(a, n + tables + 1, sizeof(const struct cli_command *), NULL);
     if (!all) return NULL;
-    memcpy(all, others, n * sizeof *all);
+    for (unsigned i = 0; i < n; i++) all[i] = others[i];
     for (unsigned t = 0; t < tables; t++) {
         unsigned at = 0;
         while (at < n && strcmp(all[at]->name, ADMIN_TABLES[t]->noun) != 0) at++;

@@ -81,7 +81,7 @@ bool account_ungrant(struct accounts *a, const struct actor *who, const char *ho
 
 static bool role_name_fits(struct str name, struct err *e) {
     bool fits = name.n > 0 && name.n <= ROLE_NAME_BYTES && utf8_valid(name) && str_eq(name, str_trim(name));
-    for (size_t i = 0; fits && i < name.n; i++) fits = (unsigned char)name.p[i] > 0x20 && !memchr("\"'\\/,;:*", name.p[i], 8);
+    for (size_t i = 0; fits && i < name.n; i++) fits = (unsigned char)name.p[i] > 0x20 && !strchr("\"'\\/,;:*", name.p[i]);
     if (!fits) return err_set(e, ERR_USAGE, "accounts", "a role's name has 1 to %d bytes of letters, digits, - . and _", ROLE_NAME_BYTES);
     return !access_role_find(name) ||
            err_set(e, ERR_CONFLICT, "accounts", "'%.*s' ships with the program and stays as it is: make a role of another name", STR_FMT(name));

@@ -37,7 +37,7 @@ static bool matches(struct str secret, struct str code, int64_t last, int64_t *s
 static struct str without_blanks(struct str code, char *room, size_t room_n) {
     size_t n = 0;
     for (size_t i = 0; i < code.n && n < room_n; i++)
-        if (!memchr(" -\t", code.p[i], 3)) room[n++] = code.p[i] >= 'a' && code.p[i] <= 'z' ? (char)(code.p[i] - 'a' + 'A') : code.p[i];
+        if (code.p[i] != ' ' && code.p[i] != '-') room[n++] = code.p[i] >= 'a' && code.p[i] <= 'z' ? (char)(code.p[i] - 'a' + 'A') : code.p[i];
     return (struct str){room, n};
 }
 

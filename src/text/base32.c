@@ -27,7 +27,7 @@ bool base32_decode(struct str text, uint8_t *out, size_t room, size_t *n) {
     unsigned bits = 0;
     *n = 0;
     for (size_t i = 0; i < text.n; i++) {
-        if (memchr(" -=", text.p[i], 3)) continue;
+        if (text.p[i] == ' ' || text.p[i] == '-' || text.p[i] == '=') continue;
         int v = value_of(text.p[i]);
         if (v < 0) return false;
         held = (held << 5 | (uint32_t)v) & 0xfff;

@@ -5,6 +5,7 @@
 #include <stdint.h>
 // cmocka needs the four above first
 #include <cmocka.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -129,6 +130,43 @@ static void guessing_takes_longer_each_time_and_tells_nothing_of_who_is_there(vo
     struct err e = {0};
     assert_true(account_user_unlock(a, &TESTER, names[0], false, &e));
     assert_int_equal(sign_in(a, names[0], PASSWORD, STR_LIT("")).outcome, SIGN_IN_DONE);
+    accounts_close(a);
+}
+
+struct guesser {
+    struct accounts *a;
+    unsigned refused;
+};
+
+static void *guess(void *arg) {
+    struct guesser *g = arg;
+    for (unsigned i = 0; i < 4; i++) {
+        const struct sign_in in = {STR_LIT("li.wei"), STR_LIT("guess guess guess"), STR_LIT(""), HERE, STR_LIT("test")};
+        struct signed_in out;
+        if (account_sign_in(g->a, &in, &out, NULL)) g->refused += out.outcome == SIGN_IN_REFUSED;
+    }
+    return NULL;
+}
+
+static void many_at_once_guess_no_more_than_one_after_the_other(void **state) {
+    enum { THREADS = 12, FREE = 5 };
+    struct fixture *f = *state;
+    struct accounts *a = open_accounts(f);
+    struct guesser all[THREADS];
+    pthread_t threads[THREADS];
+    unsigned refused = 0;
+    add_user(a, STR_LIT("li.wei"), "viewer", "*");
+    int64_t began = clock_mono_ms();
+    for (unsigned i = 0; i < THREADS; i++) {
+        all[i] = (struct guesser){a, 0};
+        assert_int_equal(pthread_create(&threads[i], NULL, guess, &all[i]), 0);
+    }
+    for (unsigned i = 0; i < THREADS; i++) {
+        pthread_join(threads[i], NULL);
+        refused += all[i].refused;
+    }
+    // One more for each second that it took, at most: that is how long the first wait is.
+    assert_in_range(refused, 1, FREE + 1 + (unsigned)((clock_mono_ms() - began) / 1000));
     accounts_close(a);
 }
 
@@ -465,6 +503,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(a_list_of_known_passwords_is_asked, setup, fixture_teardown),
         cmocka_unit_test_setup_teardown(the_first_start_makes_one_administrator_who_must_change_the_password, setup, fixture_teardown),
         cmocka_unit_test_setup_teardown(guessing_takes_longer_each_time_and_tells_nothing_of_who_is_there, setup, fixture_teardown),
+        cmocka_unit_test_setup_teardown(many_at_once_guess_no_more_than_one_after_the_other, setup, fixture_teardown),
         cmocka_unit_test_setup_teardown(a_session_ends_by_idleness_by_age_and_at_once_when_it_is_ended, setup, fixture_teardown),
         cmocka_unit_test_setup_teardown(a_second_factor_is_asked_for_and_each_code_counts_once, setup, fixture_teardown),
         cmocka_unit_test_setup_teardown(a_token_opens_what_it_was_given_until_it_ends_is_renewed_or_revoked, setup, fixture_teardown),

@@ -7,6 +7,7 @@
 #include "core/access.h"
 
 #define COOKIE "gantry_session"
+#define COOKIE_TLS "__Host-gantry_session" // browsers take it from this very host over TLS alone (RFC 6265bis 4.1.3.2)
 #define ATTRIBUTES "; Path=/; HttpOnly; SameSite=Strict"
 
 struct sessions {
@@ -37,8 +38,12 @@ void sessions_set_bearer(struct sessions *s, session_bearer *ask, void *context)
     s->bearer_context = context;
 }
 
+static bool is_tls(const struct http_request *rq) {
+    return str_starts(http_base(rq), STR_LIT("https://"));
+}
+
 struct str session_secret(const struct http_request *rq) {
-    return http_cookie(rq, COOKIE);
+    return http_cookie(rq, is_tls(rq) ? COOKIE_TLS : COOKIE);
 }
 
 static struct str bearer_of(const struct http_request *rq) {
@@ -80,13 +85,17 @@ bool sessions_authorise(void *context, struct http_request *rq, unsigned permiss
     return access_require(&who, permission, e);
 }
 
+static const char *cookie(struct http_request *rq, const char *secret, const char *more, struct err *e) {
+    bool tls = is_tls(rq);
+    return arena_printf(rq->arena, e, "%s=%s" ATTRIBUTES "%s%s", tls ? COOKIE_TLS : COOKIE, secret, tls ? "; Secure" : "", more);
+}
+
 const char *session_cookie(struct http_request *rq, const char *secret, struct err *e) {
-    bool tls = str_starts(http_base(rq), STR_LIT("https://"));
-    return arena_printf(rq->arena, e, COOKIE "=%s" ATTRIBUTES "%s", secret, tls ? "; Secure" : "");
+    return cookie(rq, secret, "", e);
 }
 
 const char *session_cookie_end(struct http_request *rq, struct err *e) {
-    return arena_printf(rq->arena, e, COOKIE "=" ATTRIBUTES "; Max-Age=0");
+    return cookie(rq, "", "; Max-Age=0", e);
 }
 
 struct actor session_actor(const struct http_request *rq) {
