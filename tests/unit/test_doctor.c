@@ -31,7 +31,8 @@ static void every_finding_has_its_words_in_both_languages(void **state) {
         assert_true(has_chinese(t->zh) && !has_chinese(t->en));
         if (values_of(t->en) != values_of(t->zh)) fail_msg("%s: the values differ", t->name);
         if (!t->en_fix != !t->zh_fix) fail_msg("%s: what to do is told in one language only", t->name);
-        if (t->en_fix && (values_of(t->en_fix) & ~values_of(t->zh_fix) & ~values_of(t->en))) fail_msg("%s: a value of what to do is missing in Chinese", t->name);
+        if (t->en_fix && (values_of(t->en_fix) & ~values_of(t->zh_fix) & ~values_of(t->en)))
+            fail_msg("%s: a value of what to do is missing in Chinese", t->name);
     }
 }
 
