@@ -160,11 +160,14 @@ bool account_session_end(struct accounts *a, struct str secret, struct err *e) {
     return ok;
 }
 
-static bool end_some(struct accounts *a, struct db *w, const struct actor *who, struct str name, struct str id, struct str but, struct err *e) {
+static bool end_some(struct accounts *a, struct db *w, struct arena *arena, const struct actor *who, struct str name, struct str id, struct str but,
+                     struct err *e) {
     struct hex h = {""};
     uint8_t digest[DIGEST_BYTES];
     int64_t user;
     if (!accounts_user_id(w, name, &user, e)) return false;
+    bool own = who->principal && who->principal->kind == PRINCIPAL_USER && who->principal->id == user;
+    if (!own && !accounts_above(w, arena, who, (struct grant_holder){"user", user}, e)) return false;
     if (but.n) digest_hex(but, digest, &h);
     if (id.n && !sql_run(w, "DELETE FROM user_sessions WHERE user_id = ?1 AND substr(digest, 1, 16) = ?2", SQL_VALUES(SQL_I(user), SQL_T(id)), e)) return false;
     if (id.n && db_changes(w) == 0) return err_set(e, ERR_NOT_FOUND, "accounts", "there is no such session of '%.*s'", STR_FMT(name));
@@ -180,7 +183,7 @@ bool account_sessions_end(struct accounts *a, const struct actor *who, struct st
     arena_init(&arena, SCRATCH_BYTES_MAX);
     bool ok = account_name_fold(&arena, name, &folded, e);
     struct db *w = ok ? accounts_begin(a, e) : NULL;
-    ok = w && end_some(a, w, who, folded, id, but, e);
+    ok = w && end_some(a, w, &arena, who, folded, id, but, e);
     if (w) ok = accounts_end(a, w, ok, e);
     arena_deinit(&arena);
     return ok;

@@ -167,7 +167,7 @@ static bool is_own(struct db *d, const struct actor *who, int64_t id, struct err
            ((user && owner == who->principal->id) || err_set(e, ERR_NOT_FOUND, "accounts", "you have no such token"));
 }
 
-// own: nobody else's.
+// own: nobody else's. Of others only what gives whoever renews it no more than he has.
 static bool change(struct accounts *a, const struct actor *who, struct str name, const char *digest, bool own, struct err *e) {
     struct arena arena;
     struct str folded;
@@ -175,7 +175,7 @@ static bool change(struct accounts *a, const struct actor *who, struct str name,
     arena_init(&arena, SCRATCH_BYTES_MAX);
     bool ok = account_name_fold(&arena, name, &folded, e);
     struct db *w = ok ? accounts_begin(a, e) : NULL;
-    ok = w && find_token(w, folded, &id, e) && (!own || is_own(w, who, id, e)) &&
+    ok = w && find_token(w, folded, &id, e) && (own ? is_own(w, who, id, e) : accounts_above(w, &arena, who, (struct grant_holder){"token", id}, e)) &&
          sql_run(w, "DELETE FROM user_sessions WHERE token_id = ?1", SQL_VALUES(SQL_I(id)), e);
     if (ok && digest) ok = sql_run(w, "UPDATE tokens SET digest = ?2 WHERE id = ?1", SQL_VALUES(SQL_I(id), SQL_T(str_of(digest))), e);
     if (ok && !digest) ok = sql_run(w, "UPDATE tokens SET revoked_ms = ?2 WHERE id = ?1", SQL_VALUES(SQL_I(id), SQL_I(clock_wall_ms())), e);

@@ -369,8 +369,8 @@ static void nobody_gives_away_more_than_he_has(void **state) {
     struct accounts *a = open_accounts(f);
     struct err e = {0};
     char secret[ACCOUNT_SECRET_HEX + 1], one_time[ACCOUNT_SECRET_HEX + 1];
-    const struct str rights[] = {STR_LIT("user.read"), STR_LIT("user.write"), STR_LIT("study.find")};
-    assert_true(account_role_set(a, &TESTER, STR_LIT("desk"), rights, 3, STR_LIT("Makes users"), &e));
+    const struct str rights[] = {STR_LIT("user.read"), STR_LIT("user.write"), STR_LIT("study.find"), STR_LIT("token.write")};
+    assert_true(account_role_set(a, &TESTER, STR_LIT("desk"), rights, 4, STR_LIT("Makes users"), &e));
     add_user(a, STR_LIT("boss"), "administrator", "*");
     add_user(a, STR_LIT("desk1"), "desk", "*");
     struct account_session s = settled(f, a, STR_LIT("desk1"), STR_LIT("nine yellow tractors"), secret);
@@ -385,6 +385,14 @@ static void nobody_gives_away_more_than_he_has(void **state) {
     assert_int_equal(e.kind, ERR_FORBIDDEN);
     assert_false(account_user_remove(a, &who, STR_LIT("boss"), &e));
     assert_true(account_user_password(a, &who, less.name, (struct str){0}, one_time, &e) && one_time[0]);
+    // Nor is another's key his: of a token, of a session.
+    const struct account_token key = {.name = STR_LIT("key"), .role = STR_LIT("administrator"), .scope = STR_LIT("*")};
+    assert_true(account_token_add(a, &TESTER, &key, one_time, &e));
+    assert_false(account_token_renew(a, &who, key.name, one_time, &e));
+    assert_int_equal(e.kind, ERR_FORBIDDEN);
+    assert_false(account_token_revoke(a, &who, key.name, &e));
+    assert_false(account_sessions_end(a, &who, STR_LIT("boss"), (struct str){0}, (struct str){0}, &e));
+    assert_int_equal(e.kind, ERR_FORBIDDEN);
     assert_false(account_role_remove(a, &TESTER, STR_LIT("desk"), &e));
     assert_int_equal(e.kind, ERR_CONFLICT);
     assert_false(account_role_set(a, &TESTER, STR_LIT("viewer"), rights, 3, STR_LIT(""), &e));
