@@ -17,7 +17,7 @@ static bool tell_one_time(struct admin_call *c, const char *one_time, bool ok) {
 }
 
 static bool add(struct admin_call *c, struct err *e) {
-    char one_time[ACCOUNT_SECRET_HEX + 1];
+    char one_time[ACCOUNT_SECRET_HEX + 1] = "";
     const struct account_user u = {.name = admin_text(c, "name"),
                                    .display = admin_text(c, "display"),
                                    .password = admin_text(c, "password"),
@@ -33,7 +33,7 @@ static bool set(struct admin_call *c, struct err *e) {
 }
 
 static bool password(struct admin_call *c, struct err *e) {
-    char one_time[ACCOUNT_SECRET_HEX + 1];
+    char one_time[ACCOUNT_SECRET_HEX + 1] = "";
     return tell_one_time(c, one_time, account_user_password(c->accounts, c->who, admin_text(c, "name"), admin_text(c, "password"), one_time, e));
 }
 
