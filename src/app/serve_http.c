@@ -19,10 +19,16 @@ struct serve_http {
     struct http_server *http;
 };
 
+static void add_metrics(void *context, struct buf *to) {
+    const struct server *s = context;
+    serve_dicom_metrics(context, to);
+    serve_tls_metrics(&s->tls, to);
+}
+
 static bool start(struct server *s, struct serve_http *h, struct err *e) {
     h->dicomweb.archive = s->archive;
     h->web = (struct web){
-        .archive = s->archive, .node = s->node, .accounts = s->accounts, .sessions = h->web.sessions, .more_metrics = serve_dicom_metrics, .more_context = s};
+        .archive = s->archive, .node = s->node, .accounts = s->accounts, .sessions = h->web.sessions, .more_metrics = add_metrics, .more_context = s};
     h->mounts[0] = (struct http_mount){DICOMWEB_ROOT, DICOMWEB_ROUTES, &h->dicomweb};
     h->mounts[1] = (struct http_mount){"", WADO_URI_ROUTES, &h->dicomweb};
     h->mounts[2] = (struct http_mount){"", WEB_ROUTES, &h->web};

@@ -32,6 +32,14 @@ bool serve_tls_reload(const struct serve_tls *t) {
     return t->dicom != NULL;
 }
 
+void serve_tls_metrics(const struct serve_tls *t, struct buf *to) {
+    if (!t->dicom) return;
+    buf_addf(to,
+             "# HELP gantry_tls_certificate_end_seconds When the server's certificate ends, since 1970.\n# TYPE gantry_tls_certificate_end_seconds gauge\n"
+             "gantry_tls_certificate_end_seconds %lld\n",
+             (long long)net_tls_own_end(t->dicom));
+}
+
 void serve_tls_close(struct serve_tls *t) {
     net_tls_close(t->dicom);
     net_tls_close(t->http);

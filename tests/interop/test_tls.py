@@ -213,6 +213,7 @@ def figure(papers, server, name):
 def a_renewed_certificate_is_shown_on_both_ports_without_a_restart(papers, server):
     before = shown(papers, server.dicom_port)
     assert before == shown(papers, server.http_port)
+    assert figure(papers, server, "gantry_tls_certificate_end_seconds ") > time.time()
     run(GANTRY, "cert", "renew", papers.cert, "--dir", papers.folder)
     until(lambda: shown(papers, server.dicom_port) != before and shown(papers, server.http_port) != before)
     now = shown(papers, server.dicom_port)
