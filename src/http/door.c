@@ -28,8 +28,8 @@ struct guest {
     struct guest *prev, *next;
     struct http_door *door;
     struct net_conn conn;
-    ino_t given; // of the server's end, which is never another's; 0 before the handshake is done
-    const struct net_tls_info *info;
+    ino_t given;              // of the server's end, which is never another's; 0 before the handshake is done
+    struct net_tls_info info; // its own: the server may ask while the connection ends
 };
 
 struct http_door {
@@ -110,7 +110,7 @@ static bool hand_over(struct guest *g, int *inner) {
     setsockopt(pair[1], SOL_SOCKET, SO_SNDBUF, &bytes, sizeof bytes);
     pthread_mutex_lock(&d->lock);
     g->given = identity(pair[1]);
-    g->info = net_tls_info(&g->conn);
+    g->info = *net_tls_info(&g->conn);
     pthread_mutex_unlock(&d->lock);
     *inner = pair[0];
     if (d->o.give(d->o.context, pair[1], (const struct sockaddr *)&peer, n)) return true;
@@ -273,8 +273,8 @@ bool http_door_info(struct http_door *d, int fd, struct net_tls_info *out) {
     if (wanted == 0) return false;
     pthread_mutex_lock(&d->lock);
     for (const struct guest *g = d->guests; g && !found; g = g->next) {
-        if (g->given != wanted || !g->info) continue;
-        *out = *g->info;
+        if (g->given != wanted) continue;
+        *out = g->info;
         found = true;
     }
     pthread_mutex_unlock(&d->lock);
