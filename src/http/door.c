@@ -82,6 +82,10 @@ static void tell_plain(struct net_conn *c) {
     net_write(c, ANSWER, sizeof ANSWER - 1, clock_mono_ms() + PLAIN_MS, NULL);
 }
 
+static bool is_here(const char *address) {
+    return strncmp(address, "127.", 4) == 0 || strcmp(address, "::1") == 0;
+}
+
 static bool secure(struct guest *g) {
     struct err e = {0};
     enum net_tls_fault fault;
@@ -89,8 +93,10 @@ static bool secure(struct guest *g) {
     g->door->handshakes_failed++;
     if (fault == NET_TLS_PLAIN_HTTP) tell_plain(&g->conn);
     net_linger(&g->conn, clock_mono_ms() + PLAIN_MS);
-    // Browsers close connections that they opened to be ready, and refuse certificates until somebody trusts them: not worth a warning.
-    log_line(fault == NET_TLS_CLOSED ? LOG_DEBUG : LOG_INFO, "http", "%s", e.message);
+    // Browsers close connections that they opened to be ready, and refuse certificates until somebody trusts them: not worth a warning. A health check of this
+    // machine may go on in plain for ever.
+    bool expected = fault == NET_TLS_CLOSED || (fault == NET_TLS_PLAIN_HTTP && is_here(g->conn.address));
+    log_line(expected ? LOG_DEBUG : LOG_INFO, "http", "%s", e.message);
     return false;
 }
 
