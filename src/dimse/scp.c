@@ -267,7 +267,7 @@ static bool secure(struct scp_session *s, struct err *e) {
     if (!s->tls || net_tls_accept(s->tls, c, clock_mono_ms() + NET_TLS_HANDSHAKE_MS, &fault, e)) return true;
     const int64_t deadline_ms = clock_mono_ms() + REFUSE_MS;
     if (fault == NET_TLS_PLAIN_DICOM) tell_plain(c, deadline_ms);
-    net_linger(c, deadline_ms);
+    if (e->kind != ERR_BUSY) net_linger(c, deadline_ms);
     log_err(e, "connection");
     count_one(s->server, &s->server->figures.rejected);
     return false;

@@ -92,7 +92,7 @@ static bool secure(struct guest *g) {
     if (net_tls_accept(g->door->o.tls, &g->conn, clock_mono_ms() + NET_TLS_HANDSHAKE_MS, &fault, &e)) return true;
     g->door->handshakes_failed++;
     if (fault == NET_TLS_PLAIN_HTTP) tell_plain(&g->conn);
-    net_linger(&g->conn, clock_mono_ms() + PLAIN_MS);
+    if (e.kind != ERR_BUSY) net_linger(&g->conn, clock_mono_ms() + PLAIN_MS);
     // Browsers close connections that they opened to be ready, and refuse certificates until somebody trusts them: not worth a warning. A health check of this
     // machine may go on in plain for ever.
     bool expected = fault == NET_TLS_CLOSED || (fault == NET_TLS_PLAIN_HTTP && is_here(g->conn.address));

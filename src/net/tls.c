@@ -231,14 +231,14 @@ void tls_session_free(struct tls_session *s) {
     free(s);
 }
 
-enum net_status tls_session_shake(struct tls_session *s, int64_t deadline_ms, int *ssl_error) {
+enum net_status tls_session_shake(struct tls_session *s, bool wakeable, int64_t deadline_ms, int *ssl_error) {
     for (;;) {
         ERR_clear_error();
         int done = SSL_do_handshake(s->ssl);
         *ssl_error = done == 1 ? SSL_ERROR_NONE : SSL_get_error(s->ssl, done);
         if (done == 1) return NET_OK;
         if (*ssl_error != SSL_ERROR_WANT_READ && *ssl_error != SSL_ERROR_WANT_WRITE) return NET_FAIL;
-        enum net_status st = s->raw.ops->wait(&s->raw, *ssl_error == SSL_ERROR_WANT_WRITE, deadline_ms, false);
+        enum net_status st = s->raw.ops->wait(&s->raw, *ssl_error == SSL_ERROR_WANT_WRITE, deadline_ms, wakeable);
         if (st != NET_OK) return st;
     }
 }
@@ -521,6 +521,9 @@ static bool explain(struct tls_session *s, const struct net_conn *c, enum net_st
     if (st == NET_TIMEOUT) {
         *fault = NET_TLS_LATE;
         err_set(e, ERR_TIMEOUT, "tls", "it %s", s->first_n ? "did not finish the handshake in time" : "sent nothing in time: it may wait for plain bytes");
+    } else if (st == NET_WOKEN) {
+        *fault = NET_TLS_OTHER;
+        err_set(e, ERR_BUSY, "tls", "shutting down");
     } else if (!s->over && ssl_error != SSL_ERROR_SSL) {
         *fault = NET_TLS_CLOSED;
         if (ssl_error == SSL_ERROR_SYSCALL) errno = s->code ? s->code : ECONNRESET;
@@ -566,7 +569,7 @@ static bool shake(struct net_tls *t, struct net_conn *c, bool (*prepare)(struct 
     if (!s) return false;
     bool ok = prepare(s, t, name) || err_set(e, ERR_USAGE, "tls", "'%s' cannot be looked for in a certificate", name ? name : "");
     if (ok) {
-        enum net_status st = tls_session_shake(s, deadline_ms, &ssl_error);
+        enum net_status st = tls_session_shake(s, t->o.server, deadline_ms, &ssl_error);
         ok = st == NET_OK ? describe(s, e) : explain(s, c, st, ssl_error, fault, e);
     }
     if (!ok) {

@@ -95,7 +95,7 @@ enum net_tls_fault {
 };
 
 // Handshake as the server on an accepted connection. On failure c is still open and as it was (the caller closes it), *fault (may be NULL) says why.
-// c->halt ends it; c->wake does not.
+// c->wake and c->halt end it: a server that stops waits for no handshake.
 bool net_tls_accept(struct net_tls *t, struct net_conn *c, int64_t deadline_ms, enum net_tls_fault *fault, struct err *e);
 // Handshake as the client; name is the host or address that must stand in the certificate, as the caller was told it. NET_TLS_ANY_NAME: any certificate of a
 // trusted authority will do, as many DICOM devices have it.

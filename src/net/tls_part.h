@@ -44,7 +44,7 @@ void tls_session_free(struct tls_session *s);
 // Puts the session in the place of the plain connection.
 void tls_session_take(struct tls_session *s, struct net_conn *c);
 // One handshake until it is done or fails.
-enum net_status tls_session_shake(struct tls_session *s, int64_t deadline_ms, int *ssl_error);
+enum net_status tls_session_shake(struct tls_session *s, bool wakeable, int64_t deadline_ms, int *ssl_error);
 // Whether what came first is no TLS, and what it is instead.
 const char *tls_foreign(const struct tls_session *s, enum net_tls_fault *fault);
 

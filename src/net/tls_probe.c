@@ -121,7 +121,7 @@ bool net_tls_probe(struct net_conn *c, const struct net_tls_probe_ask *ask, int6
     SSL_set_ex_data(s->ssl, look_index, &l);
     SSL_set_connect_state(s->ssl);
     if (ask->server_name) SSL_set_tlsext_host_name(s->ssl, ask->server_name);
-    enum net_status st = tls_session_shake(s, deadline_ms, &ssl_error);
+    enum net_status st = tls_session_shake(s, false, deadline_ms, &ssl_error);
     if (st == NET_OK) tell_negotiated(s, out);
     if (st == NET_OK && out->asked_certificate && out->version == TLS1_3_VERSION) hear(s, deadline_ms);
     tell(s, st, ssl_error, &l);

@@ -328,10 +328,14 @@ static void who_says_nothing_is_let_go_at_the_deadline(void **state) {
     assert_int_equal(fault, NET_TLS_LATE);
     assert_int_equal(e.kind, ERR_TIMEOUT);
     // a server that stops waits for nobody
-    accepted.halt = net_wake_open(NULL);
-    net_wake(accepted.halt);
-    assert_false(net_tls_accept(t, &accepted, late(), &fault, &e));
-    close(accepted.halt);
+    for (unsigned i = 0; i < 2; i++) {
+        int *wake = i ? &accepted.halt : &accepted.wake;
+        *wake = net_wake_open(NULL);
+        net_wake(*wake);
+        assert_false(net_tls_accept(t, &accepted, late(), &fault, &e));
+        close(*wake);
+        *wake = -1;
+    }
     net_close(&accepted);
     net_close(&c);
     close(listener);
