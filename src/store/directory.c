@@ -51,7 +51,7 @@ static bool start(struct vol_set *vs, const struct vol_options *o, struct err *e
     fds_init(vs);
     if (!keys_open(vs, &directory_keys, o->encryption, e)) return false;
     if (o->read_only) return true;
-    if (!make_dirs(vs, o->dir, e) || !segment_resume(vs, o->known_end, e)) return false;
+    if (!keys_known(vs, e) || !make_dirs(vs, o->dir, e) || !segment_resume(vs, o->known_end, e)) return false;
     return spare_start(vs, e) && writers_start(vs, 1, e);
 }
 

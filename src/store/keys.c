@@ -405,6 +405,16 @@ bool vol_keys_erase(struct vol_set *vs, struct vol_key_report *out, struct err *
 
 // ---- life ----
 
+// An archive that has keys is not written to by who cannot open them: what came next would lie in the open unseen, beside what cannot be read.
+bool keys_known(struct vol_set *vs, struct err *e) {
+    struct key_run *r;
+    uint32_t last = 0;
+    pthread_mutex_lock(&vs->keys.lock);
+    bool ok = vs->keys.place->last(vs, &last, e) && (last == 0 || find_run(vs, last, &r, e));
+    pthread_mutex_unlock(&vs->keys.lock);
+    return ok || err_wrap(e, "the archive is encrypted");
+}
+
 bool keys_open(struct vol_set *vs, const struct key_place *place, const struct vol_encryption *o, struct err *e) {
     struct keys *k = &vs->keys;
     k->place = place;

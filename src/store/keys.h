@@ -52,12 +52,15 @@ struct key_place {
     bool (*each)(struct vol_set *vs, bool (*visit)(void *ctx, uint32_t first, struct err *e), void *ctx, struct err *e); // ascending
     // Where a new run that begins with this volume has to end.
     bool (*end_of)(struct vol_set *vs, uint32_t volume, uint32_t *end, struct err *e);
-    bool later; // the second copy is made when it is needed (keys_beside)
+    bool (*last)(struct vol_set *vs, uint32_t *first, struct err *e); // the run that was made last; 0: none is known
+    bool later;                                                       // the second copy is made when it is needed (keys_beside)
 };
 
 // o NULL: nothing new is encrypted, and what is cannot be read.
 bool keys_open(struct vol_set *vs, const struct key_place *place, const struct vol_encryption *o, struct err *e);
 void keys_close(struct vol_set *vs);
+// Before anything is written: ERR_BUSY when there are keys and no master key opens them.
+bool keys_known(struct vol_set *vs, struct err *e);
 
 // For reading. ERR_BUSY: it is not there, or under a master key that is not; ERR_NOT_FOUND: it was destroyed.
 bool keys_find(struct vol_set *vs, uint32_t volume, struct vol_key *out, struct err *e);

@@ -54,6 +54,10 @@ static bool end_of(struct vol_set *vs, uint32_t volume, uint32_t *end, struct er
     return ok;
 }
 
+static bool last(struct vol_set *vs, uint32_t *first, struct err *e) {
+    return run_of(vs, UINT32_MAX, first, e);
+}
+
 static bool each(struct vol_set *vs, bool (*visit)(void *ctx, uint32_t first, struct err *e), void *ctx, struct err *e) {
     struct numbers l = {0};
     bool ok = list(vs, &l, e);
@@ -101,4 +105,4 @@ static bool remove_run(struct vol_set *vs, uint32_t first, int copy, struct err 
     return sys_unlink(vs->files, path, e) && sys_flush_dir(vs->files, vs->dir->keys, e);
 }
 
-const struct key_place directory_keys = {.run_of = run_of, .get = get, .put = put, .remove = remove_run, .each = each, .end_of = end_of};
+const struct key_place directory_keys = {.run_of = run_of, .get = get, .put = put, .remove = remove_run, .each = each, .end_of = end_of, .last = last};

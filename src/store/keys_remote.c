@@ -32,6 +32,12 @@ static bool run_of(struct vol_set *vs, uint32_t volume, uint32_t *first, struct 
     return false;
 }
 
+// As far as the index knows: the bucket is not asked, it may be away.
+static bool last(struct vol_set *vs, uint32_t *first, struct err *e) {
+    *first = 0;
+    return !vs->index.keys || vs->index.keys->run_of(vs->index.ctx, UINT32_MAX, first, e);
+}
+
 static bool get(struct vol_set *vs, uint32_t first, int copy, struct buf *out, struct err *e) {
     size_t n = 0;
     if (copy == IN_INDEX && !vs->index.keys) return no_index(e);
@@ -81,4 +87,5 @@ static bool end_of(struct vol_set *vs, uint32_t volume, uint32_t *end, struct er
     return true;
 }
 
-const struct key_place remote_keys = {.run_of = run_of, .get = get, .put = put, .remove = remove_run, .each = each, .end_of = end_of, .later = true};
+const struct key_place remote_keys = {
+    .run_of = run_of, .get = get, .put = put, .remove = remove_run, .each = each, .end_of = end_of, .last = last, .later = true};

@@ -42,6 +42,7 @@ static bool start(struct vol_set *vs, const struct vol_options *o, struct err *e
     ok = cache_open(vs, vs->home, m->cache_bytes, o->read_only, ok ? e : NULL) && ok;
     ok = bucket_open(&r->bucket, m, ok ? e : NULL) && ok;
     if (!ok || o->read_only) return ok;
+    if (!keys_known(vs, e)) return false;
     // One more than may be at the bucket: there is always one for what the index takes.
     return sys_mkdir(vs->staging, e) && set_sweep(vs, vs->staging, e) && writers_start(vs, r->slots + 1, e);
 }

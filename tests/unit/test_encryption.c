@@ -482,10 +482,13 @@ static void a_volume_is_copied_to_another_set_with_its_key_under_that_one_s_mast
     for (unsigned i = 0; i < 4; i++) assert_true(reads_from(other, f, i));
     vol_close(other);
     o.encryption = NULL;
+    assert_false(vol_open(&o, &other, &f->e)); // it would go on in the open
+    assert_non_null(strstr(f->e.message, "the archive is encrypted"));
+    snprintf(dir, sizeof dir, "%s/third", f->dir);
     assert_true(vol_open(&o, &other, &f->e));
     open_set(f);
-    assert_false(vol_copy(other, f->vs, f->puts[4].entry.loc.volume, VOL_WHOLE, &info, &f->e)); // nowhere to keep its key
-    assert_non_null(strstr(f->e.message, "which is not given"));
+    assert_false(vol_copy(other, f->vs, 1, VOL_WHOLE, &info, &f->e)); // nowhere to keep its key
+    assert_non_null(strstr(f->e.message, "no master key"));
     vol_close(other);
 }
 
