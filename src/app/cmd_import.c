@@ -9,6 +9,7 @@
 #include "app/import_to.h"
 #include "app/opening.h"
 #include "app/tls_cli.h"
+#include "core/access.h"
 #include "base/buf.h"
 #include "core/ingest.h"
 #include "text/json.h"
@@ -17,12 +18,34 @@ enum { WORKERS_DEFAULT = 8, CHUNK_BYTES = 256 * 1024 };
 
 // ---- into a data directory ----
 
-struct local {
+// Who imports: the system itself, or, for a place, somebody who may store in its tenant alone.
+struct importer {
     struct archive *ar;
-    char *chunk;
+    struct actor who;
+    struct principal principal;
+    struct access_grant grant;
 };
 
-static const struct actor IMPORTER = {.door = DOOR_COMMAND, .user = {"import", 6}};
+static bool take_realm(struct cli_args *args, struct importer *out, struct err *e) {
+    const char *realm = cli_text(args, "realm", NULL);
+    out->who = (struct actor){.door = DOOR_COMMAND, .user = {"import", 6}};
+    if (!realm) return true;
+    if (!realm_parse(str_of(realm), &out->principal.home, e)) return false;
+    out->grant = (struct access_grant){.role = PRINCIPAL_OF_SYSTEM.name,
+                                       .permissions = ACCESS_BIT(ACCESS_STUDY_STORE),
+                                       .scope = {.kind = SCOPE_TENANT, .realm = {.tenant = out->principal.home.tenant}}};
+    out->principal.kind = PRINCIPAL_SYSTEM;
+    out->principal.name = PRINCIPAL_OF_SYSTEM.name;
+    out->principal.grants = &out->grant;
+    out->principal.grant_count = 1;
+    out->who.principal = &out->principal;
+    return true;
+}
+
+struct local {
+    const struct importer *importer;
+    char *chunk;
+};
 
 static void *local_open(void *shared, struct err *e) {
     struct local *l = malloc(sizeof *l + CHUNK_BYTES);
@@ -51,7 +74,7 @@ static enum import_outcome outcome_of(bool ok, const struct ingest_result *r, st
 static enum import_outcome local_put(void *worker, const struct import_item *item, struct err *why) {
     struct local *l = worker;
     struct ingest_result r = {0};
-    struct ingest *in = ingest_begin(l->ar, &IMPORTER, NULL, why);
+    struct ingest *in = ingest_begin(l->importer->ar, &l->importer->who, NULL, why);
     if (!in) return IMPORT_FAILED;
     if (!feed(l, in, item, why)) {
         ingest_abort(in);
@@ -137,8 +160,10 @@ static void local_close(void *worker) {
 static int import_local(struct cli_args *args, unsigned workers) {
     struct err e = {0};
     struct opening o;
-    if (!opening_begin(args, OPENING_MAY_BE_NEW, &o, &e)) return cli_fail(args, &e);
-    int code = import_into(args, &(struct import_target){local_open, local_put, local_close, o.archive}, workers);
+    struct importer importer = {0};
+    if (!take_realm(args, &importer, &e) || !opening_begin(args, OPENING_MAY_BE_NEW, &o, &e)) return cli_fail(args, &e);
+    importer.ar = o.archive;
+    int code = import_into(args, &(struct import_target){local_open, local_put, local_close, &importer}, workers);
     opening_end(&o);
     return code;
 }
@@ -150,8 +175,8 @@ static int run(struct cli_args *args) {
     const char *to = cli_text(args, "to", NULL);
     if (!cli_int(args, "jobs", WORKERS_DEFAULT, 1, 64, &workers)) return EX_USAGE;
     if (!to) return import_local(args, (unsigned)workers);
-    if (cli_text(args, "data", NULL) || cli_text(args, "config", NULL))
-        return err_set(&e, ERR_USAGE, "import", "--to excludes --data and --config"), cli_fail(args, &e);
+    if (cli_text(args, "data", NULL) || cli_text(args, "config", NULL) || cli_text(args, "realm", NULL))
+        return err_set(&e, ERR_USAGE, "import", "--to excludes --data, --config and --realm"), cli_fail(args, &e);
     struct import_server server = {.to = to,
                                    .token = cli_text(args, "token", NULL),
                                    .ca = cli_text(args, "tls-ca", NULL),
@@ -166,6 +191,7 @@ static const struct cli_option OPTIONS[] = {
     {"to", "URL|AE", "a running server instead: http://host:port (STOW-RS) or AET@host:port (C-STORE)"},
     {"token", "TOKEN", "token for --to URL"},
     {"aet", "NAME", "calling AE title for --to AET@host:port (default: GANTRY)"},
+    {"realm", "PLACE", "where new studies belong: TENANT/SITE/DEPARTMENT (default: the own hospital)"},
     {"jobs", "N", "objects under way at once (default: 8)"},
     {"json", NULL, "print counts, and each object that needs a look, as JSON"},
     TLS_CLI_OPTIONS,
@@ -174,7 +200,7 @@ static const struct cli_option OPTIONS[] = {
 
 const struct cli_command CMD_IMPORT = {
     .name = "import",
-    .synopsis = "[--data DIR | --config FILE | --to URL|AET@HOST:PORT] [--json] PATH...",
+    .synopsis = "[--data DIR | --config FILE | --to URL|AET@HOST:PORT] [--realm PLACE] [--json] PATH...",
     .summary = "Take objects from files, folders, media, zip and tar",
     .permission = ACCESS_STUDY_STORE,
     .group = "Keeping",

@@ -9,6 +9,7 @@
 #include "core/query_time.h"
 #include "core/query_walk.h"
 #include "core/scope.h"
+#include "core/veil.h"
 
 enum { SCRATCH_BYTES_MAX = 4 * 1024 * 1024, TEXT_BYTES_MAX = 512, MODALITIES_MAX = 32, COUNT_US = 4000, COUNT_PLACES = 512, CARRIED_MAX = 2 * QROW_MANY + 32 };
 
@@ -81,12 +82,26 @@ static bool date_bound(struct str date, int64_t *at, struct err *e) {
     return true;
 }
 
-static bool read_cursor(struct str cursor, struct qplace *out, struct err *e) {
+// Of who sees part of the archive the row is sealed: its number counts the others'.
+static bool read_row(struct archive *ar, bool sealed, struct str text, int64_t *row, struct err *e) {
+    struct veil v;
+    return sealed ? veil_open(ar, &v, e) && veil_take(&v, text, row, e) : str_to_i64(text, row);
+}
+
+static bool read_cursor(struct archive *ar, bool sealed, struct str cursor, struct qplace *out, struct err *e) {
     size_t dot = str_find(cursor, '.', 0);
     *out = QPLACE_FIRST;
     if (cursor.n == 0) return true;
-    if (str_to_i64(str_sub(cursor, 0, dot), &out->at) && dot < cursor.n && str_to_i64(str_sub(cursor, dot + 1, cursor.n), &out->study)) return true;
+    if (str_to_i64(str_sub(cursor, 0, dot), &out->at) && dot < cursor.n && read_row(ar, sealed, str_sub(cursor, dot + 1, cursor.n), &out->study, NULL))
+        return true;
     return err_set(e, ERR_BAD_INPUT, "worklist", "\"%.*s\" is no place in the list; start again from the first page", STR_FMT(cursor));
+}
+
+static bool write_cursor(struct archive *ar, bool sealed, struct qplace last, char out[WORKLIST_CURSOR_BYTES], struct err *e) {
+    char row[VEIL_BYTES];
+    struct veil v;
+    if (!sealed) return snprintf(out, WORKLIST_CURSOR_BYTES, "%lld.%lld", (long long)last.at, (long long)last.study) > 0;
+    return veil_open(ar, &v, e) && veil_put(&v, last.study, row, e) && snprintf(out, WORKLIST_CURSOR_BYTES, "%lld.%s", (long long)last.at, row) > 0;
 }
 
 // ---- a page ----
@@ -103,6 +118,7 @@ struct listing {
     unsigned carried_count;
     struct qcarry carry;
     const struct worklist_filter *f;
+    struct archive *ar;
     struct db *d;
     struct qprobe probes[QSTREAM_ALSO_MAX + 2];
     unsigned probe_count; // those of the filter, at most QSTREAM_ALSO_MAX, and that of the scope
@@ -273,7 +289,7 @@ static bool read_page(struct listing *l, struct qstream *s, bool count, unsigned
         if (n > more) last = places[n - 1 - more];
     }
     n = more;
-    if (n > 0) snprintf(out->next, sizeof out->next, "%lld.%lld", (long long)last.at, (long long)last.study);
+    if (n > 0 && !write_cursor(l->ar, !l->scope.everywhere, last, out->next, e)) return false;
     out->counted = count;
     if (!count) return true;
     if (is_unfiltered(l)) return count_all(l->d, out, e);
@@ -285,7 +301,7 @@ static bool list(struct listing *l, struct str cursor, unsigned limit, struct wo
     struct qplace after;
     struct qkey_range all;
     struct qstream s;
-    if (!read_cursor(cursor, &after, e) || !plan(l, e) || !order_probes(l, e)) return false;
+    if (!read_cursor(l->ar, !l->scope.everywhere, cursor, &after, e) || !plan(l, e) || !order_probes(l, e)) return false;
     open_stream(l, after, &all, &s);
     bool ok = read_page(l, &s, cursor.n == 0, limit, out, e);
     qstream_deinit(&s);
@@ -295,7 +311,7 @@ static bool list(struct listing *l, struct str cursor, unsigned limit, struct wo
 bool worklist_read(struct archive *ar, const struct actor *who, struct arena *a, const struct worklist_filter *f, struct str cursor, unsigned limit,
                    struct worklist_page *out, struct err *e) {
     if (limit == 0 || limit > WORKLIST_PAGE_MAX) limit = WORKLIST_PAGE_MAX;
-    struct listing l = {.a = a, .f = f};
+    struct listing l = {.a = a, .f = f, .ar = ar};
     *out = (struct worklist_page){.rows = arena_zero(a, limit, sizeof *out->rows, e)};
     l.carried = arena_alloc(a, CARRIED_MAX * sizeof *l.carried, e);
     l.carry = (struct qcarry){.columns = COLUMNS, .take = take_carried, .ctx = &l};

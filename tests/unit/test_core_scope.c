@@ -12,6 +12,7 @@
 #include "core/mark.h"
 #include "core/query.h"
 #include "core/scope.h"
+#include "core/veil.h"
 #include "core/worklist.h"
 #include "core_fixture.h"
 
@@ -407,6 +408,28 @@ static void pages_of_a_scope_hold_nothing_else_in_between(void **state) {
     assert_int_equal(count_found(f, &p.b.actor, &counts, 1), STUDIES / 5);
 }
 
+static void numbers_that_count_the_others_are_sealed(void **state) {
+    struct fixture *f = *state;
+    struct err e = {0};
+    char first[VEIL_BYTES], second[VEIL_BYTES], again[VEIL_BYTES];
+    static const int64_t numbers[] = {0, 1, 2, 1000000, INT64_MAX};
+    int64_t back;
+    struct veil v;
+    if (!veil_open(f->ar, &v, &e)) fail_msg("%s", e.message);
+    for (size_t i = 0; i < 5; i++) {
+        assert_true(veil_put(&v, numbers[i], first, &e) && veil_take(&v, str_of(first), &back, &e));
+        assert_int_equal(back, numbers[i]);
+    }
+    assert_true(veil_put(&v, 1, first, &e) && veil_put(&v, 2, second, &e));
+    assert_memory_not_equal(first, second, 4);
+    fixture_close(f);
+    fixture_open(f);
+    assert_true(veil_open(f->ar, &v, &e));
+    assert_true(veil_put(&v, 1, again, &e));
+    assert_string_equal(again, first);
+    assert_false(veil_take(&v, STR_LIT("12"), &back, &e));
+}
+
 static void ten_thousand_guessed_uids_give_nothing(void **state) {
     enum { GUESSES = 10000 };
     struct fixture *f = *state;
@@ -458,6 +481,7 @@ int main(void) {
         TEST(who_a_study_is_assigned_to_may_add_a_report_to_it),
         TEST(events_are_those_of_studies_that_are_reached_also_of_deleted_ones),
         TEST(pages_of_a_scope_hold_nothing_else_in_between),
+        TEST(numbers_that_count_the_others_are_sealed),
         TEST(ten_thousand_guessed_uids_give_nothing),
         TEST(names_of_places_are_neither_folded_nor_cut),
     };

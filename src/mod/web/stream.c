@@ -5,6 +5,7 @@
 #include "base/limits.h"
 #include "core/events.h"
 #include "core/scope.h"
+#include "core/veil.h"
 #include "mod/web/handlers.h"
 #include "mod/web/web.h"
 #include "text/json.h"
@@ -21,6 +22,8 @@ struct stream {
     const struct http_request *rq;
     struct archive *archive;
     struct actor who;
+    bool sealed; // numbers, of who sees part of the archive
+    struct veil veil;
     int64_t until_ms; // monotonic
     int64_t seq;      // the last one that was sent
     struct buf text;
@@ -28,12 +31,17 @@ struct stream {
     struct arena arena;
 };
 
-static void add_event(struct buf *b, const struct event *ev) {
+// id: of who sees part of the archive the number is sealed, for it counts what the others do.
+static void add_event(struct buf *b, const struct event *ev, const char *id) {
     struct json_writer w;
-    buf_addf(b, "id: %lld\nevent: %.*s\ndata: ", (long long)ev->seq, STR_FMT(ev->type));
+    if (id)
+        buf_addf(b, "id: %s\n", id);
+    else
+        buf_addf(b, "id: %lld\n", (long long)ev->seq);
+    buf_addf(b, "event: %.*s\ndata: ", STR_FMT(ev->type));
     json_init(&w, b, false);
     json_begin_object(&w);
-    json_put_int(&w, "seq", ev->seq);
+    if (!id) json_put_int(&w, "seq", ev->seq);
     json_put_int(&w, "time_ms", ev->time_ms);
     json_put_str(&w, "type", ev->type);
     json_put_str(&w, "actor", ev->actor);
@@ -54,11 +62,15 @@ static bool add_events(struct stream *s, bool *passed) {
     unsigned n;
     arena_reset(&s->arena);
     struct scope scope; // asked for each time: what is granted may end
-    if (!scope_of(&s->who, ACCESS_EVENTS_READ, &s->arena, &scope, NULL)) return false;
+    if (!scope_of(&s->who, ACCESS_EVENTS_READ, &s->arena, &scope, NULL) || scope.everywhere == s->sealed) return false;
     if (!events_after(s->archive, &s->arena, s->seq, BATCH, &list, &n, NULL)) return false;
     int64_t last = n ? list[n - 1].seq : s->seq;
     if (!events_keep(s->archive, &s->who, &scope, &s->arena, list, &n, NULL)) return false;
-    for (unsigned i = 0; i < n; i++) add_event(&s->text, &list[i]);
+    for (unsigned i = 0; i < n; i++) {
+        char id[VEIL_BYTES];
+        if (!scope.everywhere && !veil_put(&s->veil, list[i].seq, id, NULL)) return false;
+        add_event(&s->text, &list[i], scope.everywhere ? NULL : id);
+    }
     *passed = last > s->seq;
     s->seq = last;
     return buf_ok(&s->text, NULL);
@@ -97,6 +109,12 @@ static void end_stream(void *context) {
     arena_deinit(&s->arena);
 }
 
+// "0" is the log's beginning for everybody.
+static bool read_id(struct stream *s, bool sealed, struct str id, struct err *e) {
+    bool ok = sealed && !str_eqz(id, "0") ? veil_take(&s->veil, id, &s->seq, NULL) : str_to_i64(id, &s->seq);
+    return (ok && s->seq >= 0) || err_set(e, ERR_BAD_INPUT, "web", "'%.*s' is not an event's number", STR_FMT(str_sub(id, 0, 64)));
+}
+
 bool web_events(struct http_request *rq, struct http_response *rs, struct err *e) {
     const struct web *web = rq->context;
     struct str last = http_header(rq, "Last-Event-ID");
@@ -104,11 +122,12 @@ bool web_events(struct http_request *rq, struct http_response *rs, struct err *e
     struct stream *s = arena_zero(rq->arena, 1, sizeof *s, e);
     if (!s) return false;
     s->seq = events_last(web->archive);
-    if (last.n && (!str_to_i64(last, &s->seq) || s->seq < 0)) return err_set(e, ERR_BAD_INPUT, "web", "'%.*s' is not an event's number", STR_FMT(last));
     s->rq = rq;
     s->who = web_actor(rq);
     s->until_ms = clock_mono_ms() + STREAM_MS;
     s->archive = web->archive;
+    s->sealed = !scope_everywhere(&s->who, ACCESS_EVENTS_READ, NULL);
+    if ((s->sealed && !veil_open(s->archive, &s->veil, e)) || (last.n && !read_id(s, s->sealed, last, e))) return false;
     buf_init(&s->text, STREAM_ARENA_BYTES);
     arena_init(&s->arena, STREAM_ARENA_BYTES);
     buf_addz(&s->text, "retry: 2000\n\n");
