@@ -134,33 +134,59 @@ static void store_some(struct fixture *f) {
     store_sample(f, &(struct sample){.sop = "1.2.9.4.2", .study = "1.2.9", .series = "1.2.9.5", .patient_id = "other"}, INGEST_STORED);
 }
 
-static void ask(struct fixture *f, enum query_level level, uint32_t tag, const char *value, uint32_t tag2, const char *value2) {
+static void ask(struct fixture *f, const struct actor *who, enum query_level level, uint32_t tag, const char *value, uint32_t tag2, const char *value2) {
     struct query_key keys[2] = {{{tag}, 1, str_of(value)}, {{tag2}, 1, str_of(value2)}};
     struct query q = {.level = level, .keys = keys, .key_count = tag2 ? 2 : 1, .limit = 100};
     struct query_cursor *c;
     struct dcm_dataset *match;
     struct err e = {0};
-    if (!query_open(f->ar, &TESTER, &f->arena, &q, &c, &e)) fail_msg("%s", e.message);
+    if (!query_open(f->ar, who, &f->arena, &q, &c, &e)) fail_msg("%s", e.message);
     while (query_next(c, &f->arena, &match, &e) == QUERY_ROW) continue;
     query_close(c);
 }
 
-static void find_some(struct fixture *f) {
+static void find_some(struct fixture *f, const struct actor *who) {
     for (enum query_level level = QUERY_PATIENT; level <= QUERY_INSTANCE; level++) {
-        ask(f, level, DCM_PatientName, "T*", 0, NULL);
-        ask(f, level, DCM_PatientID, "other", DCM_StudyDate, "19000101-");
-        ask(f, level, DCM_ModalitiesInStudy, "CT\\MR", DCM_PatientName, "T*\\W*");
-        ask(f, level, DCM_StudyInstanceUID, "1.2.3", DCM_SeriesInstanceUID, "1.2.3.5");
-        ask(f, level, DCM_SOPInstanceUID, "1.2.3.4.2", 0, NULL);
-        ask(f, level, DCM_NumberOfPatientRelatedStudies, "", DCM_SeriesInstanceUID, "1.2.3.5");
+        ask(f, who, level, DCM_PatientName, "T*", 0, NULL);
+        ask(f, who, level, DCM_PatientID, "other", DCM_StudyDate, "19000101-");
+        ask(f, who, level, DCM_ModalitiesInStudy, "CT\\MR", DCM_PatientName, "T*\\W*");
+        ask(f, who, level, DCM_StudyInstanceUID, "1.2.3", DCM_SeriesInstanceUID, "1.2.3.5");
+        ask(f, who, level, DCM_SOPInstanceUID, "1.2.3.4.2", 0, NULL);
+        ask(f, who, level, DCM_NumberOfPatientRelatedStudies, "", DCM_SeriesInstanceUID, "1.2.3.5");
     }
     static const char *const texts[] = {"", "t", "test other", "qqq"};
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
         struct worklist_page page;
         struct err e = {0};
         struct worklist_filter filter = {.text = str_of(texts[i]), .modality = STR_LIT("CT")};
-        if (!worklist_read(f->ar, &TESTER, &f->arena, &filter, STR_LIT(""), 50, &page, &e)) fail_msg("%s", e.message);
+        if (!worklist_read(f->ar, who, &f->arena, &filter, STR_LIT(""), 50, &page, &e)) fail_msg("%s", e.message);
     }
+}
+
+static void fetch_as(struct fixture *f, const struct actor *who) {
+    struct err e = {0};
+    struct instance_list list;
+    struct buf metadata;
+    bool gzip;
+    const struct retrieve_query queries[] = {
+        {.study_uids = STR_LIT("1.2.3")}, {.series_uids = STR_LIT("1.2.3.5")}, {.sop_instance_uids = STR_LIT("1.2.3.4.2")}, {.patient_id = STR_LIT("other")}};
+    for (size_t i = 0; i < sizeof queries / sizeof *queries; i++)
+        if (!retrieve_list(f->ar, who, &f->arena, &queries[i], &list, &e)) fail_msg("%s", e.message);
+    buf_init(&metadata, 1 << 20);
+    if (!retrieve_study_metadata(f->ar, who, STR_LIT("1.2.3"), false, &metadata, &gzip, &e)) fail_msg("%s", e.message);
+    buf_deinit(&metadata);
+}
+
+// Somebody who sees part of the archive, by every kind of scope.
+static void ask_within_a_scope(struct fixture *f) {
+    static const struct access_grant grants[] = {
+        {.permissions = ACCESS_ALL_BITS, .scope = {.kind = SCOPE_TENANT}},
+        {.permissions = ACCESS_ALL_BITS, .scope = {.kind = SCOPE_LABEL, .realm = {.tenant = {"T", 1}}, .label = {"L", 1}}},
+        {.permissions = ACCESS_ALL_BITS, .scope = {.kind = SCOPE_ASSIGNED}}};
+    static const struct principal p = {.kind = PRINCIPAL_USER, .name = {"li", 2}, .grants = grants, .grant_count = 3};
+    const struct actor who = {.door = DOOR_PAGE, .principal = &p};
+    find_some(f, &who);
+    fetch_as(f, &who);
 }
 
 static void fetch_some(struct fixture *f) {
@@ -189,8 +215,9 @@ static void every_statement_goes_by_an_index(void **state) {
     struct err e = {0};
     unsigned faults = 0;
     store_some(f);
-    find_some(f);
+    find_some(f, &TESTER);
     fetch_some(f);
+    ask_within_a_scope(f);
     delete_some(f);
     db_pool_statements(archive_db(f->ar), collect, &texts);
     assert_true(texts.count > 60);
