@@ -143,7 +143,7 @@ function reviewSection(all, changed) {
       'tr',
       {},
       el('th', { scope: 'row' }, g.name, el('span.under', {}, g.address)),
-      el('td', {}, moment(g.begun_ms), el('span.under', {}, t('until_moment', { until: moment(g.until_ms) }))),
+      el('td.nowrap', {}, moment(g.begun_ms), el('span.under', {}, t('until_moment', { until: moment(g.until_ms) }))),
       el('td', {}, scopeWords(g.scope)),
       el('td', {}, g.reason),
       el('td', {}, g.verdict ? verdictWords(g) : g.own ? el('span.quiet', {}, t('review_own')) : reviewRow(g, changed)),

@@ -1,9 +1,15 @@
 // @ts-check
 // One's own account: password, second factor, sessions, and tokens for programs.
+import { roleWords, scopeWords } from './access.js';
 import { ask, json } from './api.js';
 import { el, replace } from './dom.js';
 import { PASSWORD_WORDS, form, labelled, newPassword, post } from './signin.js';
 import { currentLanguage, t } from './text.js';
+
+/** @param {any} g */
+function grantWords(g) {
+  return `${roleWords(g.role)} (${scopeWords(g.scope)})`;
+}
 
 /** @param {number} ms */
 function moment(ms) {
@@ -94,7 +100,7 @@ function tokensSection(all, roles, refresh) {
       'tr',
       {},
       el('th', { scope: 'row' }, k.name),
-      el('td', {}, k.grants.map((/** @type {any} */ g) => `${g.role} ${g.scope}`).join(', ')),
+      el('td', {}, k.grants.map(grantWords).join(', ')),
       el('td.nowrap', {}, moment(k.until_ms)),
       el('td.nowrap', {}, moment(k.seen_ms)),
       el('td', {}, el('button', { type: 'button', onclick: () => end(k.name) }, t('end'))),
@@ -129,7 +135,7 @@ export function accountView(at) {
       for (const grant of account.grants) if (scopes.get(grant.role) !== '*') scopes.set(grant.role, grant.scope);
       replace(
         body,
-        el('section', {}, el('h1', {}, account.display), el('p.quiet', {}, account.grants.map((/** @type {any} */ g) => `${g.role} ${g.scope}`).join(', '))),
+        el('section', {}, el('h1', {}, account.display), el('p.quiet', {}, account.grants.map(grantWords).join(', '))),
         account.issuer ? null : passwordSection(),
         account.issuer ? null : factorSection(account.second_factor, refresh),
         sessionsSection(sessions, refresh),

@@ -61,7 +61,7 @@ function drawBar() {
   replace(
     bar,
     el('a.brand', { href: '#/' }, el('img', { src: 'web/mark.svg', alt: '', width: 22, height: 22 }), 'Gantry'),
-    open && el('nav', { 'aria-label': 'Gantry' }, link('#/', t('studies')), may('faults.read') && link('#/attention', t('attention'), badge), may('cluster.read') && link('#/operations', t('operations')), (may('glass.break') || may('glass.review')) && link('#/access', t('access'), reviews)),
+    open && el('nav', { 'aria-label': 'Gantry' }, may('study.find') && link('#/', t('studies')), may('faults.read') && link('#/attention', t('attention'), badge), may('cluster.read') && link('#/operations', t('operations')), (may('glass.break') || may('glass.review') || !may('study.find')) && link('#/access', t('access'), reviews)),
     el('span.space'),
     alarm && el('span.alarm', { role: 'alert' }, alarm),
     access?.glass && el('a.glass', { href: '#/access' }, t('glass_until', { time: new Date(access.glass.until_ms).toLocaleTimeString(currentLanguage(), { timeStyle: 'short' }) })),
@@ -102,8 +102,8 @@ function openView() {
   if (study) return viewerView(main, study[1], decodeURIComponent(study[2] ?? ''));
   if (location.hash === '#/attention') return attentionView(main);
   if (location.hash === '#/account' && session.kind === 'user') return accountView(main);
-  if (location.hash === '#/access') return accessView(main, refreshAccess);
   if (location.hash === '#/operations') return operationsView(main);
+  if (location.hash === '#/access' || !may('study.find')) return accessView(main, refreshAccess);
   return listView(main);
 }
 

@@ -227,7 +227,7 @@ static bool list(struct archive *ar, const struct actor *who, bool open_only, st
     *count = 0;
     if (s) db_bind_int(s, 1, open_only);
     while (s && *count < LISTED_MAX && (step = db_next(s, e)) == DB_ROW) {
-        if (!may_review(who, db_text(s, 4))) continue;
+        if (!may_review(who, db_text(s, 4)) || (!to && is_own(who, db_int(s, 1)))) continue; // his own waits for another
         ++*count;
         if (to) put_glass(to, s, who);
     }

@@ -30,7 +30,7 @@ bool glass_review(struct archive *ar, const struct actor *who, int64_t id, struc
 bool glasses_json(struct archive *ar, const struct actor *who, bool open_only, struct json_writer *to, struct err *e);
 // One value: the own glass that is broken, {"reason", "scope", "until_ms"}, or null.
 bool glass_own_json(struct archive *ar, const struct actor *who, struct json_writer *to, struct err *e);
-// How many wait for this reviewer.
+// How many wait for this reviewer, his own not counted.
 bool glasses_waiting(struct archive *ar, const struct actor *who, unsigned *count, struct err *e);
 
 // For those who make a user's principal: the reason of the glass that is broken now, in a; empty when none is.
