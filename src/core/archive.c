@@ -188,6 +188,7 @@ bool archive_open_index(const struct archive_options *o, const char *index_name,
     moved_init(&ar->moved);
     pthread_mutex_init(&ar->kept_lock, NULL);
     pthread_mutex_init(&ar->alarm_lock, NULL);
+    pthread_mutex_init(&ar->watch.lock, NULL);
     events_init(ar);
     ingest_memory_init(ar);
     name_node(ar, o);
@@ -220,6 +221,7 @@ void archive_close(struct archive *ar) {
     moved_deinit(&ar->moved);
     pthread_mutex_destroy(&ar->kept_lock);
     pthread_mutex_destroy(&ar->alarm_lock);
+    pthread_mutex_destroy(&ar->watch.lock);
     lockfile_drop(ar->lock_fd);
     free(ar->old_ends);
     free(ar->dir);

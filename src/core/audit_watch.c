@@ -232,7 +232,7 @@ static bool put_checkpoint(struct archive *ar, struct audit_mark m, struct err *
     return ok;
 }
 
-bool audit_watch_step(struct archive *ar, bool flush, struct err *e) {
+static bool step(struct archive *ar, bool flush, struct err *e) {
     struct audit_watch *w = &ar->watch;
     struct audit_mark m;
     bool found;
@@ -250,7 +250,14 @@ bool audit_watch_step(struct archive *ar, bool flush, struct err *e) {
     return !checkpoint || put_checkpoint(ar, m, e);
 }
 
-bool audit_watch_checkpoint(struct archive *ar, struct audit_mark *out, struct err *e) {
+bool audit_watch_step(struct archive *ar, bool flush, struct err *e) {
+    pthread_mutex_lock(&ar->watch.lock);
+    bool ok = step(ar, flush, e);
+    pthread_mutex_unlock(&ar->watch.lock);
+    return ok;
+}
+
+static bool make_checkpoint(struct archive *ar, struct audit_mark *out, struct err *e) {
     struct audit_mark m;
     bool found;
     int64_t last;
@@ -259,6 +266,19 @@ bool audit_watch_checkpoint(struct archive *ar, struct audit_mark *out, struct e
     if (!found) return err_set(e, ERR_NOT_FOUND, "audit", "the event log is empty");
     if (out) *out = m;
     return put_flushed(ar, &m, MARK_HEAD, e) && put_checkpoint(ar, m, e);
+}
+
+bool audit_watch_checkpoint(struct archive *ar, struct audit_mark *out, struct err *e) {
+    pthread_mutex_lock(&ar->watch.lock);
+    bool ok = make_checkpoint(ar, out, e);
+    pthread_mutex_unlock(&ar->watch.lock);
+    return ok;
+}
+
+bool audit_checkpoint(struct archive *ar, struct audit_mark *out, struct buf *line, struct err *e) {
+    if (!audit_watch_checkpoint(ar, out, e)) return false;
+    out->kind = MARK_CHECKPOINT;
+    return audit_mark_write(&ar->watch.key, out, line, e);
 }
 
 void audit_watch_close(struct archive *ar) {

@@ -2,13 +2,16 @@
 #ifndef GANTRY_CORE_AUDIT_WATCH_H
 #define GANTRY_CORE_AUDIT_WATCH_H
 
+#include <pthread.h>
+
 #include "core/audit_mark.h"
 
 enum { AUDIT_CHECKPOINT_S = 3600, AUDIT_ELSEWHERE_MAX = 8 };
 
 struct audit_watch {
-    char dir[1024]; // audit/ of the data directory
-    bool kept;      // it has a key: marks are written
+    pthread_mutex_t lock; // of marks: the thread of the trail and administrators write them
+    char dir[1024];       // audit/ of the data directory
+    bool kept;            // it has a key: marks are written
     bool rebuilding;
     struct audit_key key;
     unsigned turn;
@@ -31,6 +34,8 @@ bool audit_watch_start(struct archive *ar, struct err *e);
 bool audit_watch_step(struct archive *ar, bool flush, struct err *e);
 // A checkpoint of the last event, in every directory; *out (may be NULL) is it.
 bool audit_watch_checkpoint(struct archive *ar, struct audit_mark *out, struct err *e);
+// The same for services; the line that was written goes to line, too.
+bool audit_checkpoint(struct archive *ar, struct audit_mark *out, struct buf *line, struct err *e);
 void audit_watch_close(struct archive *ar);
 
 // The mark of an event that is there; *found false: it is not.

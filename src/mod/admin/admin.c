@@ -17,6 +17,7 @@ const struct admin_operation *const ADMIN_TABLES[] = {
     ADMIN_GLASS,
     ADMIN_LABEL,
     ADMIN_ASSIGN,
+    ADMIN_AUDIT,
     NULL,
     // clang-format on
 };

@@ -5,7 +5,7 @@
 #include "mod/admin/admin.h"
 
 extern const struct admin_operation ADMIN_USER[], ADMIN_ROLE[], ADMIN_TOKEN[], ADMIN_SITE[], ADMIN_SESSION[];
-extern const struct admin_operation ADMIN_PEER[], ADMIN_GLASS[], ADMIN_LABEL[], ADMIN_ASSIGN[];
+extern const struct admin_operation ADMIN_PEER[], ADMIN_GLASS[], ADMIN_LABEL[], ADMIN_ASSIGN[], ADMIN_AUDIT[];
 
 // Members of the call, by the types that the table says; absent: {NULL, 0}, false, otherwise.
 struct str admin_text(const struct admin_call *c, const char *name);
