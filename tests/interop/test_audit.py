@@ -334,6 +334,37 @@ def killed_the_log_is_proven(folder):
     assert report["faults"] == 0, report
 
 
+def command(folder, *words):
+    return gantry.run(gantry.GANTRY, "audit", *words, *gantry.archive(folder / "archive", folder / "config.yaml"), "--json").stdout
+
+
+def commands_ask_the_server_that_runs(folder):
+    report = json.loads(command(folder, "report", "P3", "--lang", "zh-CN"))
+    assert report["patient"] == "P3" and report["people"] and any(a["what"] == "调阅或获取" for a in report["accesses"]), str(report)[:500]
+    denied = json.loads(command(folder, "search", "--outcome", "denied", "--limit", "5"))
+    assert len(denied) == 5 and all(e["type"] == "access.denied" for e in denied), denied
+    line = json.loads(command(folder, "checkpoint"))["checkpoint"]
+    elsewhere = folder / "elsewhere"
+    elsewhere.mkdir()
+    (elsewhere / "checkpoints").write_text(line + "\n")
+    key = (folder / "archive" / "audit" / "key.pub").read_text().strip()
+    if gantry.on_cluster():
+        return
+    assert verified(folder, "--checkpoints", elsewhere, "--key", key)["faults"] == 0
+    # one digit of the kept line changed: it is no mark of ours any more
+    (elsewhere / "checkpoints").write_text(line.replace(" checkpoint ", " checkpoint 1", 1) + "\n")
+    assert verified(folder, "--checkpoints", elsewhere, "--key", key, expect=1)["findings"][0]["fault"] == "forged"
+
+
+def who_brings_no_token_is_refused_and_noted(folder):
+    before = counted(exported(folder))["access.denied"]
+    with gantry.Server(folder / "archive", config=folder / "config.yaml", auth=True) as server:
+        server.token = None
+        for path in ("/dicom-web/studies", "/api/worklist", "/api/conflicts", "/events"):
+            assert server.http("GET", path)[0] == 401, path
+    assert counted(exported(folder))["access.denied"] == before + 4
+
+
 def somebody_was_at_it(folder):
     if gantry.on_cluster():
         return
@@ -363,8 +394,9 @@ def main():
             server.kill()
             killed_the_log_is_proven(folder)
             with gantry.Server(folder / "archive", config=folder / "config.yaml"):
-                pass
+                commands_ask_the_server_that_runs(folder)
             killed_the_log_is_proven(folder)
+            who_brings_no_token_is_refused_and_noted(folder)
             somebody_was_at_it(folder)
         finally:
             server.kill()
