@@ -140,6 +140,8 @@ enum doctor_code {
     DOC_OTHER_PORTS,
     DOC_CLOCK_GOOD,
     DOC_CLOCK_ALONE,
+    DOC_KEY_FILE,
+    DOC_KEY_OPEN,
     DOC_KEY_BESIDE_DATA,
     DOC_KEY_COPY,
     DOC_REST_NONE,
@@ -203,6 +205,8 @@ bool doctor_connect(struct doctor *d, const struct doctor_peer *p, bool tell, st
 enum doctor_way doctor_tls(struct doctor *d, const struct doctor_peer *p, struct net_conn *c);
 // A further connection like that, nothing told; by TLS or plain.
 bool doctor_reopen(struct doctor *d, const struct doctor_peer *p, struct net_conn *c);
+// Whether TLS is spoken there, whatever becomes of the handshake.
+bool doctor_speaks_tls(struct doctor *d, const struct doctor_peer *p);
 // An association on an open connection, which it uses up. quiet: only looks whether DICOM is spoken there.
 enum doctor_spoken { DOCTOR_SPOKE_DICOM, DOCTOR_SPOKE_TLS, DOCTOR_SPOKE_HTTP, DOCTOR_SPOKE_OTHER, DOCTOR_SPOKE_NOTHING };
 enum doctor_spoken doctor_associate(struct doctor *d, const struct doctor_peer *p, struct net_conn *c, bool quiet);

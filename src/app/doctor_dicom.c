@@ -143,11 +143,20 @@ static const char *own_address(struct talk *t) {
     return doctor_value(t->d, "%s", *address ? address : "?");
 }
 
+// Some ports of TLS reject, abort or close what comes without.
+static bool say_wants_tls(struct talk *t) {
+    if (!t->p->plain || !doctor_speaks_tls(t->d, t->p)) return false;
+    SAY(t->d, DOC_WANTS_TLS, NULL);
+    return true;
+}
+
 static void say_rejected(struct talk *t) {
     const uint8_t *p = (const uint8_t *)t->body.p;
     struct pdu_reject r = t->body.n == SHORT_BODY ? (struct pdu_reject){p[1], p[2], p[3]} : (struct pdu_reject){0};
     char text[128];
     pdu_reject_text(r, text, sizeof text);
+    bool protocol = r.reason == 2 && (r.source == 1 || r.source == 2);
+    if (protocol && say_wants_tls(t)) return;
     if (r.source == 1 && r.reason == 7)
         SAY(t->d, DOC_REJECTED_CALLED, t->p->called);
     else if (r.source == 1 && r.reason == 3)
@@ -156,7 +165,7 @@ static void say_rejected(struct talk *t) {
         SAY(t->d, DOC_REJECTED_NO_REASON, t->p->calling, own_address(t), t->p->called);
     else if (r.source == 3 && (r.reason == 1 || r.reason == 2))
         SAY(t->d, DOC_REJECTED_BUSY, NULL);
-    else if ((r.source == 1 && r.reason == 2) || (r.source == 2 && r.reason == 2))
+    else if (protocol)
         SAY(t->d, DOC_REJECTED_PROTOCOL, doctor_value(t->d, "%s", text));
     else
         SAY(t->d, DOC_REJECTED_OTHER, doctor_value(t->d, "%s", text));
@@ -164,6 +173,7 @@ static void say_rejected(struct talk *t) {
 
 static void say_aborted(struct talk *t) {
     const uint8_t *p = (const uint8_t *)t->body.p;
+    if (say_wants_tls(t)) return;
     SAY(t->d, DOC_ABORTED, t->body.n == SHORT_BODY ? pdu_abort_text(p[2], p[3]) : "?");
 }
 
@@ -190,7 +200,7 @@ static enum doctor_spoken say_foreign(struct talk *t, enum net_status st) {
         SAY(t->d, DOC_NOT_DICOM, shown(t));
     else if (st == NET_TIMEOUT)
         SAY(t->d, DOC_ASSOCIATION_SILENT, doctor_value(t->d, "%d", t->p->timeout_ms / 1000));
-    else
+    else if (!say_wants_tls(t))
         SAY(t->d, doctor_speaks_http(t->d, t->p) ? DOC_NOT_DICOM_HTTP : DOC_ASSOCIATION_CLOSED, own_address(t));
     return spoken;
 }

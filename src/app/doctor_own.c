@@ -109,6 +109,24 @@ static void look_at_engines(struct doctor *d, const struct settings *s) {
         SAY(d, DOC_BUCKET_PLAIN, host_of(d, s->s3.endpoint));
 }
 
+// ---- encryption at rest ----
+
+static void look_at_master(struct doctor *d, const char *key, const char *data) {
+    struct sys_rights r, at;
+    struct err e = {0};
+    if (strncmp(key, "pkcs11:", 7) == 0) return;
+    if (!sys_rights_of(key, &r, &e)) return SAY(d, DOC_KEY_FILE, e.message);
+    if (r.mode & OTHERS) SAY(d, DOC_KEY_OPEN, key);
+    if (sys_rights_of(data, &at, NULL) && at.device == r.device) SAY(d, DOC_KEY_BESIDE_DATA, key);
+    SAY(d, DOC_KEY_COPY, key);
+}
+
+static void look_at_rest(struct doctor *d, const struct settings *s) {
+    unsigned n = s->encryption.master_count;
+    for (unsigned i = 0; i < n; i++) look_at_master(d, s->masters[i], s->data_dir);
+    if (n == 0) SAY(d, DOC_REST_NONE, NULL);
+}
+
 // ---- ports and clock ----
 
 static void look_at_port(struct doctor *d, const struct settings *s, const char *what, uint16_t port) {
@@ -146,6 +164,7 @@ void doctor_own(struct doctor *d, struct cli_args *args) {
     doctor_own_tls(d, s);
     look_at_http(d, s);
     look_at_engines(d, s);
+    look_at_rest(d, s);
     look_at_port(d, s, "DICOM", s->dicom_port);
     look_at_port(d, s, "HTTP", s->http_port);
     if (s->dicom.plain_too) look_at_port(d, s, "DICOM (plain)", s->dicom.plain_port);

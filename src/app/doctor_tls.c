@@ -202,6 +202,16 @@ bool doctor_reopen(struct doctor *d, const struct doctor_peer *p, struct net_con
     return t.done;
 }
 
+bool doctor_speaks_tls(struct doctor *d, const struct doctor_peer *p) {
+    struct net_conn c;
+    struct net_tls_probe t;
+    struct doctor_peer bare = *p;
+    bare.cert = bare.key = NULL;
+    if (!probe(d, &bare, VERSION_1_0, VERSION_1_3, &c, &t)) return false;
+    net_close(&c);
+    return t.done || t.chain_count || t.how == NET_TLS_PROBE_ALERT;
+}
+
 // The oldest version that it takes; 0: none of the withdrawn ones.
 static unsigned oldest(struct doctor *d, const struct doctor_peer *p) {
     for (unsigned version = VERSION_1_0; version <= VERSION_1_1; version++) {
