@@ -2,7 +2,7 @@
 # Builds the committed sources twice, in two folders and under two environments, and compares what comes out bit for bit: reproducible.sh [GIT_REVISION]
 set -eu
 cd "$(dirname "$0")/.."
-revision=${1:-HEAD}
+revision=$(git rev-parse --verify "${1:-HEAD}^{commit}")
 work=$(mktemp -d "${TMPDIR:-/tmp}/gantry-reproducible.XXXXXX")
 trap 'rm -rf "$work"' EXIT
 trap 'exit 1' INT TERM
