@@ -91,6 +91,37 @@ static const cyaml_schema_field_t TLS_FIELDS[] = {
     CYAML_FIELD_END,
 };
 
+static const cyaml_schema_field_t OIDC_ROLE_FIELDS[] = {
+    CYAML_FIELD_STRING_PTR("group", CYAML_FLAG_POINTER, struct file_oidc_role, group, 1, 256),
+    CYAML_FIELD_STRING_PTR("role", CYAML_FLAG_POINTER, struct file_oidc_role, role, 1, 64),
+    CYAML_FIELD_STRING_PTR("scope", OPTIONAL_PTR, struct file_oidc_role, scope, 1, 256),
+    CYAML_FIELD_END,
+};
+static const cyaml_schema_value_t OIDC_ROLE = {CYAML_VALUE_MAPPING(CYAML_FLAG_DEFAULT, struct file_oidc_role, OIDC_ROLE_FIELDS)};
+
+static const cyaml_schema_field_t OIDC_FIELDS[] = {
+    CYAML_FIELD_STRING_PTR("issuer", CYAML_FLAG_POINTER, struct file_oidc, issuer, 1, 1024),
+    CYAML_FIELD_STRING_PTR("client-id", CYAML_FLAG_POINTER, struct file_oidc, client_id, 1, 256),
+    CYAML_FIELD_STRING_PTR("client-secret", OPTIONAL_PTR, struct file_oidc, client_secret, 1, 1024),
+    CYAML_FIELD_STRING_PTR("client-secret-file", OPTIONAL_PTR, struct file_oidc, client_secret_file, 1, 4096),
+    CYAML_FIELD_STRING_PTR("title", OPTIONAL_PTR, struct file_oidc, title, 1, 64),
+    CYAML_FIELD_STRING_PTR("scopes", OPTIONAL_PTR, struct file_oidc, scopes, 1, 512),
+    CYAML_FIELD_STRING_PTR("groups-claim", OPTIONAL_PTR, struct file_oidc, groups_claim, 1, 256),
+    CYAML_FIELD_STRING_PTR("name-claim", OPTIONAL_PTR, struct file_oidc, name_claim, 1, 256),
+    CYAML_FIELD_STRING_PTR("audience", OPTIONAL_PTR, struct file_oidc, audience, 1, 256),
+    CYAML_FIELD_STRING_PTR("ca-file", OPTIONAL_PTR, struct file_oidc, ca_file, 1, 4096),
+    CYAML_FIELD_STRING_PTR("proxy", OPTIONAL_PTR, struct file_oidc, proxy, 1, 512),
+    CYAML_FIELD_SEQUENCE("algorithms", OPTIONAL_PTR, struct file_oidc, algorithms, &WORD, 1, 3),
+    CYAML_FIELD_UINT_PTR("skew-seconds", OPTIONAL_PTR, struct file_oidc, skew_seconds),
+    CYAML_FIELD_SEQUENCE("roles", OPTIONAL_PTR, struct file_oidc, roles, &OIDC_ROLE, 0, SETTINGS_OIDC_ROLES_MAX),
+    CYAML_FIELD_END,
+};
+
+static const cyaml_schema_field_t OUTGOING_FIELDS[] = {
+    CYAML_FIELD_SEQUENCE("networks", OPTIONAL_PTR, struct file_outgoing, networks, &WORD, 0, SETTINGS_LIST_MAX),
+    CYAML_FIELD_END,
+};
+
 static const cyaml_schema_field_t CORS_FIELDS[] = {
     CYAML_FIELD_SEQUENCE("origins", OPTIONAL_PTR, struct file_cors, origins, &WORD, 0, SETTINGS_LIST_MAX),
     CYAML_FIELD_END,
@@ -217,6 +248,8 @@ static const cyaml_schema_field_t FIELDS[] = {
     CYAML_FIELD_MAPPING_PTR("http", OPTIONAL_PTR, struct file, http, HTTP_FIELDS),
     CYAML_FIELD_MAPPING_PTR("accounts", OPTIONAL_PTR, struct file, accounts, ACCOUNTS_FIELDS),
     CYAML_FIELD_MAPPING_PTR("cors", OPTIONAL_PTR, struct file, cors, CORS_FIELDS),
+    CYAML_FIELD_MAPPING_PTR("oidc", OPTIONAL_PTR, struct file, oidc, OIDC_FIELDS),
+    CYAML_FIELD_MAPPING_PTR("outgoing", OPTIONAL_PTR, struct file, outgoing, OUTGOING_FIELDS),
     CYAML_FIELD_SEQUENCE("peers", OPTIONAL_PTR, struct file, peers, &PEER, 0, SETTINGS_PEERS_MAX),
     CYAML_FIELD_UINT_PTR("volume-mib", OPTIONAL_PTR, struct file, volume_mib),
     CYAML_FIELD_UINT_PTR("drain-seconds", OPTIONAL_PTR, struct file, drain_seconds),

@@ -60,6 +60,24 @@ struct file_accounts {
     char *password_list;
 };
 
+struct file_oidc_role {
+    char *group, *role, *scope;
+};
+
+struct file_oidc {
+    char *issuer, *client_id, *client_secret, *client_secret_file, *title, *scopes;
+    char *groups_claim, *name_claim, *audience, *ca_file, *proxy;
+    char **algorithms;
+    struct file_oidc_role *roles;
+    unsigned algorithms_count, roles_count;
+    unsigned *skew_seconds;
+};
+
+struct file_outgoing {
+    char **networks;
+    unsigned networks_count;
+};
+
 struct file_cors {
     char **origins;
     unsigned origins_count;
@@ -140,6 +158,8 @@ struct file {
     struct file_http *http;
     struct file_accounts *accounts;
     struct file_cors *cors;
+    struct file_oidc *oidc;
+    struct file_outgoing *outgoing;
     struct file_peer *peers;
     unsigned peers_count;
     unsigned *volume_mib;
@@ -159,6 +179,8 @@ bool config_take_merge(const struct file_store *st, struct arena *a, struct sett
 bool config_take_tls(const struct file_tls *f, struct arena *a, struct settings *s, struct err *e);
 bool config_take_plaintext(char *const *names, unsigned count, struct settings *s, struct err *e);
 bool config_take_door(const struct file_door *f, const char *name, struct setting_door *to, struct err *e);
+bool config_take_oidc(const struct file_oidc *f, struct arena *a, struct settings *s, struct err *e);
+bool config_take_outgoing(const struct file_outgoing *f, struct arena *a, struct settings *s, struct err *e);
 bool config_take_text(struct arena *a, const char *from, const char **to, struct err *e);
 
 #endif

@@ -111,5 +111,6 @@ bool config_take(const struct file *f, struct arena *a, struct settings *s, stru
     if (!config_take_database(f->database, a, s, e) || !config_take_store(f->store, a, s, e) || !config_take_encryption(f->encryption, a, s, e)) return false;
     if (!config_take_audit(f->audit, a, s, e)) return false;
     if (!config_take_tls(f->tls, a, s, e) || !config_take_plaintext(f->plaintext, f->plaintext_count, s, e)) return false;
+    if (!config_take_oidc(f->oidc, a, s, e) || !config_take_outgoing(f->outgoing, a, s, e)) return false;
     return take_http(f, a, s, e) && take_accounts(f->accounts, a, s, e) && take_dicom(f->dicom, a, s, e) && take_peers(f, a, s, e);
 }

@@ -8,6 +8,7 @@
 #include "mod/admin/http.h"
 #include "mod/audit/doors.h"
 #include "mod/dicomweb/dicomweb.h"
+#include "mod/web/oidc.h"
 #include "mod/web/session.h"
 #include "mod/web/web.h"
 
@@ -15,7 +16,8 @@ struct serve_http {
     struct web web;
     struct dicomweb dicomweb;
     struct admin_door admin;
-    struct http_mount mounts[5];
+    struct web_oidc oidc;
+    struct http_mount mounts[6];
     struct http_server *http;
 };
 
@@ -34,6 +36,8 @@ static bool start(struct server *s, struct serve_http *h, struct err *e) {
     h->mounts[2] = (struct http_mount){"", WEB_ROUTES, &h->web};
     h->admin = (struct admin_door){.archive = s->archive, .accounts = s->accounts, .peers = s->peers};
     h->mounts[3] = (struct http_mount){"", ADMIN_ROUTES, &h->admin};
+    h->mounts[4] = (struct http_mount){"", WEB_OIDC_ROUTES, &h->oidc};
+    sessions_set_bearer(h->web.sessions, web_oidc_bearer, &h->oidc);
     struct http_options o = {.address = s->settings->bind,
                              .port = s->settings->http_port,
                              .tls = s->tls.http,
@@ -59,14 +63,23 @@ static bool start(struct server *s, struct serve_http *h, struct err *e) {
     return true;
 }
 
+// Where somebody else names the address: to the networks that the configuration allows, else to any place but those that nobody means.
+static bool open_oidc(struct server *s, struct serve_http *h, struct err *e) {
+    struct oidc_options o = s->settings->oidc;
+    o.guard = (struct net_guard){.closest = NET_PLACE_LOOPBACK, .only = s->settings->outgoing.all, .only_count = s->settings->outgoing.count};
+    h->oidc = (struct web_oidc){.archive = s->archive, .accounts = s->accounts};
+    return !o.issuer || oidc_open(s->archive, &o, &h->oidc.oidc, e);
+}
+
 bool serve_http_start(struct server *s, void **state, struct err *e) {
     struct serve_http *h = calloc(1, sizeof *h);
     if (!h) return err_nomem(e, "http");
     bool opened = sessions_open(s->accounts, s->settings->auth, &h->web.sessions, e);
-    if (opened && start(s, h, e)) {
+    if (opened && open_oidc(s, h, e) && start(s, h, e)) {
         *state = h;
         return true;
     }
+    oidc_close(h->oidc.oidc);
     if (opened) sessions_close(h->web.sessions);
     free(h);
     return false;
@@ -75,6 +88,7 @@ bool serve_http_start(struct server *s, void **state, struct err *e) {
 void serve_http_stop(struct server *s, void *state) {
     struct serve_http *h = state;
     http_server_stop(h->http, (int)s->settings->deadline_ms);
+    oidc_close(h->oidc.oidc);
     sessions_close(h->web.sessions);
     free(h);
 }

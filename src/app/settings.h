@@ -10,12 +10,14 @@
 #include "base/err.h"
 #include "core/archive.h"
 #include "core/merge.h"
+#include "core/oidc.h"
 #include "http/s3.h"
 #include "net/tls.h"
 #include "store/volume.h"
 
 enum { SETTINGS_CHECKPOINTS_MAX = 8, SETTINGS_COLLECTORS_MAX = 8 };
 enum { SETTINGS_PEERS_MAX = 256, SETTINGS_LIST_MAX = 64, SETTINGS_NETWORKS_MAX = 32, SETTINGS_NODE_MAX = 60, SETTINGS_MASTERS_MAX = 16 };
+enum { SETTINGS_OIDC_ROLES_MAX = 256, SETTINGS_SKEW_MAX_S = 600 };
 
 struct setting_peer {
     const char *aet, *host;
@@ -79,6 +81,8 @@ struct settings {
     struct setting_audit audit;
     const char *base_url;                // where HTTP is seen from outside; NULL: by each request
     struct setting_list trusted_proxies; // addresses and networks whose X-Forwarded-* count
+    struct setting_list outgoing;        // networks that may be connected to where somebody else names the address; none: by net/guard.h
+    struct oidc_options oidc;            // issuer NULL: no single sign-on
     struct setting_list cors_origins;    // pages of other sites that may use the server; "*" is any
 
     // One of several nodes.

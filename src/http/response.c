@@ -19,6 +19,10 @@ void http_set(struct http_response *rs, const char *name, struct str value) {
     if (rs->header_count < HTTP_HEADERS_MAX) rs->headers[rs->header_count++] = (struct uri_param){str_of(name), value};
 }
 
+void http_add(struct http_response *rs, const char *name, struct str value) {
+    if (rs->header_count < HTTP_HEADERS_MAX) rs->headers[rs->header_count++] = (struct uri_param){str_of(name), value};
+}
+
 void http_setz(struct http_response *rs, const char *name, const char *value) {
     http_set(rs, name, str_of(value));
 }

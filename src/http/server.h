@@ -76,6 +76,8 @@ struct http_response {
 // Borrowed value: must live as long as the request (arena, literal).
 void http_set(struct http_response *rs, const char *name, struct str value);
 void http_setz(struct http_response *rs, const char *name, const char *value);
+// One more of that name, where several may stand (Set-Cookie).
+void http_add(struct http_response *rs, const char *name, struct str value);
 
 // Adds a name to Vary.
 void http_add_vary(const struct http_request *rq, struct http_response *rs, const char *name);
