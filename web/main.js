@@ -9,12 +9,13 @@ import { el, replace } from './dom.js';
 import { listView } from './list.js';
 import { operationsView } from './operations.js';
 import { changeView, signInView } from './signin.js';
+import { leaveSso, returnToPlace } from './sso.js';
 import { currentLanguage, setLanguage, t } from './text.js';
 import { viewerView } from './viewer.js';
 
 /**
  * @typedef {{close?: () => void}} View
- * @typedef {{token_required: boolean, user: string, display?: string, kind?: string, permissions?: string[], must_change?: boolean}} Session
+ * @typedef {{token_required: boolean, user: string, display?: string, kind?: string, permissions?: string[], must_change?: boolean, issuer?: string}} Session
  */
 
 /** @type {Session} */
@@ -32,6 +33,7 @@ const bar = /** @type {HTMLElement} */ (document.getElementById('bar'));
 const main = /** @type {HTMLElement} */ (document.getElementById('main'));
 
 async function signOut() {
+  if (session.issuer && (await leaveSso())) return;
   await ask('api/session', { method: 'DELETE' });
   await start();
 }
@@ -68,7 +70,7 @@ function drawBar() {
     figures && el('span.quiet', {}, t('total', { n: count(figures.studies) })),
     el('button.plain', { type: 'button', lang: currentLanguage() === 'en' ? 'zh-CN' : 'en', 'aria-label': t('language_label'), onclick: switchLanguage }, t('language')),
     open && session.kind === 'user' && el('a.who', { href: '#/account', 'aria-current': location.hash === '#/account' ? 'page' : null }, session.display ?? session.user),
-    session.user && session.token_required && el('button.plain', { type: 'button', onclick: signOut }, t('sign_out')),
+    session.user && session.token_required && el('button.plain.leave', { type: 'button', onclick: signOut }, t('sign_out')),
   );
 }
 
@@ -122,6 +124,7 @@ async function start() {
   session = await json('api/session');
   figures = null;
   access = null;
+  if (session.user) returnToPlace();
   show();
   if (session.user && !session.must_change) await Promise.all([refreshFigures(), refreshAccess()]);
 }

@@ -2,6 +2,7 @@
 // Signing in: name and password, the second factor when it is asked for, another password when the first was given by somebody else.
 import { Problem, ask } from './api.js';
 import { el, replace } from './dom.js';
+import { offerSso } from './sso.js';
 import { t } from './text.js';
 
 /** @param {string} path @param {any} body */
@@ -100,5 +101,6 @@ export function signInView(at, done) {
   const content = [el('h1', {}, t('sign_in')), ...name.both, ...password.both, second];
   replace(at, form('form.card', content, button, signIn, { 401: 'sign_in_wrong', 429: 'wait_seconds', 503: 'wait_please' }));
   name.field.focus();
+  offerSso(/** @type {HTMLElement} */ (at.querySelector('form'))).catch(() => undefined); // signing in by name goes on
   return {};
 }

@@ -63,7 +63,7 @@ async function strangerIsTold() {
   const page = await open('zh-CN');
   await signIn(page, 'stranger');
   await page.waitForSelector('p.failure:not(:empty)');
-  const words = await page.locator('p.failure').innerText();
+  const words = await page.locator('p.failure:not(:empty)').innerText();
   check('who has no role here is told so, in Chinese', /[\u4e00-\u9fff]{4}/.test(words), words);
   check('and gets no session', (await session(page)).user === '');
   await page.screenshot({ path: `${folder}/sso-stranger.png` });
@@ -73,13 +73,9 @@ async function strangerIsTold() {
 /** An answer that belongs to another browser's question signs nobody in. */
 async function stolenAnswerIsWorthless() {
   const page = await open('en');
-  let answer = '';
-  await page.route('**/api/oidc/callback**', (route) => {
-    answer = route.request().url();
-    return route.abort();
-  });
+  const coming = page.waitForRequest((request) => request.url().includes('/api/oidc/callback'));
   await signIn(page, 'li.wei');
-  while (!answer) await page.waitForTimeout(20);
+  const answer = (await coming).url();
   const other = await open('en');
   await other.goto(answer);
   await other.waitForSelector('p.failure:not(:empty)');

@@ -189,7 +189,7 @@ def refused_ways(server, provider, base):
     state = asked["state"][0]
     check("and tells nothing in the address", secret.split("=")[1] not in where)
     for query, with_cookie in ((f"code=x&state={state}", False), ("code=x&state=other", True), ("code=x", True), (f"state={state}", True), (f"code=x&state={state}", True),
-                               (f"code=x&state={state}&iss=https://evil.example", True), (f"error=access_denied&state={state}&iss={provider.issuer}", True), ("", True)):
+                               (f"code=x&state={state}&iss={urllib.parse.quote(provider.issuer)}", True), (f"code=x&state={state}&iss=https://evil.example", True), (f"error=access_denied&state={state}&iss={provider.issuer}", True), ("", True)):
         status, headers, _ = server.http("GET", f"/api/oidc/callback?{query}", headers={"Cookie": secret} if with_cookie else {})
         check("an answer that is none leads home", status == 303 and headers["Location"].startswith("/#/sso/"), (query, headers))
         check("without a session", "gantry_session=" not in headers.get("Set-Cookie", "") , headers)
@@ -212,7 +212,7 @@ def liar(folder):
             status, headers, _ = server.http("GET", "/api/oidc/login")
             check(f"not followed: {what}", status == 303 and headers["Location"] == "/#/sso/unreachable", headers)
             log = server.stderr()
-            check("and the log says why", "oidc" in log and ("169.254" not in json.dumps(metadata) or "link-local" in log), log[-500:])
+            check("and the log says why", "identity provider" in log and ("169.254" not in json.dumps(metadata) or "link-local" in log), log[-500:])
     service.shutdown()
 
 

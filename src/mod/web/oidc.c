@@ -122,7 +122,8 @@ static bool come_back(struct http_request *rq, struct http_response *rs, struct 
         return go_home(rq, rs, "", e);
     }
     if (!noted) note_refusal(w, rq, &why);
-    return go_home(rq, rs, why.kind == ERR_FORBIDDEN ? "#/sso/forbidden" : why.kind == ERR_UNAUTHORIZED ? "#/sso/refused" : "#/sso/unreachable", e);
+    bool unreachable = why.kind == ERR_NET || why.kind == ERR_TIMEOUT;
+    return go_home(rq, rs, noted ? "#/sso/forbidden" : unreachable ? "#/sso/unreachable" : "#/sso/refused", e);
 }
 
 // ---- out ----
