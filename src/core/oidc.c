@@ -188,7 +188,8 @@ static bool answer_fits(const struct oidc *o, const struct provider *p, struct s
     if (!derive(secret, "state", &state, e)) return false;
     if (!same(answer->state, str_of(state.text)))
         return err_set(e, ERR_UNAUTHORIZED, "oidc", "this is not the answer to the sign-in that this browser has begun");
-    if ((answer->issuer.p || p->answers_issuer) && !str_eqz(answer->issuer, o->o.issuer))
+    bool silent = !answer->issuer.p && !p->answers_issuer;
+    if (!silent && !(answer->issuer.p && str_eqz(answer->issuer, o->o.issuer)))
         return err_set(e, ERR_UNAUTHORIZED, "oidc", "the answer is of another identity provider");
     if (answer->error.n) return err_set(e, ERR_UNAUTHORIZED, "oidc", "the identity provider refused: %.*s", STR_FMT(str_sub(answer->error, 0, 64)));
     return (answer->code.n && answer->code.n <= CODE_MAX) || err_set(e, ERR_UNAUTHORIZED, "oidc", "the answer of the identity provider has no code");
