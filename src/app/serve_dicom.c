@@ -9,12 +9,15 @@
 
 struct serve_dicom {
     struct dicom_config config;
+    struct net_guard guard;
     struct dicom_module *module;
 };
 
 static void configure(const struct server *sv, struct serve_dicom *d) {
     const struct settings *s = sv->settings;
-    d->config = (struct dicom_config){.aet = s->aet,
+    d->guard = settings_guard(s);
+    d->config = (struct dicom_config){.guard = &d->guard,
+                                      .aet = s->aet,
                                       .bind = s->bind,
                                       .port = s->dicom_port,
                                       .peers = sv->peers,

@@ -63,10 +63,9 @@ static bool start(struct server *s, struct serve_http *h, struct err *e) {
     return true;
 }
 
-// Where somebody else names the address: to the networks that the configuration allows, else to any place but those that nobody means.
 static bool open_oidc(struct server *s, struct serve_http *h, struct err *e) {
     struct oidc_options o = s->settings->oidc;
-    o.guard = (struct net_guard){.closest = NET_PLACE_LOOPBACK, .only = s->settings->outgoing.all, .only_count = s->settings->outgoing.count};
+    o.guard = settings_guard(s->settings);
     h->oidc = (struct web_oidc){.archive = s->archive, .accounts = s->accounts};
     return !o.issuer || oidc_open(s->archive, &o, &h->oidc.oidc, e);
 }

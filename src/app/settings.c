@@ -197,6 +197,10 @@ bool settings_read(struct cli_args *args, struct arena *a, struct settings *out,
     return out->node && settings_check(out, e);
 }
 
+struct net_guard settings_guard(const struct settings *s) {
+    return (struct net_guard){.closest = NET_PLACE_LOOPBACK, .only = s->outgoing.all, .only_count = s->outgoing.count};
+}
+
 struct archive_options settings_archive(const struct settings *s) {
     return (struct archive_options){.dir = s->data_dir,
                                     .volume_bytes = s->volume_bytes,

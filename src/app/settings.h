@@ -111,6 +111,8 @@ bool settings_read_file(const char *config, const char *data, struct arena *a, s
 bool settings_check(const struct settings *s, struct err *e);
 // What an archive is opened with; borrows s.
 struct archive_options settings_archive(const struct settings *s);
+// Where connections may lead whose address somebody else names: to the networks of the configuration, else to any place but those that nobody means.
+struct net_guard settings_guard(const struct settings *s);
 // $XDG_DATA_HOME/gantry, else ~/.local/share/gantry.
 const char *settings_default_data(struct arena *a, struct err *e);
 // 1 to 16 printable characters of ASCII, not all spaces, no backslash (PS3.5 6.2).

@@ -44,7 +44,7 @@ static bool act_nothing(struct ul_assoc *a, struct err *e) {
 static bool act_connect(struct ul_assoc *a, struct err *e) {
     const struct ul_address *to = a->to;
     const int64_t deadline_ms = clock_mono_ms() + a->timers.connect;
-    if (!net_connect(&a->conn, to->host, to->port, deadline_ms, e)) return false;
+    if (!net_connect_guarded(&a->conn, to->host, to->port, to->guard, deadline_ms, e)) return false;
     return !to->tls || net_tls_connect(to->tls, &a->conn, to->tls_name ? to->tls_name : to->host, deadline_ms, NULL, e);
 }
 

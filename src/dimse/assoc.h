@@ -31,8 +31,9 @@ struct ul_timers { // milliseconds; 0 takes the named limit
 struct ul_address {
     const char *host;
     uint16_t port;
-    struct net_tls *tls;  // NULL: plain
-    const char *tls_name; // that must stand in the peer's certificate; NULL: host
+    struct net_tls *tls;           // NULL: plain
+    const char *tls_name;          // that must stand in the peer's certificate; NULL: host
+    const struct net_guard *guard; // where it may lead (net/guard.h); NULL: anywhere
 };
 
 // A presentation context that was proposed, and what became of it.

@@ -80,7 +80,7 @@ bool scu_open(struct dimse *d, const struct scu_target *to, const char *calling,
                                .extended = (struct pdu_extended *)p->extended,
                                .extended_count = p->extended_count};
     dimse_init(d);
-    const struct ul_address where = {.host = to->host, .port = to->port, .tls = to->tls, .tls_name = to->tls_name};
+    const struct ul_address where = {.host = to->host, .port = to->port, .tls = to->tls, .tls_name = to->tls_name, .guard = to->guard};
     return ul_connect(&d->ul, &where, &rq, timers, e);
 }
 

@@ -16,8 +16,9 @@ struct scu_target {
     char aet[PDU_AE_MAX + 1];
     char host[256];
     uint16_t port;
-    struct net_tls *tls;  // NULL: plain
-    const char *tls_name; // that must stand in its certificate; NULL: host
+    struct net_tls *tls;           // NULL: plain
+    const char *tls_name;          // that must stand in its certificate; NULL: host
+    const struct net_guard *guard; // where it may lead; NULL: anywhere
 };
 // "AET@host:port", "AET@[::1]:port"; port defaults to 11112. ERR_USAGE says what is wrong.
 bool scu_target_parse(struct str text, struct scu_target *out, struct err *e);

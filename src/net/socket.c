@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "net/guard.h"
 
 enum { BACKLOG = 1024, SENDFILE_STEP = 1 << 20, COPY_STEP = 16 * 1024 };
 
@@ -173,16 +174,26 @@ static bool connect_at(const struct addrinfo *ai, int64_t deadline_ms, struct ne
     return true;
 }
 
-bool net_connect(struct net_conn *c, const char *host, uint16_t port, int64_t deadline_ms, struct err *e) {
+bool net_connect_guarded(struct net_conn *c, const char *host, uint16_t port, const struct net_guard *guard, int64_t deadline_ms, struct err *e) {
     struct addrinfo *list;
+    struct err refused = {0};
+    bool ok = false, tried = false;
     if (!resolve(host, port, false, &list, e)) return false;
-    bool ok = false;
-    for (const struct addrinfo *ai = list; ai && !ok; ai = ai->ai_next) ok = connect_at(ai, deadline_ms, c);
+    for (const struct addrinfo *ai = list; ai && !ok; ai = ai->ai_next) {
+        if (!net_guard_allows_socket(guard, ai->ai_addr, &refused)) continue;
+        tried = true;
+        ok = connect_at(ai, deadline_ms, c);
+    }
     int code = errno;
     freeaddrinfo(list);
     errno = code;
     if (ok) return true;
+    if (!tried && refused.kind) return err_set(e, refused.kind, "net", "%s port %u: %s", host, port, refused.message);
     return err_errno(e, code == ETIMEDOUT ? ERR_TIMEOUT : ERR_NET, "net", "connect to %s port %u", host, port);
+}
+
+bool net_connect(struct net_conn *c, const char *host, uint16_t port, int64_t deadline_ms, struct err *e) {
+    return net_connect_guarded(c, host, port, NULL, deadline_ms, e);
 }
 
 void net_own_address(const struct net_conn *c, char out[NET_ADDRESS_MAX]) {

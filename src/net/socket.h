@@ -35,6 +35,8 @@ struct net_ops {
     const char *(*why)(const struct net_conn *c); // NULL, or words for the last failure that say more than errno; they live as long as the connection
 };
 
+struct net_guard;
+
 enum { NET_ADDRESS_MAX = 64 };
 
 struct net_conn {
@@ -55,6 +57,8 @@ enum net_status net_accept(int listener, int wake, struct net_conn *c, struct er
 bool net_resolves(const char *host);
 // ERR_NET when refused, ERR_TIMEOUT when the deadline passed.
 bool net_connect(struct net_conn *c, const char *host, uint16_t port, int64_t deadline_ms, struct err *e);
+// The same to those of its addresses that guard allows (net/guard.h; NULL: all): ERR_FORBIDDEN when it has no other.
+bool net_connect_guarded(struct net_conn *c, const char *host, uint16_t port, const struct net_guard *guard, int64_t deadline_ms, struct err *e);
 // The address of this side, numeric; "" when it is not known.
 void net_own_address(const struct net_conn *c, char out[NET_ADDRESS_MAX]);
 void net_close(struct net_conn *c);

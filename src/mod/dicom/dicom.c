@@ -77,7 +77,7 @@ bool dicom_extended(const struct ul_context *c, unsigned byte) {
 }
 
 struct scu_target dicom_target(const struct dicom_config *config, const struct peer_destination *to) {
-    struct scu_target t = {.port = to->port, .tls = to->tls ? config->calls : NULL, .tls_name = *to->tls_name ? to->tls_name : NULL};
+    struct scu_target t = {.port = to->port, .guard = config->guard, .tls = to->tls ? config->calls : NULL, .tls_name = *to->tls_name ? to->tls_name : NULL};
     snprintf(t.aet, sizeof t.aet, "%s", to->aet);
     snprintf(t.host, sizeof t.host, "%s", to->host);
     return t;

@@ -17,13 +17,14 @@ struct principal;
 struct dicom_config { // borrowed until dicom_stop
     const char *aet;
     const char *bind;
-    uint16_t port;             // 0: any free one
-    struct peers *peers;       // who is let in, and the destinations of C-MOVE and of storage commitment results
-    struct net_tls *tls;       // of the port; NULL: plain
-    struct net_tls *calls;     // to peers with TLS
-    bool plain_too;            // beside the port with TLS, ...
-    uint16_t plain_port;       // ... one without
-    struct accounts *accounts; // who user identities with a passcode are; NULL: nobody
+    uint16_t port;                 // 0: any free one
+    struct peers *peers;           // who is let in, and the destinations of C-MOVE and of storage commitment results
+    struct net_tls *tls;           // of the port; NULL: plain
+    struct net_tls *calls;         // to peers with TLS
+    const struct net_guard *guard; // where destinations may lie; NULL: anywhere
+    bool plain_too;                // beside the port with TLS, ...
+    uint16_t plain_port;           // ... one without
+    struct accounts *accounts;     // who user identities with a passcode are; NULL: nobody
     // Whose a signed token is, in a; *out NULL: nobody's. NULL: none is taken.
     bool (*verify)(void *context, struct arena *a, struct str jwt, const struct principal **out, struct err *e);
     void *verify_context;
