@@ -9,6 +9,7 @@
 #include "app/serve_accounts.h"
 #include "app/serve_audit.h"
 #include "app/serve_node.h"
+#include "app/serve_oidc.h"
 #include "app/serve_peers.h"
 #include "app/settings.h"
 #include "app/version.h"
@@ -79,10 +80,11 @@ static int run(struct cli_args *args) {
     const struct archive_options o = settings_archive(&settings);
     if (!archive_open(&o, &s.archive, &e)) return cli_fail(args, &e);
     bool works = serve_tls_open(&settings, &s.tls, &e) && serve_node_join(&s, &e) && serve_audit_open(&s, &e) && serve_peers_open(&s, &e) &&
-                 serve_accounts_open(&s, &e) && codec_pool_start("/proc/self/exe", 0, &e);
+                 serve_accounts_open(&s, &e) && serve_oidc_open(&s, &e) && codec_pool_start("/proc/self/exe", 0, &e);
     int code = works ? serve(args, &s) : cli_fail(args, &e);
     codec_pool_stop(); // when nobody asks any more
     serve_node_leave(&s);
+    serve_oidc_close(&s);
     serve_accounts_close(&s);
     serve_peers_close(&s);
     archive_close(s.archive);

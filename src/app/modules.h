@@ -15,6 +15,8 @@ struct serve_peers;
 
 enum { MODULES_MAX = 16 };
 
+struct oidc;
+
 // What the modules of one server share.
 struct server {
     const struct settings *settings;
@@ -26,6 +28,7 @@ struct server {
     uint16_t dicom_port, http_port;             // the real ones, once started
     uint16_t dicom_plain_port, http_plain_port; // those without TLS beside them; 0: none
     struct serve_dicom *dicom;                  // while it runs: its counts are shown over HTTP
+    struct oidc *oidc;                          // single sign-on; NULL: there is none
     struct accounts *accounts;                  // opened before the doors, closed after them
     bool has_token;                             // one of an earlier version was taken over
     char token[65], one_time[65];               // made by this start, to be shown once; else empty

@@ -4,6 +4,7 @@
 #include <pthread.h>
 #include <stdlib.h>
 
+#include "app/serve_oidc.h"
 #include "dimse/scp.h"
 #include "mod/dicom/dicom.h"
 
@@ -22,6 +23,8 @@ static void configure(const struct server *sv, struct serve_dicom *d) {
                                       .port = s->dicom_port,
                                       .peers = sv->peers,
                                       .accounts = sv->accounts,
+                                      .verify = sv->oidc && s->oidc.audience ? serve_oidc_verify : NULL,
+                                      .verify_context = sv->oidc,
                                       .tls = sv->tls.dicom,
                                       .calls = sv->tls.out,
                                       .plain_too = s->dicom.plain_too,

@@ -36,6 +36,7 @@ static bool start(struct server *s, struct serve_http *h, struct err *e) {
     h->mounts[2] = (struct http_mount){"", WEB_ROUTES, &h->web};
     h->admin = (struct admin_door){.archive = s->archive, .accounts = s->accounts, .peers = s->peers};
     h->mounts[3] = (struct http_mount){"", ADMIN_ROUTES, &h->admin};
+    h->oidc = (struct web_oidc){.archive = s->archive, .oidc = s->oidc, .accounts = s->accounts};
     h->mounts[4] = (struct http_mount){"", WEB_OIDC_ROUTES, &h->oidc};
     sessions_set_bearer(h->web.sessions, web_oidc_bearer, &h->oidc);
     struct http_options o = {.address = s->settings->bind,
@@ -63,22 +64,14 @@ static bool start(struct server *s, struct serve_http *h, struct err *e) {
     return true;
 }
 
-static bool open_oidc(struct server *s, struct serve_http *h, struct err *e) {
-    struct oidc_options o = s->settings->oidc;
-    o.guard = settings_guard(s->settings);
-    h->oidc = (struct web_oidc){.archive = s->archive, .accounts = s->accounts};
-    return !o.issuer || oidc_open(s->archive, &o, &h->oidc.oidc, e);
-}
-
 bool serve_http_start(struct server *s, void **state, struct err *e) {
     struct serve_http *h = calloc(1, sizeof *h);
     if (!h) return err_nomem(e, "http");
     bool opened = sessions_open(s->accounts, s->settings->auth, &h->web.sessions, e);
-    if (opened && open_oidc(s, h, e) && start(s, h, e)) {
+    if (opened && start(s, h, e)) {
         *state = h;
         return true;
     }
-    oidc_close(h->oidc.oidc);
     if (opened) sessions_close(h->web.sessions);
     free(h);
     return false;
@@ -87,7 +80,6 @@ bool serve_http_start(struct server *s, void **state, struct err *e) {
 void serve_http_stop(struct server *s, void *state) {
     struct serve_http *h = state;
     http_server_stop(h->http, (int)s->settings->deadline_ms);
-    oidc_close(h->oidc.oidc);
     sessions_close(h->web.sessions);
     free(h);
 }
