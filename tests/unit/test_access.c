@@ -17,6 +17,7 @@
 #include "mod/dicom/dicom.h"
 #include "mod/admin/http.h"
 #include "mod/dicomweb/dicomweb.h"
+#include "mod/web/oidc.h"
 #include "mod/web/web.h"
 
 static struct access_scope scope_of(const char *text) {
@@ -167,6 +168,7 @@ static void check_services(void) {
 static void every_route_service_and_command_declares_a_permission(void **state) {
     (void)state;
     check_routes(WEB_ROUTES);
+    check_routes(WEB_OIDC_ROUTES);
     check_routes(DICOMWEB_ROUTES);
     check_routes(WADO_URI_ROUTES);
     check_services();
