@@ -13,8 +13,6 @@ static const struct uri_param ALWAYS[] = {
     {STR_LIT("Permissions-Policy"), STR_LIT("camera=(), geolocation=(), microphone=(), payment=(), usb=()")},
     {STR_LIT("Content-Security-Policy"), STR_LIT("default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'")},
 };
-// A year, as browsers ask for (RFC 6797 6.1.1).
-static const struct uri_param OVER_TLS = {STR_LIT("Strict-Transport-Security"), STR_LIT("max-age=31536000")};
 // What may hold a patient's data is kept nowhere unless its handler says so.
 static const struct uri_param NOT_KEPT = {STR_LIT("Cache-Control"), STR_LIT("no-store")};
 
@@ -26,9 +24,8 @@ static void add(struct http_response *rs, const struct uri_param *field) {
     if (rs->header_count < HTTP_HEADERS_MAX) rs->headers[rs->header_count++] = *field;
 }
 
-void http_armour(struct http_response *rs, bool tls) {
+void http_armour(struct http_response *rs) {
     for (size_t i = 0; i < sizeof ALWAYS / sizeof *ALWAYS; i++) add(rs, &ALWAYS[i]);
-    if (tls) add(rs, &OVER_TLS);
     if (rs->status != NOT_MODIFIED) add(rs, &NOT_KEPT);
 }
 

@@ -8,8 +8,9 @@
 
 struct http_response;
 
-// Adds what is not there yet: no sniffing, no frames, no scripts, no referrers elsewhere, nothing kept by caches; over TLS, nothing but TLS from now on.
-void http_armour(struct http_response *rs, bool tls);
+// Adds what is not there yet: no sniffing, no frames, no scripts, no referrers elsewhere, nothing kept by caches. No Strict-Transport-Security: it would bind
+// every port of the host, those of other programs too.
+void http_armour(struct http_response *rs);
 
 // What the header of a request tells of the page that it comes from (Fetch standard, Fetch Metadata); {NULL, 0} where absent.
 struct http_site {

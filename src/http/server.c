@@ -289,7 +289,7 @@ static enum MHD_Result answer(struct exchange *x) {
     if (x->rs.compress && (x->rs.kind == HTTP_BODY_BUF || x->rs.kind == HTTP_BODY_TEXT)) compress(x);
     add_cors(x);
     add_trace(x);
-    http_armour(&x->rs, str_starts(http_base(&x->rq), STR_LIT("https://")));
+    http_armour(&x->rs);
     struct MHD_Response *made = make_body(x);
     if (!made) return MHD_NO;
     enum MHD_Result code = add_headers(x, made) ? MHD_queue_response(x->connection, x->rs.status, made) : MHD_NO;

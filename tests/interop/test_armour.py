@@ -9,7 +9,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "support"))
 import gantry
 
-PATHS = ["/", "/web/main.js", "/web/nothing.js", "/healthz", "/readyz", "/metrics", "/events", "/api/session", "/api/worklist", "/api/oidc", "/api/oidc/login",
+PATHS = ["/", "/web/main.js", "/web/nothing.js", "/healthz", "/readyz", "/metrics", "/api/session", "/api/worklist", "/api/oidc", "/api/oidc/login",
          "/api/oidc/callback?state=x&code=y", "/dicom-web/studies", "/dicom-web/studies/1.2/rendered", "/wado?requestType=WADO", "/nowhere", "//evil.example/", "/%2e%2e/etc/passwd"]
 WANTED = {"X-Content-Type-Options": "nosniff", "X-Frame-Options": "DENY", "Referrer-Policy": "same-origin", "Cross-Origin-Resource-Policy": "same-origin",
           "Cross-Origin-Opener-Policy": "same-origin"}
@@ -77,7 +77,7 @@ def ceilings(server):
 def destinations(folder):
     """C-MOVE goes to no peer outside of the networks that the administrator allows, whatever its entry says."""
     (folder / "move.yaml").write_text("peers:\n  - {aet: ELSEWHERE, host: localhost, port: 11112}\noutgoing:\n  networks: [10.0.0.0/8]\n")
-    gantry.run(gantry.GANTRY, "synth", "--out", folder / "one", "--kind", "chest-ct", "--slices", "1", "--size", "32", timeout=120)
+    gantry.run(gantry.GANTRY, "synth", "--out", folder / "one", "--kind", "chest-ct", "--slices", "1", "--size", "64", timeout=120)
     objects = [p.read_bytes() for p in (folder / "one").rglob("*.dcm")]
     with gantry.Server(folder / "move", config=folder / "move.yaml") as server:
         server.store(objects)
