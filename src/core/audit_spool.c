@@ -17,7 +17,7 @@
 
 #define MAGIC "gantry audit spool 1\n"
 
-enum { HEAD_BYTES = 64, TEXTS = 6, FIRST_BYTES = 1024, BLOCK_BYTES = 256 * 1024 };
+enum { HEAD_BYTES = 64, TEXTS = 6, FIRST_BYTES = 1024, BLOCK_BYTES = 256 * 1024, RESERVE_BYTES = 1 << 20 };
 
 // Before each record. sum: of what follows it.
 struct frame {
@@ -70,7 +70,7 @@ static bool read_frame(const struct audit_spool *s, struct arena *a, uint64_t at
     return true;
 }
 
-// What an earlier process left: the numbers go on behind it.
+// What an earlier process left: the numbers go on behind it. Numbers that do not go on are of records that were taken long ago.
 static bool find_end(struct audit_spool *s, struct err *e) {
     struct arena a;
     struct frame *f;
@@ -80,13 +80,13 @@ static bool find_end(struct audit_spool *s, struct err *e) {
     while (ok && whole) {
         arena_reset(&a);
         ok = read_frame(s, &a, s->end, &f, &whole, e);
-        if (!ok || !whole) break;
+        if (!ok || !whole || (s->kept_before && f->number != s->next)) break;
         s->end += sizeof *f + f->length;
         s->next = f->number + 1;
         s->kept_before = true;
     }
     arena_deinit(&a);
-    return ok && sys_resize(NULL, s->fd, s->end, e);
+    return ok;
 }
 
 bool audit_spool_open(struct audit_spool *s, const char *path, struct err *e) {
@@ -99,6 +99,9 @@ bool audit_spool_open(struct audit_spool *s, const char *path, struct err *e) {
     pthread_cond_init(&s->grew, &attr);
     pthread_condattr_destroy(&attr);
     bool ok = sys_open(NULL, path, O_RDWR | O_CREAT, 0600, &s->fd, e) && read_head(s, &there, e) && (there ? find_end(s, e) : write_head(s, e));
+    struct sys_stat st;
+    // What is read on a full disk is noted, too; where nothing can be reserved it may have to be refused.
+    if (ok && sys_stat_fd(s->fd, &st, NULL) && st.size < RESERVE_BYTES) sys_reserve(NULL, s->fd, RESERVE_BYTES, NULL);
     if (!ok) audit_spool_close(s);
     return ok || err_wrap(e, "%s", path);
 }
@@ -232,7 +235,10 @@ void audit_spool_wake(struct audit_spool *s) {
 bool audit_spool_empty(struct audit_spool *s, struct err *e) {
     bool ok = true;
     pthread_mutex_lock(&s->lock);
-    if (s->read == s->end && s->end > HEAD_BYTES && (ok = sys_resize(NULL, s->fd, HEAD_BYTES, e))) s->end = s->read = HEAD_BYTES;
+    if (s->read == s->end && s->end > HEAD_BYTES) {
+        if (s->end > RESERVE_BYTES) ok = sys_resize(NULL, s->fd, RESERVE_BYTES, e);
+        s->end = s->read = HEAD_BYTES;
+    }
     pthread_mutex_unlock(&s->lock);
     return ok;
 }

@@ -28,7 +28,7 @@ struct audit_record {
     struct event event; // time_ms: when it was noted
 };
 
-// Opens or makes the file. A torn end is cut off.
+// Opens or makes the file, with room for what is noted while the disk is full. A torn end does not count.
 bool audit_spool_open(struct audit_spool *s, const char *path, struct err *e);
 void audit_spool_close(struct audit_spool *s);
 // Any thread. ERR_FULL, ERR_IO: it is not kept.

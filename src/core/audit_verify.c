@@ -318,7 +318,7 @@ static bool find_beginning(struct verify *v, struct err *e) {
     struct db *d = db_reader(v->ar->db, e);
     struct db_stmt *s = d ? db_prepare(d, "SELECT seq, hash FROM audit_cuts ORDER BY seq DESC LIMIT 1", e) : NULL;
     int64_t count[2];
-    bool found, ok = s;
+    bool found;
     enum db_step step = s ? db_next(s, e) : DB_FAIL;
     if (step == DB_ROW) {
         struct str hash = db_blob(s, 1);
@@ -326,7 +326,7 @@ static bool find_beginning(struct verify *v, struct err *e) {
         if (hash.n == sizeof v->before) memcpy(v->before, hash.p, hash.n);
     }
     db_done(s);
-    ok = step != DB_FAIL && sql_one(d, "SELECT coalesce(max(seq), 0), count(*) FROM events", NULL, 0, count, 2, &found, e);
+    bool ok = step != DB_FAIL && sql_one(d, "SELECT coalesce(max(seq), 0), count(*) FROM events", NULL, 0, count, 2, &found, e);
     db_return(v->ar->db, d);
     v->out->first = v->out->cut + 1;
     v->out->last = ok ? count[0] : 0;
@@ -358,7 +358,7 @@ bool audit_verify(struct archive *ar, const struct audit_verify_options *o, stru
     pthread_mutex_init(&v.lock, NULL);
     v.found = calloc(FINDINGS_MAX, sizeof *v.found);
     bool ok = v.found ? verify(&v, e) : err_nomem(e, "audit");
-    if (v.found_count) qsort(v.found, v.found_count, sizeof *v.found, by_place);
+    if (v.found && v.found_count) qsort(v.found, v.found_count, sizeof *v.found, by_place);
     for (size_t i = 0; ok && o->on_finding && i < v.found_count; i++) o->on_finding(o->ctx, &v.found[i]);
     out->seconds = (double)(clock_mono_us() - began) / 1e6;
     if (v.witness) sys_unmap(v.witness, v.witness_bytes);

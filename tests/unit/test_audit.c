@@ -15,6 +15,7 @@
 
 #include "core/access.h"
 #include "core/audit.h"
+#include "core/audit_part.h"
 #include "db/db.h"
 #include "text/json.h"
 
@@ -172,6 +173,33 @@ static void a_torn_end_of_the_spool_is_cut_and_the_rest_counts(void **state) {
     verify(f);
 }
 
+// The file begins anew once the log has its records: what lies behind the new ones is old.
+static void a_spool_that_began_anew_and_was_killed_gives_each_record_once(void **state) {
+    struct fixture *f = *state;
+    fixture_close(f);
+    pid_t child = fork();
+    if (child == 0) {
+        fixture_open(f);
+        struct err e = {0};
+        if (!audit_start(f->ar, &DEFAULTS, &e)) _exit(2);
+        for (int i = 0; i < 50; i++) note(f, "1.2.3", 1);
+        while (f->ar->audit->spool.read != f->ar->audit->spool.end) usleep(1000);
+        if (!audit_spool_empty(&f->ar->audit->spool, &e)) _exit(3);
+        for (int i = 0; i < 7; i++) note(f, "1.2.3", 1);
+        kill(getpid(), SIGKILL);
+    }
+    int status;
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFSIGNALED(status));
+    for (int i = 0; i < 2; i++) {
+        fixture_open(f);
+        start(f);
+        assert_int_equal(reads(f), 57);
+        if (i == 0) fixture_close(f);
+    }
+    verify(f);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(a_note_of_a_command_is_in_the_chain_when_it_returns, fixture_setup, fixture_teardown),
@@ -179,6 +207,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(closing_brings_every_note_into_the_chain, fixture_setup, fixture_teardown),
         cmocka_unit_test_setup_teardown(killed_each_note_is_in_the_chain_once_after_the_next_start, fixture_setup, fixture_teardown),
         cmocka_unit_test_setup_teardown(a_spool_that_comes_back_is_not_taken_twice, fixture_setup, fixture_teardown),
+        cmocka_unit_test_setup_teardown(a_spool_that_began_anew_and_was_killed_gives_each_record_once, fixture_setup, fixture_teardown),
         cmocka_unit_test_setup_teardown(a_torn_end_of_the_spool_is_cut_and_the_rest_counts, fixture_setup, fixture_teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
