@@ -1,5 +1,8 @@
 #!/usr/bin/env python3
-"""docs/access.md does what it says: its commands are run in their order, with other names and ports, and answer as they stand there."""
+"""docs/access.md does what it says: its commands are run in their order, with other names and ports, and answer as they stand there.
+
+--transcript FILE also keeps what was typed and answered, under the page's names: docs/access-transcript.md.
+"""
 import http.client
 import http.server
 import json
@@ -19,6 +22,14 @@ from gantry import GANTRY, ROOT, free_port  # noqa: E402
 
 PAGE = (ROOT / "docs" / "access.md").read_text(encoding="utf-8")
 START_S = 120
+HEAD = """# The seven commands, as they went
+
+[access.md](access.md) followed by a newcomer's hands: a fresh machine with nothing but the program, all on one machine. `tests/system/access_page.py --transcript FILE` writes this page
+anew; secrets are left out.
+
+"""
+# The public key of RFC 7517 A.1: nobody signs with it here.
+KEY = {"kty": "EC", "crv": "P-256", "x": "MKBCTNIcKUSDii11ySs3526iDZ8AiTo7Tu6KPAqv7D4", "y": "4Etl6SRW2YiLUrN5vfvVHuhp7x8PxltmWWlbbM4IFyM", "use": "sig", "kid": "1", "alg": "ES256"}
 
 
 class Provider(http.server.BaseHTTPRequestHandler):
@@ -29,7 +40,7 @@ class Provider(http.server.BaseHTTPRequestHandler):
         answer = {"/.well-known/openid-configuration": {
             "issuer": issuer, "authorization_endpoint": f"{issuer}/authorize", "token_endpoint": f"{issuer}/token", "jwks_uri": f"{issuer}/keys",
             "response_types_supported": ["code"], "subject_types_supported": ["public"], "id_token_signing_alg_values_supported": ["ES256"],
-            "code_challenge_methods_supported": ["S256"]}, "/keys": {"keys": []}}.get(self.path)
+            "code_challenge_methods_supported": ["S256"]}, "/keys": {"keys": [KEY]}}.get(self.path)
         body = json.dumps(answer or {}).encode()
         self.send_response(200 if answer else 404)
         self.send_header("Content-Type", "application/json")
@@ -83,13 +94,25 @@ class Newcomer:
         self.env.pop("XDG_DATA_HOME", None)
         self.server = None
         self.count = 0
+        self.transcript = ""
+
+    def names(self):
+        return (("/home/me", str(self.home)), ("pacs.hospital.example", "localhost"), ("10.0.0.5", "127.0.0.1"), ("0.0.0.0", "127.0.0.1"), ("11112", str(self.dicom)),
+                         ("8443", str(self.http)), ("https://sso.hospital.example/realms/main", f"http://127.0.0.1:{self.provider.server_port}"))
 
     def own(self, text):
         """The page's names and ports, here."""
-        for was, now in (("/home/me", str(self.home)), ("pacs.hospital.example", "localhost"), ("10.0.0.5", "127.0.0.1"), ("0.0.0.0", "127.0.0.1"), ("11112", str(self.dicom)),
-                         ("8443", str(self.http)), ("https://sso.hospital.example/realms/main", f"http://127.0.0.1:{self.provider.server_port}")):
+        for was, now in self.names():
             text = text.replace(was, now)
         return text
+
+    def keep(self, command, got):
+        """As the page has it, without the secrets of this run."""
+        text = f"$ {command}\n{got}"
+        for was, now in self.names():
+            text = text.replace(now, was) if was not in ("0.0.0.0", "10.0.0.5") else text
+        text = re.sub(r"(one-time password |token )\S+", r"\1...", text)
+        self.transcript += text + "\n"
 
     def run(self, command, expected):
         command, expected = self.own(command), [self.own(line) for line in expected]
@@ -101,6 +124,7 @@ class Newcomer:
             done = subprocess.run(command, shell=True, cwd=self.work, env=self.env, input="a secret of the provider's\n", capture_output=True, text=True)
             got = done.stdout
             assert done.returncode == 0, f"{command}: exit {done.returncode}\n{done.stdout}{done.stderr}{self.log()}"
+        self.keep(command, got)
         assert not expected or answers(expected, got), f"{command} answers\n{got}\nand the page says\n" + "\n".join(expected)
 
     def start(self, command):
@@ -186,6 +210,8 @@ def main():
         finally:
             n.stop()
         assert n.count < 10, f"{n.count} commands"
+        if sys.argv[1:2] == ["--transcript"]:
+            Path(sys.argv[2]).write_text(f"{HEAD}```console\n{n.transcript}```\n", encoding="utf-8")
         print(f"{n.count} commands from first start to TLS, single sign-on and a modality with a certificate")
 
 
