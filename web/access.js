@@ -175,7 +175,7 @@ export function accessView(at, refreshed) {
     const may = (/** @type {string} */ p) => access.permissions.includes(p);
     const all = may('glass.review') ? await json('api/admin/glass/list?all=true') : null;
     if (!open) return;
-    const glass = access.glass ? brokenSection(access.glass, changed) : access.person && may('glass.break') && breakSection(changed);
+    const glass = access.glass ? brokenSection(access.glass, changed) : access.person && may('glass.break') && !access.sees_all && breakSection(changed);
     const sections = [glass, all && reviewSection(all, changed), selfSection(access)];
     replace(body, ...sections);
   }

@@ -13,7 +13,7 @@
 #include "text/json.h"
 #include "text/utf8.h"
 
-enum { SCRATCH_BYTES_MAX = 1 << 20, LISTS_BYTES_MAX = 16 * 1024, ASSOCIATIONS_MAX = 10000 };
+enum { SCRATCH_BYTES_MAX = 1 << 20, LISTS_BYTES_MAX = 16 * 1024, ASSOCIATIONS_MAX = 10000, ROW_TEXTS = 11 };
 
 // A row as it is to be.
 struct row {
@@ -134,15 +134,15 @@ static const char READ[] = "SELECT id, port, tls, associations, name, aet, calle
                            "peers WHERE name = ?1";
 
 static bool read_row(struct db *d, struct arena *a, struct str name, struct row *r, struct err *e) {
-    struct str *const texts[] = {&r->name, &r->aet,      &r->called,   &r->networks, &r->fingerprint, &r->subject,
-                                 &r->host, &r->tls_name, &r->services, &r->realm,    &r->state};
+    struct str *const texts[ROW_TEXTS] = {&r->name, &r->aet,      &r->called,   &r->networks, &r->fingerprint, &r->subject,
+                                          &r->host, &r->tls_name, &r->services, &r->realm,    &r->state};
     struct db_stmt *s = db_prepare(d, READ, e);
     if (!s) return false;
     db_bind_text(s, 1, name);
     enum db_step step = db_next(s, e);
     bool ok = step == DB_ROW;
     if (ok) *r = (struct row){.id = db_int(s, 0), .port = db_int(s, 1), .tls = db_int(s, 2), .associations = db_int(s, 3)};
-    for (int i = 0; ok && i < (int)(sizeof texts / sizeof *texts); i++) ok = arena_dup(a, db_text(s, i + 4), texts[i], e);
+    for (int i = 0; ok && i < ROW_TEXTS; i++) ok = arena_dup(a, db_text(s, i + 4), texts[i], e);
     db_done(s);
     return ok || (step == DB_END && err_set(e, ERR_NOT_FOUND, "peers", "there is no peer '%.*s' in the archive: 'gantry peer list' shows those that are",
                                             STR_FMT(str_sub(name, 0, PEER_NAME_BYTES))));

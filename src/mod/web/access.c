@@ -46,12 +46,14 @@ static bool put_all(struct http_request *rq, struct json_writer *j, struct err *
     const struct principal *p = rq->principal;
     const struct actor who = {.door = DOOR_PAGE, .address = rq->address, .user = rq->user, .principal = p, .trace = rq->trace};
     char home[REALM_BYTES];
-    if (!realm_format(&p->home, home, e)) return false;
+    struct access_reach reach;
+    if (!realm_format(&p->home, home, e) || !access_reach_of(&who, ACCESS_STUDY_READ, rq->arena, &reach, e)) return false;
     json_begin_object(j);
     json_put_str(j, "name", p->name);
     json_put_str(j, "display", p->display.n ? p->display : p->name);
     json_put_bool(j, "person", p->kind == PRINCIPAL_USER);
     json_put_strz(j, "home", home);
+    json_put_bool(j, "sees_all", reach.everywhere); // no glass is left to break
     put_permissions(j, p);
     bool ok = put_grants(rq, j, p, e);
     json_key(j, "glass");
