@@ -186,6 +186,10 @@ static int export_tar(struct cli_args *args, struct exporting *x) {
     bool ok = sys_mkdir(x->to, &e) && vol_list(archive_volumes(x->ar), &volumes, &n, &e);
     for (size_t i = 0; ok && i < n; i++) {
         ok = export_volume(x, volumes[i], &e);
+        if (!ok && e.kind == ERR_NOT_FOUND) { // its key was destroyed, or it went meanwhile
+            fprintf(stderr, "volume %u: %s\n", volumes[i], e.message);
+            ok = true;
+        }
         cli_progress("export", i + 1, n);
     }
     free(volumes);

@@ -60,9 +60,9 @@ def on_cluster():
 
 def archive(folder, config=None):
     """The options that name a folder's archive to any command: the folder itself, or on the cluster a configuration that lies in it."""
+    config = config or encrypted_beside(folder)
     if on_cluster():
         return ["--config", str(cluster.configuration(folder, config))]
-    config = config or encrypted_beside(folder)
     return ["--data", str(folder), *(["--config", str(config)] if config else [])]
 
 
