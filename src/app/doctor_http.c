@@ -126,7 +126,7 @@ void doctor_http(struct doctor *d, const struct doctor_peer *p) {
     if (asked) read_answer(d, p, &c, &a);
     net_close(&c);
     if (!asked) a = (struct answer){0};
-    if (p->plain && wants_tls(&a)) return SAY(d, DOC_WANTS_TLS, NULL);
+    if (p->plain && (wants_tls(&a) || (a.status == 0 && doctor_speaks_tls(d, p)))) return SAY(d, DOC_WANTS_TLS, NULL);
     if (a.status == 0) return SAY(d, DOC_HTTP_NONE, NULL);
     say_answer(d, p, &a);
     if (p->plain) SAY(d, here ? DOC_HTTP_PLAIN_HERE : DOC_HTTP_PLAIN, NULL);
