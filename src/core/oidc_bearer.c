@@ -50,6 +50,8 @@ static bool make(struct oidc *o, struct db *d, struct arena *a, const struct jwt
     p->kind = PRINCIPAL_TOKEN;
     p->name = p->display = str_of(name);
     if (!claims_grants(o, a, t->claims, &grants, &p->grant_count, e) || !own_roles(d, a, grants, p->grant_count, e)) return false;
+    // what is open for longer than the token, such as an association, ends with it
+    for (unsigned i = 0; i < p->grant_count; i++) grants[i].until_ms = (t->expires_s + o->o.skew_s) * 1000;
     p->grants = grants;
     p->home = home_of(p);
     return known_user(o, d, a, t->subject, p, e);

@@ -151,6 +151,21 @@ def programs(server, provider):
         check("and the answer does not repeat it", token.encode() not in answer)
 
 
+def associations(server, provider):
+    """A token as the user identity of an association (PS3.7 D.3.3.7, type 5)."""
+    def echo(token):
+        with gantry.Association(server.dicom_port, server.aet, ["1.2.840.10008.1.1"], identity=(5, token.encode(), b"")) as association:
+            return association.echo()
+
+    check("a program associates by its access token", echo(provider.robot()) == 0)
+    for token in (provider.sign(good(issuer=provider.issuer, aud="gantry")), unsigned({"alg": "none"}, good(issuer=provider.issuer))):
+        try:
+            echo(token)
+        except ConnectionError:
+            continue
+        raise AssertionError("an association with a bad token was accepted")
+
+
 def new_keys(server, provider):
     old = provider.robot()
     check("the old key counts", bearer(server, old) in (200, 204))
@@ -235,6 +250,7 @@ def main():
             print(gantry.run("node", modules / "sso.mjs", f"{base}/", shots, timeout=120).stdout)
             backchannel(server, provider)
             programs(server, provider)
+            associations(server, provider)
             new_keys(server, provider)
             log = server.stderr()
             check("no secret and no token stands in the log", "a secret of" not in log and "eyJ" not in log, log[-2000:])
