@@ -209,6 +209,24 @@ static void delete_some(struct fixture *f) {
         fail_msg("%s", e.message);
 }
 
+// PostgreSQL reads a table of three rows whole when looking at a row costs something, as a scope's filter does: there are many, and it knows that.
+static void fill_tables(struct fixture *f) {
+    if (db_pool_engine(archive_db(f->ar)) != DB_POSTGRES) return;
+    run_sql(f, "INSERT INTO patients (patient_id, issuer, name, birth_date, sex) SELECT 'p' || n, '', '', '', '' FROM generate_series(1, 20000) n");
+    run_sql(f,
+            "INSERT INTO studies (patient, study_uid, study_date, study_time, accession_number, study_id, description, referring_physician, institution, "
+            "patient_id, issuer, patient_name, birth_date, sex, patient_age, timezone, charset, text_flags, modalities, sop_classes, created_ms, changed_ms) "
+            "SELECT id, '9.' || id, '', '', '', '', '', '', '', '', '', '', '', '', '', '', '', 0, '', '', 0, 0 FROM patients");
+    run_sql(f,
+            "INSERT INTO series (study, series_uid, modality, series_date, series_time, description, body_part, laterality, protocol, station, manufacturer, "
+            "model, department, performing_physician, operators, pps_start_date, pps_start_time, requested_procedure_id, scheduled_step_id, text_flags, "
+            "sop_classes, created_ms, changed_ms) SELECT id, '8.' || id, '', '', '', '', '', '', '', '', '', '', '', '', '', '', '', '', '', 0, '', 0, 0 FROM "
+            "studies");
+    run_sql(f, "ANALYZE patients");
+    run_sql(f, "ANALYZE studies");
+    run_sql(f, "ANALYZE series");
+}
+
 static void every_statement_goes_by_an_index(void **state) {
     struct fixture *f = *state;
     struct texts texts = {0};
@@ -219,6 +237,7 @@ static void every_statement_goes_by_an_index(void **state) {
     fetch_some(f);
     ask_within_a_scope(f);
     delete_some(f);
+    fill_tables(f);
     db_pool_statements(archive_db(f->ar), collect, &texts);
     assert_true(texts.count > 60);
     struct db *d = db_writer(archive_db(f->ar), &e);
