@@ -115,7 +115,7 @@ static struct str signature_of(EVP_PKEY *key, enum sign_how how, struct str text
 
 static struct str make(const char *header, const char *claims, enum signer by, enum sign_how how) {
     struct buf b;
-    struct str out;
+    struct str out = {0};
     buf_init(&b, 64 * 1024);
     base64url_encode(header, strlen(header), &b);
     buf_addc(&b, '.');
@@ -375,6 +375,9 @@ static void other_tokens_do_not_look_like_one(void **state) {
     assert_false(jwt_looks((struct str){0}));
 }
 
+#define ONE "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAE"
+#define OFF_THE_CURVE "{\"keys\":[{\"kty\":\"EC\",\"crv\":\"P-256\",\"x\":\"" ONE "\",\"y\":\"" ONE "\"}]}"
+
 static void sets_of_keys_are_read_with_care(void **state) {
     (void)state;
     static const char *const bad[] = {
@@ -386,8 +389,7 @@ static void sets_of_keys_are_read_with_care(void **state) {
         "{\"keys\":[{\"kty\":\"oct\",\"k\":\"AAAA\"}]}",
         "{\"keys\":[{\"kty\":\"RSA\",\"n\":\"AQAB\",\"e\":\"AQAB\"}]}", // 17 bits
         "{\"keys\":[{\"kty\":\"RSA\",\"n\":\"!\",\"e\":\"AQAB\"}]}",
-        "{\"keys\":[{\"kty\":\"EC\",\"crv\":\"P-256\",\"x\":\"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAE\",\"y\":"
-        "\"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAE\"}]}", // off the curve
+        OFF_THE_CURVE,
         "{\"keys\":[{\"kty\":\"EC\",\"crv\":\"secp256k1\",\"x\":\"AA\",\"y\":\"AA\"}]}",
     };
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
