@@ -15,6 +15,7 @@
 #include "core/veil.h"
 #include "core/worklist.h"
 #include "core_fixture.h"
+#include "mod/admin/admin.h"
 
 #define EVERY_PERMISSION ACCESS_ALL_BITS
 #define NONE ((struct str){NULL, 0})
@@ -466,6 +467,50 @@ static void names_of_places_are_neither_folded_nor_cut(void **state) {
     assert_int_equal(listed(f, &second.actor, "", NULL), 0);
 }
 
+// ---- administration ----
+
+static bool administer(struct fixture *f, const struct actor *who, const char *noun, const char *verb, struct buf *out, struct err *e) {
+    const struct admin_operation *op = admin_find(str_of(noun), str_of(verb));
+    struct json_writer w;
+    assert_non_null(op);
+    buf_clear(out);
+    json_init(&w, out, false);
+    struct admin_call c = {.archive = f->ar, .who = who, .arena = &f->arena, .out = &w};
+    return admin_run(op, &c, e);
+}
+
+// Labels, assignments and emergency accesses keep to the asker's own scope; nothing else may be had from within one.
+static bool is_bounded(const struct admin_operation *op) {
+    return strcmp(op->noun, "label") == 0 || strcmp(op->noun, "assign") == 0 || strcmp(op->noun, "glass") == 0;
+}
+
+static void who_administers_one_tenant_does_not_administer_the_server(void **state) {
+    struct fixture *f = *state;
+    struct people p;
+    struct somebody admin, auditor, chief;
+    struct buf out;
+    struct err why = {0};
+    fill(f, &p);
+    become(&admin, "admin of A", "tenant:A", EVERY_PERMISSION);
+    become(&auditor, "auditor of A", "tenant:A", access_role_find(STR_LIT("auditor"))->permissions);
+    become(&chief, "chief", "*", access_role_find(STR_LIT("auditor"))->permissions);
+    buf_init(&out, 1 << 20);
+    unsigned refused = 0;
+    for (const struct admin_operation *const *table = ADMIN_TABLES; *table; table++)
+        for (const struct admin_operation *op = *table; op->noun; op++) {
+            const struct somebody *const askers[] = {&admin, &auditor};
+            assert_int_equal(op->scoped, is_bounded(op));
+            for (unsigned i = 0; i < 2 && !op->scoped; i++, refused++) {
+                struct err e = {0};
+                if (administer(f, &askers[i]->actor, op->noun, op->verb, &out, &e) || e.kind != ERR_FORBIDDEN || out.n)
+                    fail_msg("%s %s gives %s: %s", op->noun, op->verb, askers[i]->principal.name.p, e.message);
+            }
+        }
+    assert_true(refused > 40);
+    if (!administer(f, &chief.actor, "audit", "search", &out, &why) || !administer(f, &admin.actor, "label", "list", &out, &why)) fail_msg("%s", why.message);
+    buf_deinit(&out);
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, fixture_setup, fixture_teardown)
 
 int main(void) {
@@ -484,6 +529,7 @@ int main(void) {
         TEST(numbers_that_count_the_others_are_sealed),
         TEST(ten_thousand_guessed_uids_give_nothing),
         TEST(names_of_places_are_neither_folded_nor_cut),
+        TEST(who_administers_one_tenant_does_not_administer_the_server),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -4,6 +4,7 @@
 #include <stdio.h>
 
 #include "core/audit.h"
+#include "core/scope.h"
 #include "mod/admin/tables.h"
 
 const struct admin_operation *const ADMIN_TABLES[] = {
@@ -98,8 +99,12 @@ static bool note(const struct admin_operation *op, const struct admin_call *c, c
     return audit_note(c->archive, c->who, &n, e);
 }
 
+static bool may_run(const struct admin_operation *op, const struct actor *who, struct err *e) {
+    return op->scoped ? access_require(who, op->permission, e) : scope_everywhere(who, op->permission, e);
+}
+
 bool admin_run(const struct admin_operation *op, struct admin_call *c, struct err *e) {
-    if (!access_require(c->who, op->permission, e)) {
+    if (!may_run(op, c->who, e)) {
         note(op, c, "access.denied", AUDIT_DENIED, NULL);
         return false;
     }

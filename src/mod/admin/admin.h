@@ -45,6 +45,8 @@ struct admin_operation {
     const char *help, *help_zh;
     const struct admin_field *fields; // ends with {.name = NULL}
     bool (*run)(struct admin_call *c, struct err *e);
+    // It keeps to what the asker's own grants reach, by itself. What does not is of the whole server: for who has the permission everywhere.
+    bool scoped;
 };
 
 // One table per noun, each ending with {.noun = NULL}; the list ends with NULL.

@@ -45,9 +45,9 @@ static const struct admin_field REVIEW[] = {
 
 const struct admin_operation ADMIN_GLASS[] = {
     {"glass", "break", ACCESS_BREAK_GLASS, false, "See for a while, for a reason, what is else not in reach", "紧急访问：说明理由后限时查阅", BREAK,
-     break_glass},
-    {"glass", "close", ACCESS_SELF, false, "End the own emergency access", "结束自己的紧急访问", NULL, close_glass},
-    {"glass", "list", ACCESS_REVIEW, true, "List emergency accesses that wait for review", "列出待复核的紧急访问", LIST, list},
-    {"glass", "review", ACCESS_REVIEW, false, "Judge an emergency access", "复核紧急访问", REVIEW, review},
+     break_glass, .scoped = true},
+    {"glass", "close", ACCESS_SELF, false, "End the own emergency access", "结束自己的紧急访问", NULL, close_glass, .scoped = true},
+    {"glass", "list", ACCESS_REVIEW, true, "List emergency accesses that wait for review", "列出待复核的紧急访问", LIST, list, .scoped = true},
+    {"glass", "review", ACCESS_REVIEW, false, "Judge an emergency access", "复核紧急访问", REVIEW, review, .scoped = true},
     {.noun = NULL},
 };

@@ -75,16 +75,16 @@ static const struct admin_field USER[] = {
 
 const struct admin_operation ADMIN_LABEL[] = {
     {"label", "add", ACCESS_STUDY_LABEL, false, "Label a study: who has the scope label:TENANT/LABEL sees it",
-     "为检查添加标签：拥有 label:租户/标签 范围的用户可见", LABEL, add_label},
-    {"label", "remove", ACCESS_STUDY_LABEL, false, "Take a label away", "去除标签", LABEL, remove_label},
-    {"label", "list", ACCESS_STUDY_LABEL, true, "List labels", "列出标签", OF_STUDY, list_labels},
+     "为检查添加标签：拥有 label:租户/标签 范围的用户可见", LABEL, add_label, .scoped = true},
+    {"label", "remove", ACCESS_STUDY_LABEL, false, "Take a label away", "去除标签", LABEL, remove_label, .scoped = true},
+    {"label", "list", ACCESS_STUDY_LABEL, true, "List labels", "列出标签", OF_STUDY, list_labels, .scoped = true},
     {.noun = NULL},
 };
 
 const struct admin_operation ADMIN_ASSIGN[] = {
     {"assign", "add", ACCESS_STUDY_ASSIGN, false, "Assign a study to a user with the scope 'assigned'", "将检查分派给拥有 assigned 范围的用户", USER,
-     add_assignment},
-    {"assign", "remove", ACCESS_STUDY_ASSIGN, false, "End an assignment", "取消分派", USER, remove_assignment},
-    {"assign", "list", ACCESS_STUDY_ASSIGN, true, "List assignments", "列出分派", OF_STUDY, list_assignments},
+     add_assignment, .scoped = true},
+    {"assign", "remove", ACCESS_STUDY_ASSIGN, false, "End an assignment", "取消分派", USER, remove_assignment, .scoped = true},
+    {"assign", "list", ACCESS_STUDY_ASSIGN, true, "List assignments", "列出分派", OF_STUDY, list_assignments, .scoped = true},
     {.noun = NULL},
 };
