@@ -224,13 +224,13 @@ unsigned peer_associations(struct peers *p, const struct principal *who) {
 
 // ---- destinations ----
 
-// Whether who may send anything of the tenant in which the destination is.
+// Whether who may send anything of the tenant in which the destination is. What is assigned to it may be of any tenant: it goes to where it is at home itself.
 static bool in_reach(const struct principal *who, const struct peer *k, int64_t now_ms) {
     for (unsigned i = 0; i < who->grant_count; i++) {
         const struct access_grant *g = &who->grants[i];
         bool counts = (g->permissions & ACCESS_BIT(ACCESS_STUDY_SEND)) && (g->until_ms == 0 || g->until_ms > now_ms);
-        bool anywhere = g->scope.kind == SCOPE_ALL || g->scope.kind == SCOPE_ASSIGNED;
-        if (counts && (anywhere || str_eq(g->scope.realm.tenant, k->home.tenant))) return true;
+        struct str tenant = g->scope.kind == SCOPE_ASSIGNED ? who->home.tenant : g->scope.realm.tenant;
+        if (counts && (g->scope.kind == SCOPE_ALL || str_eq(tenant, k->home.tenant))) return true;
     }
     return false;
 }

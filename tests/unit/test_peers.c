@@ -189,6 +189,13 @@ static void destinations_of_other_tenants_are_not_there(void **state) {
     assert_false(peer_destination(p, south, STR_LIT("PACS"), &to, &why));
     assert_int_equal(why.kind, ERR_NOT_FOUND);
     assert_false(peer_destination(p, NULL, STR_LIT("WS"), &to, &why)); // it listens nowhere
+    // Who sends what is assigned to him sends it to his own tenant's.
+    const struct access_grant assigned = {.permissions = ACCESS_BIT(ACCESS_STUDY_SEND), .scope = {.kind = SCOPE_ASSIGNED}};
+    struct principal reader = {
+        .kind = PRINCIPAL_USER, .id = 1, .name = STR_LIT("wang"), .grants = &assigned, .grant_count = 1, .home.tenant = STR_LIT("south")};
+    assert_false(peer_destination(p, &reader, STR_LIT("PACS"), &to, &why));
+    reader.home.tenant = STR_LIT("north");
+    assert_true(peer_destination(p, &reader, STR_LIT("PACS"), &to, &why));
     peers_close(p);
 }
 
