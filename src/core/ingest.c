@@ -53,6 +53,7 @@ struct ingest {
     bool repeated; // it was there already, as an object, a conflicting copy or in quarantine
     char actor[256];
     struct str home;    // the sender's realm
+    bool placed;        // it may store there
     struct scope store; // into which studies it may store
     char sop_class_uid[65], sop_instance_uid[65], ts_uid[65];
 };
@@ -153,7 +154,8 @@ struct ingest *ingest_begin(struct archive *a, const struct actor *who, const st
     buf_init(&in->meta, 64 * 1024);
     take_buffer(&a->memory, in);
     actor_text(who, in->actor);
-    if (scope_of(who, ACCESS_STUDY_STORE, &in->arena, &in->store, e) && realm_home(who, &in->arena, &in->home, e) && begin(in, who, hint, e)) return in;
+    if (scope_of(who, ACCESS_STUDY_STORE, &in->arena, &in->store, e) && realm_home(who, &in->arena, &in->home, &in->placed, e) && begin(in, who, hint, e))
+        return in;
     ingest_abort(in);
     return NULL;
 }
@@ -345,6 +347,7 @@ static bool quarantine(struct ingest *in, struct ingest_result *out, struct err 
 }
 
 static void conclude(struct ingest *in, const struct vol_put *put, const struct index_put *p, struct ingest_result *out) {
+    in->repeated = put->outcome == VOL_KNOWN || (p->apart && p->heals);
     // Of what another tenant has nobody is told, neither that it is there nor that it is the same.
     if (p->apart) {
         out->outcome = INGEST_STORED;
@@ -352,7 +355,6 @@ static void conclude(struct ingest *in, const struct vol_put *put, const struct 
         return;
     }
     bool conflict = put->outcome == VOL_STORED_CONFLICT || p->known_conflict || (put->outcome == VOL_STORED && p->patient_conflict);
-    in->repeated = put->outcome == VOL_KNOWN;
     out->outcome = conflict ? INGEST_CONFLICT : put->outcome == VOL_KNOWN ? INGEST_KNOWN : INGEST_STORED;
     if (conflict) snprintf(out->reason, sizeof out->reason, "%s", p->reason);
     if (conflict)
@@ -386,7 +388,7 @@ static bool store(struct ingest *in, struct index_put *p, struct ingest_result *
 }
 
 static bool commit(struct ingest *in, struct ingest_result *out, struct err *e) {
-    struct index_put p = {.home = in->home, .store = &in->store};
+    struct index_put p = {.home = in->home, .placed = in->placed, .store = &in->store};
     struct dcm_source source = {read_file, in};
     if (in->total == 0) return err_set(e, ERR_BAD_INPUT, "ingest", "no bytes came");
     bool whole = end_header(in);

@@ -5,6 +5,7 @@
 
 #include "base/clock.h"
 #include "base/limits.h"
+#include "core/damage.h"
 #include "core/index.h"
 #include "core/scope.h"
 
@@ -16,20 +17,22 @@ static bool may_store_at(const struct principal *p, const struct realm *realm) {
 }
 
 // The first grant's that says where.
-static struct realm first_place(const struct principal *p) {
+static bool first_place(const struct principal *p, struct realm *out) {
     for (unsigned i = 0; i < p->grant_count; i++) {
         const struct access_grant *g = &p->grants[i];
-        if (g->permissions & ACCESS_BIT(ACCESS_STUDY_STORE) && may_store_at(p, &g->scope.realm)) return g->scope.realm;
+        if (g->permissions & ACCESS_BIT(ACCESS_STUDY_STORE) && may_store_at(p, &g->scope.realm)) return *out = g->scope.realm, true;
     }
-    return p->home;
+    return false;
 }
 
-bool realm_home(const struct actor *who, struct arena *a, struct str *out, struct err *e) {
+bool realm_home(const struct actor *who, struct arena *a, struct str *out, bool *placed, struct err *e) {
     const struct principal *p = access_principal(who);
     char text[REALM_BYTES];
     *out = STR_LIT("");
+    *placed = false;
     if (!p) return true;
-    const struct realm home = may_store_at(p, &p->home) ? p->home : first_place(p);
+    struct realm home = p->home;
+    *placed = may_store_at(p, &home) || first_place(p, &home);
     return realm_format(&home, text, e) && (text[0] == '\0' || arena_dup(a, str_of(text), out, e));
 }
 
@@ -94,15 +97,19 @@ bool realm_keep_gone(struct db *w, int64_t study, struct err *e) {
 
 // ---- whose it is ----
 
+static const struct str NO_DIGEST = {NULL, 0};
+
 struct owner {
     bool found;
     char realm[REALM_BYTES], study_uid[DCM_UID_MAX + 1];
 };
 
-static bool take_owner(struct db *d, const char *sql, struct str uid, struct owner *out, struct err *e) {
+// digest: of the statement's second parameter, when it has one.
+static bool take_owner(struct db *d, const char *sql, struct str uid, struct str digest, struct owner *out, struct err *e) {
     struct db_stmt *s = db_prepare(d, sql, e);
     if (!s) return false;
     db_bind_text(s, 1, uid);
+    if (digest.n) db_bind_blob(s, 2, digest);
     enum db_step step = db_next(s, e);
     out->found = step == DB_ROW;
     bool ok = step != DB_FAIL && (!out->found || realm_format(&(struct realm){db_text(s, 0), db_text(s, 1), db_text(s, 2)}, out->realm, e));
@@ -118,14 +125,17 @@ static const char OF_GONE[] =
 static const char OF_INSTANCE[] =
     "SELECT r.tenant, r.site, r.department, st.study_uid FROM instances i {join} series se ON se.id = i.series {join} studies st ON st.id = "
     "se.study {join} realms r ON r.id = st.realm WHERE i.sop_instance_uid = ?1";
+static const char OF_LOST_CONFLICT[] =
+    "SELECT r.tenant, r.site, r.department, c.study_uid FROM conflicts c {join} realms r ON r.id = c.realm WHERE c.sop_instance_uid = ?1 AND c.digest = ?2 AND "
+    "c.kind = 'bytes' AND " IN_MISSING_VOLUME("c");
 
 // Of a study that is gone the tenant counts, not the rest.
 static bool find_study(struct db *d, struct str study_uid, struct owner *out, bool *gone, struct err *e) {
     *gone = false;
-    bool ok = take_owner(d, OF_STUDY, study_uid, out, e);
+    bool ok = take_owner(d, OF_STUDY, study_uid, NO_DIGEST, out, e);
     if (!ok || out->found) return ok;
     *gone = true;
-    return take_owner(d, OF_GONE, study_uid, out, e);
+    return take_owner(d, OF_GONE, study_uid, NO_DIGEST, out, e);
 }
 
 static const struct place *find_place(const struct index *ix, const struct index_put *p) {
@@ -141,6 +151,11 @@ static bool same_tenant(struct str a, struct str b) {
     return str_eq(tenant_of(a), tenant_of(b));
 }
 
+// Whether the realm is of the tenant in which the sender may store. Who may store at no place (assigned, a label) is at home nowhere.
+static bool is_at_home(const struct index_put *p, struct str realm) {
+    return p->placed && same_tenant(realm, p->home);
+}
+
 // Whether the sender may store into the study all the same: what it reaches counts, not where it is at home.
 static bool reaches(struct db *d, const struct index_put *p, struct str study_uid, bool *yes, struct err *e) {
     *yes = p->store && p->store->everywhere;
@@ -148,6 +163,15 @@ static bool reaches(struct db *d, const struct index_put *p, struct str study_ui
 }
 
 // ---- before it is written ----
+
+// Who may store at no place adds to what it reaches. The rest is refused by the same words, whether it is there or not.
+static bool is_let_in(struct db *d, const struct vol_put *put, struct err *e) {
+    const struct index_put *p = put->user;
+    bool may = p->placed || !p->store;
+    if (!may && !reaches(d, p, put->entry.study, &may, e)) return false;
+    return may || err_set(e, ERR_FORBIDDEN, "ingest", "your roles let you add to studies that are assigned or labelled for you: %.*s is none of these",
+                          STR_FMT(put->entry.study));
+}
 
 static const struct vol_put *find_earlier(const struct vol_put *put, struct vol_put *const *earlier, size_t n) {
     for (size_t i = n; i > 0; i--) {
@@ -179,7 +203,7 @@ static void set_apart(struct vol_put *put) {
 // The realm of an owner that the sender may join; else it is apart.
 static bool join(struct db *d, struct vol_put *put, struct str realm, struct err *e) {
     struct index_put *p = put->user;
-    bool may = same_tenant(realm, p->home);
+    bool may = is_at_home(p, realm);
     if (!may && !reaches(d, p, put->entry.study, &may, e)) return false;
     if (!may) set_apart(put);
     return !may || arena_dup(p->arena, realm, &put->entry.realm, e);
@@ -190,8 +214,8 @@ static bool classify_taken(struct db *d, struct vol_put *put, bool met, struct e
     const struct index_put *p = put->user;
     struct owner owner;
     bool may;
-    if (!take_owner(d, OF_INSTANCE, put->entry.sop, &owner, e)) return false;
-    if (!met && (!owner.found || same_tenant(str_of(owner.realm), p->home))) return true;
+    if (!take_owner(d, OF_INSTANCE, put->entry.sop, NO_DIGEST, &owner, e)) return false;
+    if (!met && (!owner.found || is_at_home(p, str_of(owner.realm)))) return true;
     if (!reaches(d, p, owner.found ? str_of(owner.study_uid) : put->entry.study, &may, e)) return false;
     if (!may) set_apart(put);
     return true;
@@ -207,16 +231,34 @@ static bool classify_in(struct index *ix, struct db *d, struct vol_put *put, con
     if (at) return join(d, put, str_of(at->realm), e);
     if (!find_study(d, put->entry.study, &owner, &gone, e)) return false;
     if (!owner.found) return true;
-    return gone && same_tenant(str_of(owner.realm), p->home) ? true : join(d, put, str_of(owner.realm), e);
+    return gone && is_at_home(p, str_of(owner.realm)) ? true : join(d, put, str_of(owner.realm), e);
+}
+
+// A good copy of what is damaged or missing takes its place, so it belongs where that does; whose it is hears nothing of a sender of another tenant.
+static bool heal_in_place(struct db *d, struct vol_put *put, struct err *e) {
+    struct index_put *p = put->user;
+    bool conflict = put->outcome == VOL_STORED_CONFLICT, may;
+    const struct str digest = {(const char *)put->entry.digest, VOL_DIGEST_BYTES};
+    struct owner owner;
+    if (!take_owner(d, conflict ? OF_LOST_CONFLICT : OF_INSTANCE, put->entry.sop, conflict ? digest : NO_DIGEST, &owner, e)) return false;
+    if (!owner.found) return true;
+    may = is_at_home(p, str_of(owner.realm));
+    if (!may && !reaches(d, p, str_of(owner.study_uid), &may, e)) return false;
+    if (!may) p->apart = true, put->entry.source = STR_LIT("job:heal");
+    return arena_dup(p->arena, str_of(owner.realm), &put->entry.realm, e);
 }
 
 bool realm_classify(struct index *ix, struct vol_put *put, struct vol_put *const *earlier, size_t n, struct err *e) {
     struct index_put *p = put->user;
     put->entry.realm = p->home;
-    if ((!ix->ar->many_realms && p->home.n == 0) || p->heals) return true;
+    if (!ix->ar->many_realms && p->home.n == 0 && p->placed) return true;
     struct db *d = ix->ar->shared ? db_reader(ix->ar->db, e) : db_writer(ix->ar->db, e);
-    bool ok = d && (put->outcome == VOL_STORED || classify_taken(d, put, meets_foreign(put, earlier, n), e)) &&
-              classify_in(ix, d, put, find_earlier(put, earlier, n), e);
+    bool ok = d && is_let_in(d, put, e);
+    if (ok && p->heals)
+        ok = heal_in_place(d, put, e);
+    else if (ok)
+        ok = (put->outcome == VOL_STORED || classify_taken(d, put, meets_foreign(put, earlier, n), e)) &&
+             classify_in(ix, d, put, find_earlier(put, earlier, n), e);
     db_return(ix->ar->db, d);
     return ok;
 }
@@ -233,7 +275,7 @@ bool realm_is_foreign(struct index *ix, struct db *w, const struct vol_entry *en
     if (!at && !find_study(w, p->facts.study_uid, &owner, &gone, e)) return false;
     if (!at) *foreign = owner.found && !same_tenant(str_of(owner.realm), en->realm);
     if (*foreign || en->kind != VOL_CONFLICT) return true;
-    if (!take_owner(w, OF_INSTANCE, p->facts.sop_uid, &owner, e)) return false;
+    if (!take_owner(w, OF_INSTANCE, p->facts.sop_uid, NO_DIGEST, &owner, e)) return false;
     *foreign = owner.found && !same_tenant(str_of(owner.realm), en->realm);
     return true;
 }

@@ -16,14 +16,16 @@ struct scope;
 struct vol_entry;
 struct vol_put;
 
-// As realm_format writes it, in a: where new studies of this sender belong. It is a place that it may store in, if there is one.
-bool realm_home(const struct actor *who, struct arena *a, struct str *out, struct err *e);
+// As realm_format writes it, in a: where new studies of this sender belong. *placed: a grant lets it store there; else it may store at no place, only into
+// studies that are assigned or labelled for it.
+bool realm_home(const struct actor *who, struct arena *a, struct str *out, bool *placed, struct err *e);
 
 // ---- for the index ----
 
 // Of an archive that is opened: whether it has other realms than its own.
 bool realm_load(struct archive *ar, struct err *e);
-// Sets entry.realm, and makes a conflicting copy (apart) of what is sent into another tenant's study; after the put was classified otherwise.
+// Sets entry.realm, and makes a conflicting copy (apart) of what is sent into another tenant's study; after the put was classified otherwise. ERR_FORBIDDEN:
+// the sender may store at no place and does not reach the study.
 bool realm_classify(struct index *ix, struct vol_put *put, struct vol_put *const *earlier, size_t n, struct err *e);
 // Within the writing transaction: whether the entry is of another tenant than the study that it names, or the object that it would be.
 bool realm_is_foreign(struct index *ix, struct db *w, const struct vol_entry *en, const struct index_put *p, bool *foreign, struct err *e);

@@ -190,7 +190,7 @@ static bool heal_conflict(struct index *ix, struct db *w, const struct vol_entry
                    SQL_VALUES(SQL_I(row[0]), SQL_I(en->loc.volume), SQL_I(en->loc.offset), SQL_I(en->loc.length), SQL_I(p->facts.dataset_offset),
                               SQL_I(en->received_ms)),
                    e) &&
-           rows_dead(w, old, p->facts.sop_uid, "replaced", e) && object_event(ix, w, en, p, "instance.restored", e);
+           rows_dead(w, old, p->facts.sop_uid, "replaced", e) && object_event(ix, w, en, p, p->apart ? "copy.apart" : "instance.restored", e);
 }
 
 bool rows_conflict(struct index *ix, struct db *w, const struct vol_entry *en, const struct index_put *p, struct err *e) {

@@ -46,6 +46,19 @@ static enum ingest_outcome send_as(struct fixture *f, const struct actor *who, c
     return r.outcome;
 }
 
+static enum err_kind refused_as(struct fixture *f, const struct actor *who, const struct sample *s, char message[256]) {
+    struct err e = {0};
+    struct ingest_result r;
+    make_object(f, s);
+    struct ingest *in = ingest_begin(f->ar, who, NULL, &e);
+    if (!in || !ingest_write(in, f->object.p, f->object.n, &e)) fail_msg("%s", e.message);
+    assert_false(ingest_commit(in, &r, &e));
+    snprintf(message, 256, "%.255s", e.message);
+    char *at = strstr(message, s->study);
+    if (at) *at = '\0';
+    return e.kind;
+}
+
 static size_t count_found(struct fixture *f, const struct actor *who, const struct query_key *keys, unsigned n) {
     struct err e = {0};
     struct query_cursor *c;
@@ -338,11 +351,58 @@ static void who_a_study_is_assigned_to_may_add_a_report_to_it(void **state) {
     fill(f, &p);
     become(&tele, "wang", "assigned", EVERY_PERMISSION);
     tele.principal.home.tenant = STR_LIT("B");
-    assert_int_equal(send_as(f, &tele.actor, &(struct sample){.study = "1.1", .series = "1.1.7", .sop = "7.1"}), INGEST_STORED);
+    char there[256], missing[256];
+    assert_int_equal(refused_as(f, &tele.actor, &(struct sample){.study = "1.1", .series = "1.1.7", .sop = "7.1"}, there), ERR_FORBIDDEN);
+    assert_int_equal(refused_as(f, &tele.actor, &(struct sample){.study = "9.9", .series = "9.9.7", .sop = "7.1"}, missing), ERR_FORBIDDEN);
+    assert_string_equal(there, missing);
     assert_int_equal(instances_of(f, &p.a.actor, "1.1"), 1);
     if (!mark_set(f->ar, &p.a1.actor, MARK_ASSIGNMENT, STR_LIT("1.1"), STR_LIT("wang"), true, &e)) fail_msg("%s", e.message);
     assert_int_equal(send_as(f, &tele.actor, &(struct sample){.study = "1.1", .series = "1.1.8", .sop = "8.1", .name = "Li^Wei"}), INGEST_STORED);
     assert_int_equal(instances_of(f, &p.a.actor, "1.1"), 2);
+}
+
+// At home in the tenant by name, but no grant lets them store at a place of it.
+static void who_may_store_at_no_place_learns_nothing_of_the_home_tenants_studies(void **state) {
+    struct fixture *f = *state;
+    struct people p;
+    struct err e = {0};
+    struct somebody askers[2];
+    fill(f, &p);
+    become(&askers[0], "wang", "assigned", EVERY_PERMISSION);
+    become(&askers[1], "trial", "label:/trial", EVERY_PERMISSION);
+    if (!mark_set(f->ar, &TESTER, MARK_ASSIGNMENT, STR_LIT("1.1"), STR_LIT("wang"), true, &e)) fail_msg("%s", e.message);
+    const struct sample same = {.study = "3.1", .series = "3.1.1", .sop = "3.1.1.1", .name = "Li^Ming"}, other = {.study = "3.1", .sop = "3.1.1.1", .fill = 7},
+                        added = {.study = "3.1", .series = "3.1.9", .sop = "9.1"}, fresh = {.study = "9.9", .series = "9.9.1", .sop = "9.2"};
+    const struct sample *const sent[] = {&fresh, &same, &other, &added};
+    for (unsigned i = 0; i < 2; i++) {
+        char first[256] = "", message[256];
+        for (unsigned k = 0; k < 4; k++) {
+            assert_int_equal(refused_as(f, &askers[i].actor, sent[k], message), ERR_FORBIDDEN);
+            if (k == 0) memcpy(first, message, sizeof first);
+            assert_string_equal(message, first);
+        }
+    }
+    // Within what is assigned, a UID that is taken elsewhere in that tenant tells nothing either.
+    assert_int_equal(send_as(f, &askers[0].actor, &(struct sample){.study = "1.1", .series = "1.1.5", .sop = "3.1.1.1", .fill = 3}), INGEST_STORED);
+    check_views(f, &p);
+    assert_int_equal(count_rows(f, "SELECT count(*) FROM conflicts"), 1);
+}
+
+static void a_healed_object_stays_its_owners_whoever_sent_it(void **state) {
+    struct fixture *f = *state;
+    struct people p;
+    const struct sample same = {.study = "1.1", .series = "1.1.1", .sop = "1.1.1.1", .name = "Li^Wei"};
+    fill(f, &p);
+    run_sql(f, "UPDATE instances SET state = 1 WHERE sop_instance_uid = '1.1.1.1'");
+    assert_int_equal(send_as(f, &p.b.actor, &same), INGEST_STORED);
+    assert_int_equal(count_rows(f, "SELECT count(*) FROM events WHERE type = 'instance.restored'"), 1);
+    assert_int_equal(count_rows(f, "SELECT count(*) FROM events WHERE type = 'instance.restored' AND actor = 'job:heal'"), 1);
+    assert_int_equal(count_rows(f, "SELECT count(*) FROM instances WHERE sop_instance_uid = '1.1.1.1' AND state = 0"), 1);
+    check_views(f, &p);
+    fixture_close(f);
+    fixture_lose_index(f);
+    fixture_open(f);
+    check_views(f, &p);
 }
 
 // ---- events ----
@@ -524,6 +584,8 @@ int main(void) {
         TEST(a_study_uid_stays_its_tenants_after_the_study_is_gone),
         TEST(labels_and_assignments_let_others_see_a_study),
         TEST(who_a_study_is_assigned_to_may_add_a_report_to_it),
+        TEST(who_may_store_at_no_place_learns_nothing_of_the_home_tenants_studies),
+        TEST(a_healed_object_stays_its_owners_whoever_sent_it),
         TEST(events_are_those_of_studies_that_are_reached_also_of_deleted_ones),
         TEST(pages_of_a_scope_hold_nothing_else_in_between),
         TEST(numbers_that_count_the_others_are_sealed),
