@@ -32,7 +32,7 @@ static const struct kind {
     "FROM studies st JOIN realms p ON p.id = st.realm AND p.tenant = m.tenant WHERE st.study_uid = m.study_uid"
     [MARK_LABEL] = {"study.labelled", "study.unlabelled", "label", FIND("study_labels", "label"), PUT("study_labels", "label"), LIST("study_labels", "label"),
                     ACCESS_STUDY_LABEL, "labelled"},
-    [MARK_ASSIGNMENT] = {"study.assigned", "study.unassigned", "user", FIND("study_assignments", "name"), PUT("study_assignments", "name"),
+    [MARK_ASSIGNMENT] = {"study.assigned", "study.unassigned", "assignee", FIND("study_assignments", "name"), PUT("study_assignments", "name"),
                          LIST("study_assignments", "name"), ACCESS_STUDY_ASSIGN, "assigned to"},
 };
 enum { KIND_COUNT = sizeof KINDS / sizeof *KINDS };

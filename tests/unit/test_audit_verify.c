@@ -16,6 +16,7 @@
 #include "core/audit_retain.h"
 #include "core/audit_search.h"
 #include "core/audit_verify.h"
+#include "core/mark.h"
 #include "db/db.h"
 
 enum { EVENTS = 120, TRIALS = 1000, FOUND_MAX = 64 };
@@ -501,6 +502,17 @@ static void what_is_looked_for_is_found_with_and_without_the_runs(void **state) 
     assert_int_equal(search(f, (struct audit_filter){.study_uid = STR_LIT("1.2.650")}).n, 3);
 }
 
+static void who_assigned_a_study_did_it_and_not_who_got_it(void **state) {
+    static const struct actor CHIEF = {.door = DOOR_COMMAND, .user = STR_LIT("chief")};
+    struct fixture *f = *state;
+    struct err e = {0};
+    store_sample(f, &(struct sample){.study = "1.2.3", .sop = "1.2.3.1"}, INGEST_STORED);
+    for (int on = 1; on >= 0; on--)
+        if (!mark_set(f->ar, &CHIEF, MARK_ASSIGNMENT, STR_LIT("1.2.3"), STR_LIT("zhang.wei"), on, &e)) fail_msg("%s", e.message);
+    assert_int_equal(search(f, (struct audit_filter){.user = STR_LIT("chief"), .type = STR_LIT("study.")}).n, 2);
+    assert_int_equal(search(f, (struct audit_filter){.user = STR_LIT("zhang.wei")}).n, 0);
+}
+
 int main(void) {
 #define TEST(t) cmocka_unit_test_setup_teardown(t, fixture_setup, fixture_teardown)
     const struct CMUnitTest tests[] = {
@@ -515,6 +527,7 @@ int main(void) {
         TEST(a_cut_that_nobody_signed_is_found),
         TEST(nothing_is_taken_from_a_log_that_does_not_hold),
         TEST(what_is_looked_for_is_found_with_and_without_the_runs),
+        TEST(who_assigned_a_study_did_it_and_not_who_got_it),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
