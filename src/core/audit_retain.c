@@ -3,6 +3,7 @@
 
 #include <stdio.h>
 
+#include "core/audit_cursor.h"
 #include "core/audit_part.h"
 #include "core/audit_verify.h"
 #include "text/json.h"
@@ -82,6 +83,7 @@ static bool write_detail(struct buf *to, const struct actor *who, const struct a
     json_put_int(&j, "last", c->last);
     json_put_strz(&j, "hash", hash);
     json_put_int(&j, "before_ms", before_ms);
+    if (c->waits_for[0]) json_put_strz(&j, "waits_for", c->waits_for);
     json_end_object(&j);
     return buf_ok(to, e);
 }
@@ -110,17 +112,31 @@ static bool cut(struct archive *ar, const struct actor *who, int64_t before_ms, 
     return ok;
 }
 
+// What a collector has not got stays.
+static bool spare_collectors(struct archive *ar, int64_t *last, struct audit_cut *out, struct err *e) {
+    char name[sizeof out->waits_for];
+    int64_t seq;
+    if (!audit_cursor_last(ar, name, sizeof name, &seq, e)) return false;
+    if (!name[0] || seq >= *last) return true;
+    memcpy(out->waits_for, name, sizeof name);
+    *last = seq;
+    return true;
+}
+
 bool audit_retain(struct archive *ar, const struct actor *who, int64_t before_ms, struct audit_cut *out, struct err *e) {
     struct audit_mark m;
     int64_t known, lowest, last;
     bool found;
     *out = (struct audit_cut){0};
     if (!ar->watch.kept) return err_set(e, ERR_USAGE, "audit", "this archive has no key for its marks yet: start its server once");
-    if (!audit_last_before(ar, before_ms, &last, e) || !last_cut(ar, &known, &lowest, e)) return false;
+    if (!audit_last_before(ar, before_ms, &last, e) || !last_cut(ar, &known, &lowest, e) || (last > known && !spare_collectors(ar, &last, out, e)))
+        return false;
     if (last <= known || last == 0) return audit_retain_settle(ar, e);
     if (!is_whole(ar, e) || !audit_mark_of(ar, last, &m, &found, e)) return false;
     if (!found) return err_set(e, ERR_CORRUPT, "audit", "event %lld of the log is missing", (long long)last);
-    *out = (struct audit_cut){.first = known + 1, .last = last, .time_ms = m.time_ms};
+    out->first = known + 1;
+    out->last = last;
+    out->time_ms = m.time_ms;
     memcpy(out->hash, m.hash, sizeof out->hash);
     return cut(ar, who, before_ms, out, &m, e) && audit_retain_settle(ar, e);
 }

@@ -8,9 +8,10 @@ struct audit_cut {
     int64_t first, last; // events that were taken away; last 0: there was nothing to take
     int64_t time_ms;     // of the last one
     uint8_t hash[DIGEST_BYTES];
+    char waits_for[320]; // the collector that has not got what else is old enough; empty: none
 };
 
-// Takes away what is older than a time. A log that does not hold is evidence: ERR_CORRUPT, and nothing is taken. The event of it, "audit.cut", comes first.
+// Takes away what is older than a time and every collector has: one that is away keeps what it lacks until it is back or forgotten. A log that does not hold is evidence: ERR_CORRUPT, and nothing is taken. The event of it, "audit.cut", comes first.
 bool audit_retain(struct archive *ar, const struct actor *who, int64_t before_ms, struct audit_cut *out, struct err *e);
 // Finishes what a process that died had begun.
 bool audit_retain_settle(struct archive *ar, struct err *e);

@@ -12,6 +12,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "core/audit_cursor.h"
 #include "core/audit_part.h"
 #include "core/audit_retain.h"
 #include "core/audit_search.h"
@@ -453,6 +454,33 @@ static void nothing_is_taken_from_a_log_that_does_not_hold(void **state) {
     assert_int_equal(count_rows(f, "SELECT min(seq) FROM events"), 1);
 }
 
+static void what_a_collector_lacks_stays_until_it_has_it_or_is_forgotten(void **state) {
+    struct fixture *f = *state;
+    static struct log l;
+    struct audit_cut cut;
+    struct err e = {0};
+    int64_t before_ms, last = make_old(f, &l, &before_ms);
+    assert_true(audit_cursor_begin(f->ar, "syslog new:6514", &e));
+    retain(f, before_ms, &cut);
+    assert_int_equal(cut.last, 0);
+    assert_string_equal(cut.waits_for, "syslog new:6514");
+    assert_true(audit_cursor_set(f->ar, "syslog new:6514", last + 5, "", &e));
+    assert_true(audit_cursor_set(f->ar, "syslog behind:6514", 10, "no answer", &e));
+    retain(f, before_ms, &cut);
+    assert_int_equal(cut.last, 10);
+    assert_string_equal(cut.waits_for, "syslog behind:6514");
+    assert_int_equal(count_rows(f, "SELECT min(seq) FROM events"), 11);
+    assert_int_equal(count_rows(f, "SELECT count(*) FROM events WHERE type = 'audit.cut' AND detail LIKE '%behind:6514%'"), 1);
+    assert_false(audit_cursor_forget(f->ar, &TESTER, STR_LIT("nobody:1"), &e));
+    assert_int_equal(e.kind, ERR_NOT_FOUND);
+    assert_true(audit_cursor_forget(f->ar, &TESTER, STR_LIT("behind:6514"), &e));
+    assert_int_equal(count_rows(f, "SELECT count(*) FROM events WHERE type = 'audit.collector.forgotten'"), 1);
+    retain(f, before_ms, &cut);
+    assert_int_equal(cut.last, last);
+    assert_string_equal(cut.waits_for, "");
+    assert_int_equal(verify(f).n, 0);
+}
+
 // ---- search ----
 
 struct found {
@@ -526,6 +554,7 @@ int main(void) {
         TEST(what_a_rule_took_away_is_gone_and_proven_to_be_gone_rightly),
         TEST(a_cut_that_nobody_signed_is_found),
         TEST(nothing_is_taken_from_a_log_that_does_not_hold),
+        TEST(what_a_collector_lacks_stays_until_it_has_it_or_is_forgotten),
         TEST(what_is_looked_for_is_found_with_and_without_the_runs),
         TEST(who_assigned_a_study_did_it_and_not_who_got_it),
     };

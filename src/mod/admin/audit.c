@@ -4,6 +4,7 @@
 
 #include "base/clock.h"
 #include "core/audit_cursor.h"
+#include "core/audit_cursor.h"
 #include "core/audit_retain.h"
 #include "core/audit_search.h"
 #include "core/audit_watch.h"
@@ -237,6 +238,15 @@ static bool retain(struct admin_call *c, struct err *e) {
         json_put_int(c->out, "last", cut.last);
         put_time(c->out, "until", cut.time_ms);
     }
+    if (cut.waits_for[0]) json_put_strz(c->out, "waits_for", cut.waits_for);
+    json_end_object(c->out);
+    return true;
+}
+
+static bool forget(struct admin_call *c, struct err *e) {
+    if (!audit_cursor_forget(c->archive, c->who, admin_text(c, "collector"), e)) return false;
+    json_begin_object(c->out);
+    json_put_bool(c->out, "forgotten", true);
     json_end_object(c->out);
     return true;
 }
@@ -272,11 +282,16 @@ static const struct admin_field RETAIN[] = {
     {.name = "keep-days", .type = ADMIN_NUMBER, .help = "events older than so many days go", .help_zh = "清除早于该天数的事件"},
     {.name = NULL},
 };
+static const struct admin_field FORGET[] = {
+    {.name = "collector", .type = ADMIN_TEXT, .required = true, .positional = true, .help = "its host:port", .help_zh = "其主机:端口"},
+    {.name = NULL},
+};
 
 const struct admin_operation ADMIN_AUDIT[] = {
     {"audit", "search", ACCESS_AUDIT_READ, true, "Find events", "查找审计事件", SEARCH, search},
     {"audit", "report", ACCESS_AUDIT_READ, true, "Tell who had access to a patient's data, when, from where and why", "患者数据访问报告", REPORT, report},
     {"audit", "checkpoint", ACCESS_AUDIT_WRITE, true, "Sign how far the log has come; keep the line elsewhere", "签署检查点（请另行保存）", NULL, checkpoint},
     {"audit", "retain", ACCESS_AUDIT_WRITE, false, "Take old events away, with proof of what was taken", "清除旧事件并保留证明", RETAIN, retain},
+    {"audit", "forget", ACCESS_AUDIT_WRITE, false, "Wait no longer for a collector that is no more", "不再等待已停用的收集器", FORGET, forget},
     {.noun = NULL},
 };

@@ -172,7 +172,7 @@ static bool prepare(struct collector *c, struct err *e) {
     if (!c->host[0]) strcpy(c->host, "-");
     c->source = (struct audit_source){.id = o->node ? o->node : c->host, .site = o->site, .aet = o->aet};
     c->halt = net_wake_open(e);
-    return c->halt >= 0 && (o->plain || net_tls_open(&tls, &c->tls, e));
+    return c->halt >= 0 && audit_cursor_begin(c->ar, c->cursor, e) && (o->plain || net_tls_open(&tls, &c->tls, e));
 }
 
 bool collector_start(struct archive *ar, const struct collector_options *o, struct collector **out, struct err *e) {
