@@ -71,6 +71,36 @@ void audit_boot(char out[AUDIT_BOOT_BYTES]) {
     out[strcspn(out, " \n")] = '\0';
 }
 
+// ---- files of lines ----
+
+static bool ends_whole(int fd, uint64_t size, bool *whole, struct err *e) {
+    char last = '\n';
+    bool ok = size == 0 || sys_read_at(NULL, fd, &last, 1, size - 1, e);
+    *whole = last == '\n';
+    return ok;
+}
+
+// Behind what is there, durably: on a line of its own also where a write was torn, and all of it or nothing.
+static bool add_at_end(int fd, struct str line, struct err *e) {
+    struct sys_stat st;
+    bool whole;
+    if (!sys_stat_fd(fd, &st, e) || !ends_whole(fd, st.size, &whole, e)) return false;
+    struct iovec parts[] = {{.iov_base = (char[]){'\n'}, .iov_len = whole ? 0 : 1}, {.iov_base = (void *)line.p, .iov_len = line.n}};
+    if (sys_writev_at(NULL, fd, parts, 2, st.size, e) && sys_flush(NULL, fd, e)) return true;
+    sys_resize(NULL, fd, st.size, NULL);
+    return false;
+}
+
+static bool add_line(const char *dir, const char *name, mode_t mode, struct str line, struct err *e) {
+    char path[PATH_BYTES];
+    int fd;
+    snprintf(path, sizeof path, "%.4000s/%s", dir, name);
+    if (!sys_open(NULL, path, O_RDWR | O_CREAT, mode, &fd, e)) return false;
+    bool ok = add_at_end(fd, line, e);
+    sys_close(NULL, fd);
+    return ok && sys_flush_dir(NULL, dir, e);
+}
+
 // ---- the key ----
 
 static bool write_new(const char *path, mode_t mode, const char *text, size_t n, struct err *e) {
@@ -159,14 +189,7 @@ bool audit_head_get(const char *dir, const uint8_t public_key[SEAL_PUBLIC_BYTES]
 // ---- checkpoints ----
 
 bool audit_checkpoint_put(const char *dir, struct str line, struct err *e) {
-    char path[PATH_BYTES];
-    int fd;
-    struct sys_stat st;
-    snprintf(path, sizeof path, "%.4000s/checkpoints", dir);
-    if (!sys_mkdirs(dir, e) || !sys_open(NULL, path, O_WRONLY | O_CREAT, 0640, &fd, e)) return false;
-    bool ok = sys_stat_fd(fd, &st, e) && sys_write_at(NULL, fd, line.p, line.n, st.size, e) && sys_flush(NULL, fd, e);
-    sys_close(NULL, fd);
-    return ok && sys_flush_dir(NULL, dir, e);
+    return sys_mkdirs(dir, e) && add_line(dir, "checkpoints", 0640, line, e);
 }
 
 static bool each_of(const char *dir, const char *name, bool (*visit)(void *ctx, const struct audit_mark *m, struct err *e), void *ctx, struct err *e) {

@@ -7,9 +7,11 @@
 #include <stdint.h>
 // cmocka needs the four above first
 #include <cmocka.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "core/audit_cursor.h"
@@ -376,6 +378,62 @@ static void what_a_power_cut_takes_is_no_alarm(void **state) {
     assert_int_equal(verify(f).n, 0);
 }
 
+static bool count_mark(void *ctx, const struct audit_mark *m, struct err *e) {
+    (void)e;
+    *(unsigned *)ctx += m->holds;
+    return true;
+}
+
+static unsigned marks_of(const char *dir) {
+    unsigned n = 0;
+    assert_true(audit_marks_each(dir, count_mark, &n, NULL));
+    return n;
+}
+
+static struct str a_mark(struct fixture *f, struct buf *line) {
+    struct audit_mark m = {.kind = MARK_CHECKPOINT, .seq = 1};
+    buf_init(line, 4096);
+    assert_true(audit_mark_write(&f->ar->watch.key, &m, line, NULL));
+    return buf_str(line);
+}
+
+// As on a full disk: some of the line could be written, and not all of it.
+static bool put_with_room_for(const char *dir, struct str line, unsigned long room) {
+    struct rlimit before, less;
+    assert_int_equal(getrlimit(RLIMIT_FSIZE, &before), 0);
+    less = before;
+    less.rlim_cur = room;
+    void (*handler)(int) = signal(SIGXFSZ, SIG_IGN);
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &less), 0);
+    bool ok = audit_checkpoint_put(dir, line, NULL);
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &before), 0);
+    signal(SIGXFSZ, handler);
+    return ok;
+}
+
+static void a_mark_that_could_not_be_written_whole_does_not_spoil_the_next(void **state) {
+    struct fixture *f = *state;
+    static struct log l;
+    char dir[128], path[160];
+    struct buf line;
+    make_log(f, &l);
+    struct str mark = a_mark(f, &line);
+    snprintf(dir, sizeof dir, "%s/notary", f->dir);
+    snprintf(path, sizeof path, "%s/checkpoints", dir);
+    assert_true(audit_checkpoint_put(dir, mark, NULL));
+    assert_false(put_with_room_for(dir, mark, mark.n + 20));
+    assert_int_equal(marks_of(dir), 1);
+    // one that was torn by a power cut
+    FILE *file = fopen(path, "a");
+    assert_non_null(file);
+    fwrite(mark.p, 1, 30, file);
+    assert_int_equal(ftell(file), mark.n + 30);
+    fclose(file);
+    assert_true(audit_checkpoint_put(dir, mark, NULL));
+    assert_int_equal(marks_of(dir), 2);
+    buf_deinit(&line);
+}
+
 // ---- retention ----
 
 // Half of the log older than the other half; the last event of the older one.
@@ -551,6 +609,7 @@ int main(void) {
         TEST(a_log_whose_marks_were_taken_away_is_not_taken_for_proven),
         TEST(a_start_finds_that_the_end_was_cut_and_it_stays_found),
         TEST(what_a_power_cut_takes_is_no_alarm),
+        TEST(a_mark_that_could_not_be_written_whole_does_not_spoil_the_next),
         TEST(what_a_rule_took_away_is_gone_and_proven_to_be_gone_rightly),
         TEST(a_cut_that_nobody_signed_is_found),
         TEST(nothing_is_taken_from_a_log_that_does_not_hold),
