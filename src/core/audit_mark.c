@@ -111,17 +111,22 @@ static bool write_new(const char *path, mode_t mode, const char *text, size_t n,
     return ok;
 }
 
+// Public keys of before stay: what they signed is proven by them.
+static bool add_public(const char *dir, const struct audit_key *k, struct err *e) {
+    char hex[2 * SEAL_PUBLIC_BYTES + 1];
+    hex_encode(k->public_key, sizeof k->public_key, hex);
+    hex[sizeof hex - 1] = '\n';
+    return add_line(dir, "key.pub", 0644, (struct str){hex, sizeof hex}, e);
+}
+
 static bool make_key(const char *dir, const char *path, struct audit_key *k, struct err *e) {
-    char hex[SECRET_HEX + 1], beside[PATH_BYTES];
-    if (!seal_make(k->secret, e) || !seal_public(k->secret, k->public_key, e)) return false;
+    char hex[SECRET_HEX + 1];
+    if (!seal_make(k->secret, e) || !seal_public(k->secret, k->public_key, e) || !add_public(dir, k, e)) return false;
     hex_encode(k->secret, sizeof k->secret, hex);
     hex[SECRET_HEX] = '\n';
     bool ok = write_new(path, 0600, hex, sizeof hex, e);
     explicit_bzero(hex, sizeof hex);
-    snprintf(beside, sizeof beside, "%.4000s/key.pub", dir);
-    hex_encode(k->public_key, sizeof k->public_key, hex);
-    hex[SECRET_HEX] = '\n';
-    return ok && sys_unlink(NULL, beside, e) && write_new(beside, 0644, hex, sizeof hex, e) && sys_flush_dir(NULL, dir, e);
+    return ok && sys_flush_dir(NULL, dir, e);
 }
 
 bool audit_key_load(const char *dir, bool make, struct audit_key *out, bool *there, struct err *e) {

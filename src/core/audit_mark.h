@@ -36,7 +36,7 @@ struct audit_key {
 };
 
 const char *audit_mark_kind_name(enum audit_mark_kind kind);
-// The key of a directory; made (0600, with key.pub beside it) when it is not there and make says so. *there false: there is none.
+// The key of a directory; made (0600, and its public key added to key.pub beside it) when it is not there and make says so. *there false: there is none.
 bool audit_key_load(const char *dir, bool make, struct audit_key *out, bool *there, struct err *e);
 // The line, with its end. m->key is set from key.
 bool audit_mark_write(const struct audit_key *key, struct audit_mark *m, struct buf *to, struct err *e);

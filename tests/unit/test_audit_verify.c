@@ -434,6 +434,29 @@ static void a_mark_that_could_not_be_written_whole_does_not_spoil_the_next(void 
     buf_deinit(&line);
 }
 
+static void what_a_key_signed_that_was_replaced_stays_proven(void **state) {
+    struct fixture *f = *state;
+    static struct log l;
+    struct audit_verify_report r;
+    const struct audit_options o = {.elsewhere = NULL};
+    struct err e = {0};
+    char from[128], to[128];
+    make_log(f, &l);
+    snprintf(from, sizeof from, "%s/audit/key", f->dir);
+    snprintf(to, sizeof to, "%s/audit/key.old", f->dir);
+    fixture_close(f);
+    assert_int_equal(rename(from, to), 0);
+    fixture_open(f);
+    assert_true(audit_start(f->ar, &o, &e));
+    note_some(f, 0, 5);
+    fixture_close(f);
+    fixture_open(f);
+    struct seen s = verify_with(f, &r, NULL, 0);
+    if (s.n) fail_msg("%s", s.all[0].text);
+    assert_int_equal(r.proven, r.last);
+    assert_true(r.marks > 2);
+}
+
 // ---- retention ----
 
 // Half of the log older than the other half; the last event of the older one.
@@ -610,6 +633,7 @@ int main(void) {
         TEST(a_start_finds_that_the_end_was_cut_and_it_stays_found),
         TEST(what_a_power_cut_takes_is_no_alarm),
         TEST(a_mark_that_could_not_be_written_whole_does_not_spoil_the_next),
+        TEST(what_a_key_signed_that_was_replaced_stays_proven),
         TEST(what_a_rule_took_away_is_gone_and_proven_to_be_gone_rightly),
         TEST(a_cut_that_nobody_signed_is_found),
         TEST(nothing_is_taken_from_a_log_that_does_not_hold),
