@@ -161,6 +161,14 @@ def users_of_associations_are_checked(folder):
             assert association.store(CT, "1.2.3", b"\0" * 8) == NOT_AUTHORIZED  # the peer might, its user may not
             command(folder / "users", "token", "revoke", "reader")
             assert find(association) == NOT_AUTHORIZED
+        made = json.loads(command(folder / "users", "token", "add", "second", "--role", "viewer", "--json"))["token"].encode()
+        command(folder / "users", "peer", "add", "MR1", "--network", "127.0.0.1", "--role", "technologist")
+        with gantry.Association(server.dicom_port, server.aet, [FIND], calling="MR1", identity=(passcode, b"anybody", made)) as association:
+            assert find(association) == 0
+            command(folder / "users", "peer", "set", "MR1", "--state", "off")
+            assert [find(association), find(association)] == [NOT_AUTHORIZED] * 2  # the peer is nobody, whoever uses it, and each time
+            command(folder / "users", "peer", "set", "MR1", "--state", "on")
+            assert find(association) == 0
         with identified(server, username, b"li.wei") as association:  # proves nothing, and changes nothing
             assert b"\x59\0" not in association.accepted
             assert association.store(CT, "1.2.3", b"\0" * 8) != NOT_AUTHORIZED

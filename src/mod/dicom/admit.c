@@ -36,11 +36,14 @@ static struct peer_seen seen_of(const struct scp_session *s, struct str calling,
 
 static bool recognise(const struct dicom_module *m, struct dicom_session *own, const struct peer_seen *seen, struct err *e) {
     struct str why;
-    own->generation = peers_generation(m->config->peers);
+    uint64_t generation = peers_generation(m->config->peers);
     arena_reset(&own->arena);
     own->peer = NULL;
+    own->as_user.home = (struct realm){{"", 0}, {"", 0}, {"", 0}}; // it was the peer's
     if (!peer_recognise(m->config->peers, &own->arena, seen, &own->peer, &why, e)) return own->peer = NULL, false;
-    return own->peer || err_set(e, ERR_FORBIDDEN, "dicom", "%.*s", STR_FMT(why));
+    if (!own->peer) return err_set(e, ERR_FORBIDDEN, "dicom", "%.*s", STR_FMT(why));
+    own->generation = generation;
+    return true;
 }
 
 // ---- ceilings ----
@@ -141,7 +144,8 @@ const struct principal *dicom_peer(const struct scp_session *s) {
 static bool still_known(const struct dicom_module *m, const struct scp_session *s, struct err *e) {
     struct dicom_session *own = s->own;
     const struct peer_seen seen = seen_of(s, str_of(s->d.ul.calling), str_of(s->d.ul.called));
-    if (own->generation != peers_generation(m->config->peers) && !recognise(m, own, &seen, e)) return false;
+    bool anew = !own->peer || own->generation != peers_generation(m->config->peers); // one that was refused is asked about each time
+    if (anew && !recognise(m, own, &seen, e)) return false;
     if (!dicom_user_now(m, &own->user, e)) return false;
     take_user(own);
     return true;
