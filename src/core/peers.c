@@ -111,6 +111,14 @@ static unsigned weight(const struct peer *k) {
     return (k->fingerprint.n ? 16U : 0) + (k->subject.n ? 8U : 0) + (k->aet.n ? 4U : 0) + (k->network_count || k->by_host ? 2U : 0) + (k->called.n ? 1U : 0);
 }
 
+// The surer one; what the configuration names no row takes over, and of two rows that ask for as much the one that was there first stays.
+static bool before(const struct peer *k, const struct peer *other) {
+    bool configured = k->id < 0, there = other->id < 0;
+    if (configured != there) return configured;
+    if (weight(k) != weight(other)) return weight(k) > weight(other);
+    return !configured && k->id < other->id;
+}
+
 struct found {
     const struct peer *peer;  // the surest that fits
     const struct peer *title; // one that has the calling AE title, and does not fit
@@ -123,7 +131,7 @@ static struct found search(const struct peer_set *set, const struct peer_seen *s
         const struct peer *k = &set->all[i];
         if (k->aet.n && !str_eq(k->aet, seen->calling)) continue;
         const char *why = misfit(k, seen);
-        if (!why && (!f.peer || weight(k) > weight(f.peer))) f.peer = k;
+        if (!why && (!f.peer || before(k, f.peer))) f.peer = k;
         if (why && k->aet.n && !f.title) f.title = k, f.misfit = why;
     }
     return f;
@@ -242,13 +250,22 @@ static void tell(const struct peer *k, struct peer_destination *out) {
     snprintf(out->tls_name, sizeof out->tls_name, "%s", k->tls_name);
 }
 
+// One of the asker's own tenant goes before others of its title, then one of the configuration, then the older.
+static bool nearer(const struct principal *who, const struct peer *k, const struct peer *other) {
+    bool own = who && str_eq(k->home.tenant, who->home.tenant), others = who && str_eq(other->home.tenant, who->home.tenant);
+    if (own != others) return own;
+    if ((k->id < 0) != (other->id < 0)) return k->id < 0;
+    return k->id >= 0 && k->id < other->id;
+}
+
 bool peer_destination(struct peers *p, const struct principal *who, struct str aet, struct peer_destination *out, struct err *e) {
     const struct peer *found = NULL;
     refresh(p, 0);
     struct peer_set *set = borrow(p);
-    for (unsigned i = 0; i < set->count && !found; i++) {
+    for (unsigned i = 0; i < set->count; i++) {
         const struct peer *k = &set->all[i];
-        if (k->host[0] && !k->off && str_eq(k->aet, aet) && (!who || in_reach(who, k, clock_wall_ms()))) found = k;
+        bool fits = k->host[0] && !k->off && str_eq(k->aet, aet) && (!who || in_reach(who, k, clock_wall_ms()));
+        if (fits && (!found || nearer(who, k, found))) found = k;
     }
     if (found) tell(found, out);
     give_back(set);

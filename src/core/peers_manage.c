@@ -187,6 +187,11 @@ static bool give(struct db *w, struct arena *a, const struct actor *who, const s
     return grants_take_all(w, holder, NULL, e) && grants_give(w, a, holder, role, text, "admin", 0, e);
 }
 
+static bool may_place(const struct actor *who, const struct realm *realm) {
+    const struct access_object there = {.realm = *realm};
+    return access_decide(access_principal(who), ACCESS_PEER_WRITE, &there, clock_wall_ms(), NULL) == ACCESS_ALLOWED;
+}
+
 // What a peer sends belongs to its realm: whoever has no say there does not put it there. A peer that has more than one's own is not changed either.
 static bool is_within(struct db *d, struct arena *a, const struct actor *who, const struct row *r, struct err *e) {
     const struct access_grant *grants;
@@ -195,13 +200,36 @@ static bool is_within(struct db *d, struct arena *a, const struct actor *who, co
     const struct principal *p = access_principal(who);
     int64_t now_ms = clock_wall_ms();
     if (!realm_parse(r->realm, &there.realm, e)) return false;
-    if (access_decide(p, ACCESS_PEER_WRITE, &there, now_ms, NULL) != ACCESS_ALLOWED)
-        return err_set(e, ERR_FORBIDDEN, "peers", "the place '%.*s' is not yours to say who sends to it", STR_FMT(r->realm));
+    if (!may_place(who, &there.realm)) return err_set(e, ERR_FORBIDDEN, "peers", "the place '%.*s' is not yours to say who sends to it", STR_FMT(r->realm));
     if (!grants_load(d, a, (struct grant_holder){"peer", r->id}, &grants, &count, e)) return false;
     for (unsigned i = 0; i < count; i++)
         if (!grants_cover(p, grants[i].permissions, &grants[i].scope, now_ms))
             return err_set(e, ERR_FORBIDDEN, "peers", "the peer '%.*s' may do more than you: it is not yours to change", STR_FMT(r->name));
     return true;
+}
+
+static const char ALIKE[] = "SELECT realm, fingerprint FROM peers WHERE id <> ?1 AND (aet = ?2 OR aet = '' OR ?2 = '')";
+
+// What might be taken for another tenant's peer, or take what is sent to it, is made only by who has a say there, too.
+static bool takes_nobodys_place(struct db *d, const struct actor *who, const struct row *r, struct err *e) {
+    struct realm own, other;
+    bool ok = realm_parse(r->realm, &own, e);
+    struct db_stmt *s = ok && str_eqz(r->state, "on") ? db_prepare(d, ALIKE, e) : NULL;
+    enum db_step step = DB_END;
+    if (!s) return ok && !str_eqz(r->state, "on");
+    db_bind_int(s, 1, r->id);
+    db_bind_text(s, 2, r->aet);
+    while (ok && (step = db_next(s, e)) == DB_ROW) {
+        // Two certificates are never one; but what is sent by title goes by the title alone.
+        bool apart = !r->host.n && r->fingerprint.n && db_text(s, 1).n && !str_eq(r->fingerprint, db_text(s, 1));
+        ok = realm_parse(db_text(s, 0), &other, e);
+        if (ok && !apart && !str_eq(own.tenant, other.tenant) && !may_place(who, &other))
+            ok = err_set(e, ERR_CONFLICT, "peers",
+                         "a peer of another tenant has the AE title '%.*s', or any: take another title, or ask an administrator of both tenants",
+                         STR_FMT(r->aet));
+    }
+    db_done(s);
+    return ok && step != DB_FAIL;
 }
 
 // ---- changes ----
@@ -238,6 +266,7 @@ static bool put(struct archive *ar, struct db *w, struct arena *a, const struct 
                     .state = STR_LIT("on")};
     if (!fresh && (!read_row(w, a, c->name, &r, e) || !is_within(w, a, who, &r, e))) return false;
     if (!put_change(a, c, &r, e) || !(fresh ? insert(w, &r, e) : update(w, &r, e)) || !is_within(w, a, who, &r, e)) return false;
+    if (!takes_nobodys_place(w, who, &r, e)) return false;
     bool grant = fresh || c->role.n || c->scope.n;
     return (!grant || give(w, a, who, &r, c, e)) && tell(ar, w, who, fresh ? "peer.added" : "peer.changed", &r, e);
 }

@@ -146,6 +146,23 @@ static void the_surest_of_several_rows_counts(void **state) {
     peers_close(p);
 }
 
+static void what_the_configuration_names_no_row_takes_over(void **state) {
+    struct fixture *f = *state;
+    const struct peer_setting KNOWN[] = {{.aet = "CT1", .networks = (const char *const[]){"10.0.0.0/8"}, .network_count = 1, .host = "10.0.0.1", .port = 104}};
+    struct peer_destination to;
+    struct peers *p = open_with(f, &(struct peers_options){.known = KNOWN, .known_count = 1});
+    add_row(f, "name, aet, networks, fingerprint, realm, host, port", "'mine', 'CT1', '[\"10.0.0.7\"]', '" PRINT "', 'north', 'evil.example.org', 104",
+            "'service', 'tenant:north'");
+    add_row(f, "name, aet, networks", "'old', 'MR1', '[\"10.0.0.7\"]'", "'service', '*'");
+    add_row(f, "name, aet, networks", "'new', 'MR1', '[\"10.0.0.0/24\"]'", "'service', '*'");
+    const struct principal *ct = see(f, p, "CT1", "10.0.0.7", PRINT);
+    assert_true(str_eqz(ct->home.tenant, "") && str_eqz(ct->display, "CT1"));
+    assert_true(str_eqz(see(f, p, "MR1", "10.0.0.7", NULL)->display, "old")); // as sure as the other, and older
+    assert_true(peer_destination(p, &PRINCIPAL_OF_LOCAL, STR_LIT("CT1"), &to, &why));
+    assert_string_equal(to.host, "10.0.0.1");
+    peers_close(p);
+}
+
 static void services_narrow_what_its_role_permits(void **state) {
     struct fixture *f = *state;
     struct peers *p = open_with(f, NULL);
@@ -278,6 +295,29 @@ static void nobody_makes_a_peer_that_may_more_than_himself(void **state) {
     assert_false(peer_remove(f->ar, &who, STR_LIT("Y"), &why));
 }
 
+static void nobody_takes_the_title_of_another_tenants_peer(void **state) {
+    struct fixture *f = *state;
+    const struct str networks[] = {STR_LIT("10.0.0.7")};
+    const struct access_grant grant = {.permissions = ACCESS_ALL_BITS, .scope = {.kind = SCOPE_TENANT, .realm = {STR_LIT("north"), {"", 0}, {"", 0}}}};
+    const struct principal admin = {.kind = PRINCIPAL_USER, .id = 1, .name = STR_LIT("admin of north"), .grants = &grant, .grant_count = 1};
+    const struct actor who = {.door = DOOR_PAGE, .user = STR_LIT("admin of north"), .principal = &admin};
+    struct peer_change c = same("CT of south");
+    c.aet = STR_LIT("CT1"), c.networks = networks, c.network_count = 1, c.realm = STR_LIT("south");
+    if (!peer_add(f->ar, &TESTER, &c, &why)) fail_msg("%s", why.message);
+    c = same("mine");
+    c.aet = STR_LIT("CT1"), c.networks = networks, c.network_count = 1, c.realm = STR_LIT("north"), c.certificate = STR_LIT(PRINT);
+    is_refused(f, &who, c, ERR_CONFLICT, "another tenant");
+    c.aet = STR_LIT("");
+    is_refused(f, &who, c, ERR_CONFLICT, "another tenant"); // any title is that one, too
+    c.aet = STR_LIT("CT2");
+    if (!peer_add(f->ar, &who, &c, &why)) fail_msg("%s", why.message);
+    c = same("mine");
+    c.aet = STR_LIT("CT1");
+    assert_false(peer_set(f->ar, &who, &c, &why));
+    assert_int_equal(why.kind, ERR_CONFLICT);
+    if (!peer_set(f->ar, &TESTER, &c, &why)) fail_msg("%s", why.message); // who has a say in both may
+}
+
 static void fingerprints_are_taken_as_people_copy_them(void **state) {
     char out[PEER_FINGERPRINT_HEX + 1];
     (void)state;
@@ -296,12 +336,14 @@ int main(void) {
         T(all_that_a_row_asks_for_must_fit),
         T(what_is_switched_off_or_changed_counts_at_once),
         T(the_surest_of_several_rows_counts),
+        T(what_the_configuration_names_no_row_takes_over),
         T(services_narrow_what_its_role_permits),
         T(a_configured_peer_is_known_by_where_it_listens),
         T(destinations_of_other_tenants_are_not_there),
         T(what_was_asked_for_is_done_later_by_the_same_right),
         T(peers_are_added_changed_and_forgotten),
         T(nobody_makes_a_peer_that_may_more_than_himself),
+        T(nobody_takes_the_title_of_another_tenants_peer),
         T(fingerprints_are_taken_as_people_copy_them),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
