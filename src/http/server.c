@@ -30,6 +30,7 @@ enum {
     REQUEST_ARENA_BYTES = 192 * 1024 * 1024,
     CONNECTION_BYTES = 32 * 1024, // buffer of a connection: both headers must fit; more would be mapped and cleared anew for each
     STREAM_BLOCK_BYTES = 256 * 1024,
+    STREAM_BLOCK_MIN = 1024,
     COMPRESS_BYTES_MIN = 1024,
     FORM_BYTES_MAX = 1024 * 1024,
     DRAIN_STEP_MS = 10,
@@ -242,6 +243,12 @@ static ssize_t generate(void *cls, uint64_t position, char *p, size_t n) {
     return got == 0 ? MHD_CONTENT_READER_END_OF_STREAM : (ssize_t)got;
 }
 
+// Every block is zeroed before it is filled: a small object needs no large one.
+static size_t block_of(const struct http_response *rs) {
+    if (rs->stream_length < 0 || rs->stream_length > STREAM_BLOCK_BYTES) return STREAM_BLOCK_BYTES;
+    return rs->stream_length < STREAM_BLOCK_MIN ? STREAM_BLOCK_MIN : (size_t)rs->stream_length;
+}
+
 static struct MHD_Response *make_body(struct exchange *x) {
     struct http_response *rs = &x->rs;
     switch (rs->kind) {
@@ -260,7 +267,7 @@ static struct MHD_Response *make_body(struct exchange *x) {
         break;
     }
     uint64_t length = rs->stream_length < 0 ? MHD_SIZE_UNKNOWN : (uint64_t)rs->stream_length;
-    return MHD_create_response_from_callback(length, STREAM_BLOCK_BYTES, generate, x, NULL);
+    return MHD_create_response_from_callback(length, block_of(rs), generate, x, NULL);
 }
 
 static bool add_headers(struct exchange *x, struct MHD_Response *to) {
