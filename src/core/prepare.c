@@ -14,7 +14,7 @@
 #include "db/db.h"
 #include "sys/file.h"
 
-enum { WAITING_MAX = 512, EVENTS_MAX = 1000, STEP_MS = 500, QUIET_MS = 3000, ARENA_BYTES_MAX = 64 << 20 };
+enum { WAITING_MAX = 512, STEP_MS = 500, QUIET_MS = 3000 };
 
 // A series that something came to.
 struct waiting {
@@ -31,7 +31,6 @@ struct preparer {
     pthread_cond_t stop;
     _Atomic bool stopping;
     int64_t seq;
-    struct arena arena;
     struct waiting waiting[WAITING_MAX];
     unsigned count;
 };
@@ -43,25 +42,35 @@ static struct waiting *find(struct preparer *p, struct str series_uid) {
 }
 
 // When there are too many the one that came first is left to whoever asks for it.
-static void note(struct preparer *p, const struct event *ev, int64_t now_ms) {
-    struct waiting *w = find(p, ev->series_uid);
+static void note(struct preparer *p, struct str study_uid, struct str series_uid, int64_t now_ms) {
+    struct waiting *w = find(p, series_uid);
     if (!w && p->count == WAITING_MAX) p->waiting[0] = p->waiting[--p->count];
     if (!w) w = &p->waiting[p->count++];
-    snprintf(w->study_uid, sizeof w->study_uid, "%.*s", STR_FMT(str_sub(ev->study_uid, 0, 64)));
-    snprintf(w->series_uid, sizeof w->series_uid, "%.*s", STR_FMT(str_sub(ev->series_uid, 0, 64)));
+    snprintf(w->study_uid, sizeof w->study_uid, "%.*s", STR_FMT(str_sub(study_uid, 0, 64)));
+    snprintf(w->series_uid, sizeof w->series_uid, "%.*s", STR_FMT(str_sub(series_uid, 0, 64)));
     w->changed_ms = now_ms;
 }
 
-static void read_events(struct preparer *p) {
-    struct event *events;
-    unsigned n;
-    do {
-        arena_reset(&p->arena);
-        if (!events_after(p->ar, &p->arena, p->seq, EVENTS_MAX, &events, &n, NULL)) return;
-        for (unsigned i = 0; i < n; i++)
-            if (events[i].series_uid.n && str_starts(events[i].type, STR_LIT("instance."))) note(p, &events[i], clock_mono_ms());
-        if (n) p->seq = events[n - 1].seq;
-    } while (n == EVENTS_MAX && !p->stopping);
+// Of objects, and of them no more than what is needed here: most of a log is reads.
+static const char COMINGS[] = "SELECT seq, study_uid, series_uid FROM events WHERE seq > ?1 AND seq <= ?2 AND type >= 'instance.' AND type < 'instance/' "
+                              "AND series_uid <> '' ORDER BY seq";
+
+static bool read_comings(struct preparer *p, struct db *d, int64_t to) {
+    struct db_stmt *s = db_prepare(d, COMINGS, NULL);
+    enum db_step step;
+    int64_t now_ms = clock_mono_ms();
+    if (!s) return false;
+    db_bind_int(s, 1, p->seq);
+    db_bind_int(s, 2, to);
+    while ((step = db_next(s, NULL)) == DB_ROW) note(p, db_text(s, 1), db_text(s, 2), now_ms);
+    db_done(s);
+    return step == DB_END;
+}
+
+static void read_events(struct preparer *p, int64_t to) {
+    struct db *d = db_reader(archive_db(p->ar), NULL);
+    if (d && read_comings(p, d, to)) p->seq = to;
+    db_return(archive_db(p->ar), d);
 }
 
 static void prepare_quiet(struct preparer *p) {
@@ -94,7 +103,8 @@ static void *run(void *arg) {
     sys_be_background();
     while (!p->stopping) {
         rest(p);
-        if (events_last(p->ar) > p->seq) read_events(p);
+        int64_t last = events_last(p->ar);
+        if (last > p->seq) read_events(p, last);
         prepare_quiet(p);
     }
     return NULL;
@@ -106,7 +116,6 @@ bool prepare_start(struct archive *ar, int quiet_ms, struct preparer **out, stru
     p->ar = ar;
     p->quiet_ms = quiet_ms ? quiet_ms : QUIET_MS;
     p->seq = events_last(ar);
-    arena_init(&p->arena, ARENA_BYTES_MAX);
     pthread_mutex_init(&p->lock, NULL);
     pthread_condattr_t attr;
     pthread_condattr_init(&attr);
@@ -132,6 +141,5 @@ void prepare_stop(struct preparer *p) {
         follower_stop(p->shared);
     else
         pthread_join(p->thread, NULL);
-    arena_deinit(&p->arena);
     free(p);
 }
