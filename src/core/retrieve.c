@@ -46,6 +46,17 @@ struct given {
 // Which of the lists the search begins with.
 enum first { FIRST_STUDIES, FIRST_PATIENT, FIRST_SERIES, FIRST_INSTANCES };
 
+static bool is_one(struct str uids) {
+    return !memchr(uids.p, '\\', uids.n);
+}
+
+// One that is no UID matches nothing, as a list that has none.
+static void add_one(struct given *g, struct str uid, const char *before, const char *after, struct buf *sql) {
+    struct str trimmed = dcm_uid_trim(str_trim(uid));
+    g->values[g->n++] = dcm_uid_valid(trimmed, false) ? trimmed : STR_LIT("");
+    buf_addf(sql, "%s?%d%s", before, g->n, after);
+}
+
 static bool add_list(struct arena *a, struct given *g, struct str uids, const char *before, const char *after, struct buf *sql, struct err *e) {
     buf_addf(sql, "%s{each ?%d}%s", before, g->n + 1, after);
     return uid_array(a, uids, &g->values[g->n++], e);
@@ -55,6 +66,7 @@ static bool add_list(struct arena *a, struct given *g, struct str uids, const ch
 static bool add_filter(struct arena *a, struct given *g, struct str uids, const char *column, struct buf *sql, struct err *e) {
     if (uids.n == 0) return true;
     buf_addf(sql, " AND CASE WHEN %s", column);
+    if (is_one(uids)) return add_one(g, uids, " = ", " THEN 1 ELSE 0 END = 1", sql), true;
     return add_list(a, g, uids, " IN (SELECT value FROM ", ") THEN 1 ELSE 0 END = 1", sql, e);
 }
 
@@ -64,9 +76,24 @@ static void add_value(struct given *g, struct str value, const char *before, con
     buf_addf(sql, "%s?%d%s", before, g->n, after);
 }
 
+static void add_tables_of_one(const struct retrieve_query *q, enum first first, struct given *g, struct buf *sql) {
+    if (first == FIRST_STUDIES)
+        add_one(g, q->study_uids, "studies st {join} series se ON st.study_uid = ", " AND se.study = st.id {join} instances i ON i.series = se.id", sql);
+    else if (first == FIRST_SERIES)
+        add_one(g, q->series_uids, "series se {join} studies st ON se.series_uid = ", " AND st.id = se.study {join} instances i ON i.series = se.id", sql);
+    else
+        add_one(g, q->sop_instance_uids, "instances i {join} series se ON i.sop_instance_uid = ", " AND se.id = i.series {join} studies st ON st.id = se.study",
+                sql);
+}
+
+static struct str first_list(const struct retrieve_query *q, enum first first) {
+    return first == FIRST_STUDIES ? q->study_uids : first == FIRST_SERIES ? q->series_uids : q->sop_instance_uids;
+}
+
 // The tables from the one that the search begins with; {join} keeps the order as it is written.
 static bool add_tables(struct arena *a, const struct retrieve_query *q, enum first first, struct given *g, struct buf *sql, struct err *e) {
     static const char LIST[] = "(SELECT DISTINCT value FROM ";
+    if (first != FIRST_PATIENT && is_one(first_list(q, first))) return add_tables_of_one(q, first, g, sql), true;
     switch (first) {
     case FIRST_STUDIES:
         return add_list(a, g, q->study_uids, LIST,
