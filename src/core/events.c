@@ -31,6 +31,7 @@ void events_init(struct archive *ar) {
 void events_deinit(struct archive *ar) {
     pthread_mutex_destroy(&ar->tail.lock);
     pthread_cond_destroy(&ar->tail.grew);
+    digest_deinit(&ar->tail.digest);
 }
 
 // hash(n) = SHA-256(hash(n-1) || seq || time || type || actor || subject || detail): numbers as 8 bytes, texts after their length, little endian.
@@ -56,11 +57,9 @@ bool event_hash(struct digest *d, const uint8_t before[32], const struct event *
     return digest_final(d, out, e);
 }
 
-static bool chain(const uint8_t before[32], const struct event *ev, uint8_t out[32], struct err *e) {
-    struct digest d = {0};
-    bool ok = digest_init(&d, e) && event_hash(&d, before, ev, out, e);
-    digest_deinit(&d);
-    return ok;
+// Of one thread after another; made when it is first needed.
+static bool chain(struct digest *d, const uint8_t before[32], const struct event *ev, uint8_t out[32], struct err *e) {
+    return (d->ctx || digest_init(d, e)) && event_hash(d, before, ev, out, e);
 }
 
 // What the transaction must know at its beginning, in one statement. The types that are named change nothing that a process remembers.
@@ -178,7 +177,7 @@ static bool append(struct archive *ar, struct db *writer, struct event *ev, stru
     int64_t now = ar->shared ? t->now_ms : clock_wall_ms();
     ev->seq = t->seq + 1;
     ev->time_ms = now > t->time_ms ? now : t->time_ms; // a clock that jumps back changes no order
-    return chain(t->hash, ev, ev->hash, e) && put(ar, writer, ev, e);
+    return chain(&t->digest, t->hash, ev, ev->hash, e) && put(ar, writer, ev, e);
 }
 
 bool event_append(struct archive *ar, struct db *writer, struct event *ev, struct err *e) {
@@ -197,7 +196,7 @@ bool event_append(struct archive *ar, struct db *writer, struct event *ev, struc
 bool event_take_over(struct archive *ar, struct db *writer, const struct event *ev, struct err *e) {
     struct event_tail *t = &ar->tail;
     uint8_t hash[32];
-    if (!events_tail(ar, writer, e) || !chain(t->hash, ev, hash, e)) return false;
+    if (!events_tail(ar, writer, e) || !chain(&t->digest, t->hash, ev, hash, e)) return false;
     if (ev->seq != t->seq + 1 || ev->time_ms < t->time_ms || memcmp(hash, ev->hash, sizeof hash) != 0)
         return err_set(e, ERR_CORRUPT, "events", "the chain of events breaks at number %lld", (long long)ev->seq);
     return put(ar, writer, ev, e);
@@ -310,6 +309,7 @@ bool events_verify(struct archive *ar, int64_t *checked, struct err *e) {
     int64_t seq = cut.seq, time_ms = cut.time_ms;
     memcpy(before, cut.hash, sizeof before);
     struct arena a;
+    struct digest d = {0};
     arena_init(&a, 64 << 20);
     bool ok = true;
     for (unsigned n = 1; ok && n;) {
@@ -317,7 +317,7 @@ bool events_verify(struct archive *ar, int64_t *checked, struct err *e) {
         arena_reset(&a);
         ok = events_after(ar, &a, seq, BATCH, &list, &n, e);
         for (unsigned i = 0; ok && i < n; i++) {
-            ok = chain(before, &list[i], hash, e);
+            ok = chain(&d, before, &list[i], hash, e);
             bool fits = ok && list[i].seq == seq + 1 && list[i].time_ms >= time_ms && memcmp(hash, list[i].hash, 32) == 0;
             if (ok && !fits) ok = err_set(e, ERR_CORRUPT, "events", "the chain of events breaks at number %lld", (long long)(seq + 1));
             seq++;
@@ -325,6 +325,7 @@ bool events_verify(struct archive *ar, int64_t *checked, struct err *e) {
             memcpy(before, hash, 32);
         }
     }
+    digest_deinit(&d);
     arena_deinit(&a);
     *checked = seq - cut.seq;
     return ok;

@@ -13,6 +13,7 @@
 #include "core/parts.h"
 #include "db/db.h"
 #include "store/volume.h"
+#include "sys/digest.h"
 
 struct audit;
 struct index;
@@ -23,6 +24,7 @@ struct event_tail {
     bool known; // false: read it from the log first (at start, and after a rollback)
     int64_t seq, time_ms;
     uint8_t hash[32];
+    struct digest digest; // of the events that are appended
     // Of a shared archive, where it is read anew in each transaction.
     uint64_t transaction; // of which it was read
     int64_t now_ms;       // the database's clock in it

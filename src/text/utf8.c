@@ -45,9 +45,21 @@ unsigned utf8_put(char out[4], uint32_t cp) {
     return 4;
 }
 
+// Bytes at the beginning, in whole words, that are ASCII.
+static size_t ascii_words(const char *p, size_t n) {
+    size_t i = 0;
+    for (uint64_t word; i + sizeof word <= n; i += sizeof word) {
+        memcpy(&word, p + i, sizeof word);
+        if (word & 0x8080808080808080u) break;
+    }
+    return i;
+}
+
 bool utf8_valid(struct str s) {
     uint32_t cp;
     for (size_t i = 0; i < s.n;) {
+        i += ascii_words(s.p + i, s.n - i);
+        if (i == s.n) break;
         unsigned n = utf8_next(s.p + i, s.n - i, &cp);
         if (n == 0) return false;
         i += n;
@@ -56,12 +68,7 @@ bool utf8_valid(struct str s) {
 }
 
 bool utf8_is_ascii(struct str s) {
-    size_t i = 0;
-    for (uint64_t word; i + sizeof word <= s.n; i += sizeof word) {
-        memcpy(&word, s.p + i, sizeof word);
-        if (word & 0x8080808080808080u) return false;
-    }
-    for (; i < s.n; i++)
+    for (size_t i = ascii_words(s.p, s.n); i < s.n; i++)
         if ((unsigned char)s.p[i] >= 0x80) return false;
     return true;
 }
