@@ -1,6 +1,7 @@
 """Peers at the DICOM door: who is let in, what each of its requests may do, how many associations it may have; and traces of requests."""
 import json
 import re
+import socket
 import struct
 import sys
 import tempfile
@@ -183,6 +184,82 @@ def users_of_associations_are_checked(folder):
         assert made.decode() not in server.stderr()
 
 
+# ---- storage commitment by a user ----
+
+def implicit(*elements):
+    """A data set in implicit VR little endian."""
+    return b"".join(struct.pack("<HHI", group, element, len(value)) + value for group, element, value in elements)
+
+
+def uid(text):
+    return text.encode() + b"\0" * (len(text) & 1)
+
+
+UID_OF_OBJECT = struct.pack("<HHI", 8, 0x1155, 6) + b"1.2.3\0"
+
+
+def ask_for_commitment(association, transaction):
+    reference = implicit((8, 0x1150, uid(CT)), (8, 0x1155, uid("1.2.3")))
+    action = implicit((8, 0x1195, uid(transaction)), (8, 0x1199, struct.pack("<HHI", 0xFFFE, 0xE000, len(reference)) + reference))
+    association.send(1, association.command([(0x0003, COMMITMENT), (0x0100, 0x0130), (0x0110, 1), (0x0800, 0), (0x1001, COMMITMENT + ".1"), (0x1008, 1)]), action)
+
+
+def told(association):
+    """Event type ID of the report that comes, which is answered: 1 when all is kept, 2 when something is not there."""
+    at, body = -1, b""
+    while at < 0 or UID_OF_OBJECT not in body:
+        kind, part = association.receive()
+        assert kind == 4, f"PDU type {kind}"
+        body = part if at < 0 else body + part
+        at = body.find(struct.pack("<HHI", 0, 0x1002, 2))
+    message = body.find(struct.pack("<HHI", 0, 0x0110, 2))
+    association.send(1, association.command([(0x0002, COMMITMENT), (0x0100, 0x8100), (0x0120, struct.unpack_from("<H", body, message + 8)[0]), (0x0800, 0x0101), (0x0900, 0),
+                                             (0x1000, COMMITMENT + ".1")]))
+    return struct.unpack_from("<H", body, at + 8)[0]
+
+
+def told_later(association, listener):
+    """The same of one that is released before the result can come, on the association that brings it."""
+    association.socket.sendall(struct.pack(">BBII", 5, 0, 4, 0))
+    while association.receive()[0] != 6:
+        pass
+    other = gantry.Association.__new__(gantry.Association)
+    other.socket, _ = listener.accept()
+    other.socket.settimeout(20)
+    _, body = other.receive()
+    role = gantry.item(0x54, struct.pack(">H", len(COMMITMENT)) + COMMITMENT.encode() + b"\0\1")
+    answer = body[:68] + gantry.item(0x10, b"1.2.840.10008.3.1.1.1") + gantry.item(0x21, struct.pack(">BBBB", 1, 0, 0, 0) + gantry.item(0x40, b"1.2.840.10008.1.2"))
+    answer += gantry.item(0x50, gantry.item(0x51, struct.pack(">I", 16384)) + gantry.item(0x52, b"1.2.3") + role)
+    other.socket.sendall(struct.pack(">BBI", 2, 0, len(answer)) + answer)
+    event = told(other)
+    while other.receive()[0] != 5:
+        pass
+    other.socket.sendall(struct.pack(">BBII", 6, 0, 4, 0))
+    other.socket.close()
+    return event
+
+
+def commitment_tells_a_user_of_what_the_user_reaches(folder):
+    file = folder / "commits.yaml"
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        listener.settimeout(20)
+        port = listener.getsockname()[1]
+        file.write_text(f"dicom: {{unknown-peers: [none]}}\npeers:\n  - {{aet: USES, networks: [127.0.0.1], role: technologist, host: 127.0.0.1, port: {port}}}\n")
+        with gantry.Server(folder / "commits", config=file, auth=True) as server:
+            made = {scope: json.loads(command(folder / "commits", "token", "add", name, "--role", "technologist", "--scope", scope, "--json"))["token"].encode()
+                    for name, scope in (("here", "tenant:"), ("elsewhere", "tenant:other"))}
+            with gantry.Association(server.dicom_port, server.aet, [CT], calling="USES") as peer:
+                assert peer.store(CT, "1.2.3", implicit((8, 0x16, uid(CT)), (8, 0x18, uid("1.2.3")), (0x10, 0x20, b"P1"), (0x20, 0xD, uid("1.2")), (0x20, 0xE, uid("1.2.1")))) == 0
+            for scope, event in (("tenant:", 1), ("tenant:other", 2)):
+                with identified(server, 2, b"anybody", made[scope], [COMMITMENT]) as association:
+                    ask_for_commitment(association, "1.2.9")
+                    assert told(association) == event, scope
+                association = identified(server, 2, b"anybody", made[scope], [COMMITMENT])
+                ask_for_commitment(association, "1.2.10")
+                assert told_later(association, listener) == event, scope
+                association.socket.close()
+
+
 def main():
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -196,6 +273,8 @@ def main():
             print(the_archive_keeps_peers.__name__)
         users_of_associations_are_checked(folder)
         print(users_of_associations_are_checked.__name__)
+        commitment_tells_a_user_of_what_the_user_reaches(folder)
+        print(commitment_tells_a_user_of_what_the_user_reaches.__name__)
         strangers_get_in_by_a_line(folder)
         print(strangers_get_in_by_a_line.__name__)
 

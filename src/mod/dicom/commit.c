@@ -47,6 +47,7 @@ struct request {
     char peer[PDU_AE_MAX + 1]; // who asked
     char address[NET_ADDRESS_MAX];
     const struct principal *asker; // whose objects it may ask for; in arena, or the association's
+    const struct principal *at;    // the peer that it asks from, as which it is looked at later
     struct str transaction_uid;
     struct item *items;
     unsigned count, checked;
@@ -85,7 +86,8 @@ static struct request *new_request(const struct scp_request *rq, const struct dc
     struct request *owed = calloc(1, sizeof *owed);
     if (!owed) return err_nomem(e, "dicom"), NULL;
     arena_init(&owed->arena, JOB_ARENA_BYTES);
-    owed->asker = dicom_peer(rq->session);
+    owed->asker = dicom_principal(rq->session);
+    owed->at = dicom_peer(rq->session);
     snprintf(owed->peer, sizeof owed->peer, "%s", rq->session->d.ul.calling);
     snprintf(owed->address, sizeof owed->address, "%s", rq->session->d.ul.conn.address);
     bool ok = arena_dup(&owed->arena, dcm_text(ds, DCM_TransactionUID), &owed->transaction_uid, e);
@@ -97,10 +99,7 @@ static struct request *new_request(const struct scp_request *rq, const struct dc
 
 // ---- check ----
 
-static uint16_t check(struct dicom_module *m, const struct request *owed, const struct item *it) {
-    struct arena a;
-    struct instance_list list = {0};
-    struct err e = {0};
+static uint16_t find(struct dicom_module *m, const struct request *owed, const struct item *it, struct arena *a, struct instance_list *list, struct err *e) {
     const struct retrieve_query query = {.sop_instance_uids = it->instance_uid, .permission = ACCESS_STUDY_COMMIT};
     const struct actor who = {.door = DOOR_DIMSE,
                               .aet = str_of(owed->peer),
@@ -108,19 +107,40 @@ static uint16_t check(struct dicom_module *m, const struct request *owed, const 
                               .address = str_of(owed->address),
                               .user = {"", 0},
                               .principal = owed->asker};
-    uint16_t reason = 0;
-    arena_init(&a, JOB_ARENA_BYTES);
     bool one = it->instance_uid.n && str_find(it->instance_uid, '\\', 0) == it->instance_uid.n;
-    bool listed = one && retrieve_list(m->archive, &who, &a, &query, &list, &e);
-    if (!one || (listed && list.count == 0))
-        reason = REASON_NO_SUCH_INSTANCE;
-    else if (listed && !str_eq(list.refs[0].sop_class_uid, it->class_uid))
-        reason = REASON_CLASS_CONFLICT;
-    else if (!listed || !retrieve_verify(m->archive, &list.refs[0], &e))
-        reason = REASON_PROCESSING;
+    if (!one) return REASON_NO_SUCH_INSTANCE;
+    if (!retrieve_list(m->archive, &who, a, &query, list, e)) return REASON_PROCESSING;
+    if (list->count == 0) return REASON_NO_SUCH_INSTANCE;
+    return str_eq(list->refs[0].sop_class_uid, it->class_uid) ? 0 : REASON_CLASS_CONFLICT;
+}
+
+static uint16_t check(struct dicom_module *m, const struct request *owed, const struct item *it) {
+    struct arena a;
+    struct instance_list list = {0};
+    struct err e = {0};
+    if (it->reason != REASON_UNKNOWN) return it->reason;
+    arena_init(&a, JOB_ARENA_BYTES);
+    uint16_t reason = find(m, owed, it, &a, &list, &e);
+    if (reason == 0 && !retrieve_verify(m->archive, &list.refs[0], &e)) reason = REASON_PROCESSING;
     if (e.kind != ERR_NONE) log_err(&e, "storage commitment of %.*s", STR_FMT(it->instance_uid));
     arena_deinit(&a);
     return reason;
+}
+
+// What a user does not reach who is here now: later only the peer is known.
+static void mark_hidden(struct dicom_module *m, struct request *owed) {
+    struct arena a;
+    if (owed->asker == owed->at) return;
+    arena_init(&a, JOB_ARENA_BYTES);
+    for (unsigned i = 0; i < owed->count; i++) {
+        struct instance_list list = {0};
+        struct err e = {0};
+        uint16_t reason = find(m, owed, &owed->items[i], &a, &list, &e);
+        if (reason == REASON_NO_SUCH_INSTANCE || reason == REASON_PROCESSING) owed->items[i].reason = reason;
+        if (e.kind != ERR_NONE) log_err(&e, "storage commitment of %.*s", STR_FMT(owed->items[i].instance_uid));
+        arena_reset(&a);
+    }
+    arena_deinit(&a);
 }
 
 // ---- result ----
@@ -194,6 +214,7 @@ static bool write_items(const struct request *owed, struct buf *to, struct err *
     for (unsigned i = 0; i < owed->count; i++) {
         json_str(&w, owed->items[i].class_uid);
         json_str(&w, owed->items[i].instance_uid);
+        if (owed->items[i].reason != REASON_UNKNOWN) json_bool(&w, false); // it is not there for whoever asked
     }
     json_end_array(&w);
     return buf_ok(to, e);
@@ -203,7 +224,7 @@ static bool write_items(const struct request *owed, struct buf *to, struct err *
 static bool keep(struct dicom_module *m, struct request *owed, struct err *e) {
     struct buf items;
     buf_init(&items, KEPT_BYTES_MAX);
-    struct commitment c = {.peer = str_of(owed->peer), .address = str_of(owed->address), .transaction_uid = owed->transaction_uid, .asker = owed->asker->name};
+    struct commitment c = {.peer = str_of(owed->peer), .address = str_of(owed->address), .transaction_uid = owed->transaction_uid, .asker = owed->at->name};
     bool ok = write_items(owed, &items, e);
     c.items = buf_str(&items);
     ok = ok && commitment_keep(m->archive, &c, HERE_MS, e);
@@ -215,11 +236,13 @@ static bool keep(struct dicom_module *m, struct request *owed, struct err *e) {
 static bool read_items(struct request *owed, struct str text, struct err *e) {
     const struct json *all = json_read(&owed->arena, text, 2, e);
     if (!all) return false;
-    owed->count = all->count / 2;
-    owed->items = arena_zero(&owed->arena, owed->count, sizeof *owed->items, e);
+    owed->items = arena_zero(&owed->arena, all->count / 2, sizeof *owed->items, e);
     const struct json *at = all->first;
-    for (unsigned i = 0; owed->items && i < owed->count; i++, at = at->next->next)
-        owed->items[i] = (struct item){json_text(at), json_text(at->next), REASON_UNKNOWN};
+    while (owed->items && at && at->next) {
+        bool hidden = at->next->next && at->next->next->kind == JSON_FALSE;
+        owed->items[owed->count++] = (struct item){json_text(at), json_text(at->next), hidden ? REASON_NO_SUCH_INSTANCE : REASON_UNKNOWN};
+        at = hidden ? at->next->next->next : at->next->next;
+    }
     return owed->items;
 }
 
@@ -338,6 +361,7 @@ static bool commit(struct dicom_module *m, struct scp_request *rq, struct arena 
     if (!owed) return scp_finish(rq, why.kind == ERR_BAD_INPUT ? DIMSE_INVALID_ARGUMENT : DIMSE_PROCESSING_FAILURE, why.message, e);
     const struct dicom_noted noted = {.type = "study.verified", .count = owed->count};
     if (!dicom_note(m->archive, rq, &noted, &alive, e)) return free_request(owed), alive;
+    mark_hidden(m, owed);
     if (!keep(m, owed, &why)) {
         log_err(&why, "a request for storage commitment of %s", owed->peer);
         free_request(owed);
