@@ -197,7 +197,8 @@ CREATE TABLE audit_cuts (
     seq INTEGER PRIMARY KEY,
     hash BLOB NOT NULL,
     time_ms INTEGER NOT NULL,
-    at_ms INTEGER NOT NULL
+    at_ms INTEGER NOT NULL,
+    mark TEXT NOT NULL DEFAULT '' -- the line that was signed for it, for nodes that have not cut themselves
 );
 
 -- ---- encryption at rest ----

@@ -38,7 +38,12 @@ static void take_old(const struct serve_audit *a) {
     struct audit_cut cut;
     struct err e = {0};
     int64_t before_ms = clock_wall_ms() - a->server->settings->audit.keep_days * DAY_MS;
-    if (!audit_retain(a->server->archive, &WHO, before_ms, &cut, &e)) log_err(&e, "old events of the audit trail stay");
+    if (!audit_retain(a->server->archive, &WHO, before_ms, &cut, &e)) {
+        if (e.kind == ERR_BUSY)
+            log_line(LOG_INFO, "audit", "old events stay for today: %s", e.message);
+        else
+            log_err(&e, "old events of the audit trail stay");
+    }
     if (cut.waits_for[0])
         log_line(LOG_WARN, "audit", "old events stay until the collector '%s' has them; one that is no more is forgotten by 'gantry audit forget'",
                  cut.waits_for);

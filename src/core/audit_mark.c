@@ -214,3 +214,31 @@ static bool each_of(const char *dir, const char *name, bool (*visit)(void *ctx, 
 bool audit_marks_each(const char *dir, bool (*visit)(void *ctx, const struct audit_mark *m, struct err *e), void *ctx, struct err *e) {
     return each_of(dir, "checkpoints", visit, ctx, e) && each_of(dir, "head", visit, ctx, e);
 }
+
+// ---- trust ----
+
+bool audit_trust_add(struct audit_trust *t, struct str hex, struct err *e) {
+    struct str text = str_trim(hex);
+    if (text.n == 0) return true;
+    if (t->count == AUDIT_KEYS_MAX) return err_set(e, ERR_TOO_LARGE, "audit", "more than %d keys", AUDIT_KEYS_MAX);
+    if (!read_hex(text, t->keys[t->count], SEAL_PUBLIC_BYTES))
+        return err_set(e, ERR_BAD_INPUT, "audit", "'%.*s' is no public key: 64 hexadecimal digits", STR_FMT(str_sub(text, 0, 80)));
+    t->count++;
+    return true;
+}
+
+bool audit_trust_read(struct audit_trust *t, const char *dir, struct err *e) {
+    char path[PATH_BYTES], line[256];
+    bool ok = true;
+    snprintf(path, sizeof path, "%.4000s/key.pub", dir);
+    FILE *f = fopen(path, "re");
+    while (f && ok && fgets(line, sizeof line, f)) ok = audit_trust_add(t, str_of(line), e);
+    if (f) fclose(f);
+    return ok;
+}
+
+bool audit_trusts(const struct audit_trust *t, const uint8_t key[SEAL_PUBLIC_BYTES]) {
+    for (unsigned i = 0; i < t->count; i++)
+        if (memcmp(t->keys[i], key, SEAL_PUBLIC_BYTES) == 0) return true;
+    return false;
+}

@@ -35,6 +35,17 @@ struct audit_key {
     uint8_t secret[SEAL_SECRET_BYTES], public_key[SEAL_PUBLIC_BYTES];
 };
 
+// Keys whose marks count.
+enum { AUDIT_KEYS_MAX = 64 };
+struct audit_trust {
+    uint8_t keys[AUDIT_KEYS_MAX][SEAL_PUBLIC_BYTES];
+    unsigned count;
+};
+bool audit_trust_add(struct audit_trust *t, struct str hex, struct err *e); // an empty text adds nothing
+// Every line of the directory's key.pub: its own keys, and those that people added, such as of the other nodes of the archive.
+bool audit_trust_read(struct audit_trust *t, const char *dir, struct err *e);
+bool audit_trusts(const struct audit_trust *t, const uint8_t key[SEAL_PUBLIC_BYTES]);
+
 const char *audit_mark_kind_name(enum audit_mark_kind kind);
 // The key of a directory; made (0600, and its public key added to key.pub beside it) when it is not there and make says so. *there false: there is none.
 bool audit_key_load(const char *dir, bool make, struct audit_key *out, bool *there, struct err *e);

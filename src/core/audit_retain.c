@@ -21,6 +21,27 @@ static bool last_cut(struct archive *ar, int64_t *cut, int64_t *lowest, struct e
     return ok;
 }
 
+bool audit_cut_last(struct archive *ar, struct audit_cut_row *out, struct err *e) {
+    struct db *d = db_reader(ar->db, e);
+    struct db_stmt *s = d ? db_prepare(d, "SELECT seq, hash, mark FROM audit_cuts ORDER BY seq DESC LIMIT 1", e) : NULL;
+    enum db_step step = s ? db_next(s, e) : DB_FAIL;
+    *out = (struct audit_cut_row){0};
+    if (step == DB_ROW) {
+        struct str hash = db_blob(s, 1);
+        out->seq = db_int(s, 0);
+        if (hash.n == sizeof out->hash) memcpy(out->hash, hash.p, hash.n);
+        audit_mark_read(db_text(s, 2), &out->mark);
+    }
+    db_done(s);
+    db_return(ar->db, d);
+    return step != DB_FAIL;
+}
+
+bool audit_cut_proven(const struct audit_cut_row *cut, const struct audit_trust *t) {
+    const struct audit_mark *m = &cut->mark;
+    return m->holds && m->kind == MARK_CUT && m->seq == cut->seq && memcmp(m->hash, cut->hash, sizeof m->hash) == 0 && audit_trusts(t, m->key);
+}
+
 static bool remove_piece(struct archive *ar, int64_t to, struct err *e) {
     struct db *w = db_writer(ar->db, e);
     bool ok = w && archive_begin(ar, w, e) && sql_run(w, "DELETE FROM events WHERE seq <= ?1", SQL_VALUES(SQL_I(to)), e) && db_commit(w, e);
@@ -61,13 +82,10 @@ static bool is_whole(struct archive *ar, struct err *e) {
     return r.findings == 0 || err_set(e, ERR_CORRUPT, "audit", "nothing is taken away from a log that does not hold: %s", first.text);
 }
 
-static bool put_mark(struct archive *ar, struct audit_mark m, struct err *e) {
-    struct buf line;
+static bool put_mark(struct archive *ar, struct audit_mark m, struct buf *line, struct err *e) {
     m.kind = MARK_CUT;
-    buf_init(&line, 4096);
-    bool ok = audit_mark_write(&ar->watch.key, &m, &line, e) && audit_checkpoint_put(ar->watch.dir, buf_str(&line), e);
-    for (unsigned i = 0; ok && i < ar->watch.elsewhere_count; i++) ok = audit_checkpoint_put(ar->watch.elsewhere[i], buf_str(&line), e);
-    buf_deinit(&line);
+    bool ok = audit_mark_write(&ar->watch.key, &m, line, e) && audit_checkpoint_put(ar->watch.dir, buf_str(line), e);
+    for (unsigned i = 0; ok && i < ar->watch.elsewhere_count; i++) ok = audit_checkpoint_put(ar->watch.elsewhere[i], buf_str(line), e);
     return ok;
 }
 
@@ -88,11 +106,11 @@ static bool write_detail(struct buf *to, const struct actor *who, const struct a
     return buf_ok(to, e);
 }
 
-static bool put_cut(struct archive *ar, struct event *ev, const struct audit_cut *c, struct err *e) {
+static bool put_cut(struct archive *ar, struct event *ev, const struct audit_cut *c, struct str mark, struct err *e) {
     struct db *w = db_writer(ar->db, e);
     bool ok = w && archive_begin(ar, w, e) && event_append(ar, w, ev, e) &&
-              sql_run(w, "INSERT INTO audit_cuts (seq, hash, time_ms, at_ms) VALUES (?1, ?2, ?3, ?4)",
-                      SQL_VALUES(SQL_I(c->last), SQL_B(c->hash, sizeof c->hash), SQL_I(c->time_ms), SQL_I(ev->time_ms)), e) &&
+              sql_run(w, "INSERT INTO audit_cuts (seq, hash, time_ms, at_ms, mark) VALUES (?1, ?2, ?3, ?4, ?5)",
+                      SQL_VALUES(SQL_I(c->last), SQL_B(c->hash, sizeof c->hash), SQL_I(c->time_ms), SQL_I(ev->time_ms), SQL_T(mark)), e) &&
               db_commit(w, e);
     if (w && !ok) db_rollback(w);
     if (w) events_settle(ar, ok);
@@ -102,13 +120,15 @@ static bool put_cut(struct archive *ar, struct event *ev, const struct audit_cut
 
 static bool cut(struct archive *ar, const struct actor *who, int64_t before_ms, const struct audit_cut *c, const struct audit_mark *m, struct err *e) {
     char actor[256];
-    struct buf detail;
+    struct buf detail, line;
     buf_init(&detail, DETAIL_BYTES);
+    buf_init(&line, 4096);
     actor_text(who, actor);
     bool ok = write_detail(&detail, who, c, before_ms, e);
     struct event ev = {.type = STR_LIT("audit.cut"), .actor = str_of(actor), .detail = buf_str(&detail)};
-    ok = ok && put_mark(ar, *m, e) && put_cut(ar, &ev, c, e);
+    ok = ok && put_mark(ar, *m, &line, e) && put_cut(ar, &ev, c, str_trim(buf_str(&line)), e);
     buf_deinit(&detail);
+    buf_deinit(&line);
     return ok;
 }
 
@@ -123,11 +143,10 @@ static bool spare_collectors(struct archive *ar, int64_t *last, struct audit_cut
     return true;
 }
 
-bool audit_retain(struct archive *ar, const struct actor *who, int64_t before_ms, struct audit_cut *out, struct err *e) {
+static bool retain(struct archive *ar, const struct actor *who, int64_t before_ms, struct audit_cut *out, struct err *e) {
     struct audit_mark m;
     int64_t known, lowest, last;
     bool found;
-    *out = (struct audit_cut){0};
     if (!ar->watch.kept) return err_set(e, ERR_USAGE, "audit", "this archive has no key for its marks yet: start its server once");
     if (!audit_last_before(ar, before_ms, &last, e) || !last_cut(ar, &known, &lowest, e) || (last > known && !spare_collectors(ar, &last, out, e)))
         return false;
@@ -139,4 +158,15 @@ bool audit_retain(struct archive *ar, const struct actor *who, int64_t before_ms
     out->time_ms = m.time_ms;
     memcpy(out->hash, m.hash, sizeof out->hash);
     return cut(ar, who, before_ms, out, &m, e) && audit_retain_settle(ar, e);
+}
+
+bool audit_retain(struct archive *ar, const struct actor *who, int64_t before_ms, struct audit_cut *out, struct err *e) {
+    struct lease lease;
+    bool taken;
+    *out = (struct audit_cut){0};
+    if (!lease_take(ar, "audit retention", &lease, &taken, e)) return false;
+    if (!taken) return err_set(e, ERR_BUSY, "audit", "another takes old events away at the moment");
+    bool ok = retain(ar, who, before_ms, out, e);
+    lease_drop(ar, &lease);
+    return ok;
 }

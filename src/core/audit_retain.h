@@ -11,8 +11,18 @@ struct audit_cut {
     char waits_for[320]; // the collector that has not got what else is old enough; empty: none
 };
 
-// Takes away what is older than a time and every collector has: one that is away keeps what it lacks until it is back or forgotten. A log that does not hold is evidence: ERR_CORRUPT, and nothing is taken. The event of it, "audit.cut", comes first.
+// Takes away what is older than a time and every collector has: one that is away keeps what it lacks until it is back or forgotten. A log that does not hold is evidence: ERR_CORRUPT, and nothing is taken. One node at a time
+// does it: ERR_BUSY. The event of it, "audit.cut", comes first.
 bool audit_retain(struct archive *ar, const struct actor *who, int64_t before_ms, struct audit_cut *out, struct err *e);
+// The last cut, as the index has it; seq 0: there was none.
+struct audit_cut_row {
+    int64_t seq;
+    uint8_t hash[DIGEST_BYTES];
+    struct audit_mark mark; // what was signed for it
+};
+bool audit_cut_last(struct archive *ar, struct audit_cut_row *out, struct err *e);
+// Whether it is what somebody signed who is trusted.
+bool audit_cut_proven(const struct audit_cut_row *cut, const struct audit_trust *t);
 // Finishes what a process that died had begun.
 bool audit_retain_settle(struct archive *ar, struct err *e);
 

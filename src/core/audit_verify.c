@@ -11,9 +11,10 @@
 #include "base/clock.h"
 #include "base/thread.h"
 #include "core/audit_part.h"
+#include "core/audit_retain.h"
 #include "sys/file.h"
 
-enum { CHUNK = 8192, FINDINGS_MAX = 10000, THREADS_MAX = 16, KEYS_MAX = 64, PATH_BYTES = 4096, WITNESS_BYTES = 4 };
+enum { CHUNK = 8192, FINDINGS_MAX = 10000, THREADS_MAX = 16, PATH_BYTES = 4096, WITNESS_BYTES = 4 };
 
 static const char *const FAULTS[FAULT_KINDS] = {"changed", "missing", "rewritten", "cut", "inserted", "forged", "unproven"};
 
@@ -24,8 +25,7 @@ const char *audit_fault_name(enum audit_fault fault) {
 struct proof {
     struct audit_mark *marks;
     size_t mark_count, mark_room;
-    uint8_t keys[KEYS_MAX][SEAL_PUBLIC_BYTES];
-    unsigned key_count;
+    struct audit_trust trust;
 };
 
 struct verify {
@@ -33,6 +33,7 @@ struct verify {
     const struct audit_verify_options *o;
     struct audit_verify_report *out;
     struct proof proof;
+    struct audit_cut_row cut;
     uint8_t before[DIGEST_BYTES]; // the hash before the first event
     uint8_t *witness;
     size_t witness_bytes;
@@ -79,17 +80,11 @@ static void missing(struct verify *v, int64_t from, int64_t to) {
 
 // ---- marks ----
 
-static bool is_trusted(const struct proof *p, const uint8_t key[SEAL_PUBLIC_BYTES]) {
-    for (unsigned i = 0; i < p->key_count; i++)
-        if (memcmp(p->keys[i], key, SEAL_PUBLIC_BYTES) == 0) return true;
-    return false;
-}
-
 static bool take_mark(void *ctx, const struct audit_mark *m, struct err *e) {
     struct verify *v = ctx;
     struct proof *p = &v->proof;
     char boot[AUDIT_BOOT_BYTES];
-    if (!m->holds || !is_trusted(p, m->key)) {
+    if (!m->holds || !audit_trusts(&p->trust, m->key)) {
         find(v, FAULT_FORGED, m->seq, m->seq, "a %s of event %lld is not signed by a key that is trusted", audit_mark_kind_name(m->kind), (long long)m->seq);
         return true;
     }
@@ -112,32 +107,12 @@ static int by_seq(const void *a, const void *b) {
     return x->at_ms < y->at_ms ? -1 : x->at_ms > y->at_ms;
 }
 
-static bool add_key(struct proof *p, struct str hex, struct err *e) {
-    struct str text = str_trim(hex);
-    if (text.n == 0) return true;
-    if (p->key_count == KEYS_MAX) return err_set(e, ERR_TOO_LARGE, "audit", "more than %d keys", KEYS_MAX);
-    if (text.n != 2 * SEAL_PUBLIC_BYTES || !hex_decode(text.p, SEAL_PUBLIC_BYTES, p->keys[p->key_count]))
-        return err_set(e, ERR_BAD_INPUT, "audit", "'%.*s' is no public key: 64 hexadecimal digits", STR_FMT(str_sub(text, 0, 80)));
-    p->key_count++;
-    return true;
-}
-
-static bool read_keys(struct proof *p, const char *dir, struct err *e) {
-    char path[PATH_BYTES], line[256];
-    bool ok = true;
-    snprintf(path, sizeof path, "%.4000s/key.pub", dir);
-    FILE *f = fopen(path, "re");
-    while (f && ok && fgets(line, sizeof line, f)) ok = add_key(p, str_of(line), e);
-    if (f) fclose(f);
-    return ok;
-}
-
 static bool load_marks(struct verify *v, struct err *e) {
     struct proof *p = &v->proof;
     const char *dir = v->o->dir ? v->o->dir : v->ar->watch.dir;
     bool ok = true;
-    for (unsigned i = 0; ok && i < v->o->key_count; i++) ok = add_key(p, str_of(v->o->keys[i]), e);
-    if (ok && !v->o->key_count) ok = read_keys(p, dir, e);
+    for (unsigned i = 0; ok && i < v->o->key_count; i++) ok = audit_trust_add(&p->trust, str_of(v->o->keys[i]), e);
+    if (ok && !v->o->key_count) ok = audit_trust_read(&p->trust, dir, e);
     ok = ok && audit_marks_each(dir, take_mark, v, e);
     for (unsigned i = 0; ok && i < v->o->dir_count; i++) ok = audit_marks_each(v->o->dirs[i], take_mark, v, e);
     if (p->mark_count) qsort(p->marks, p->mark_count, sizeof *p->marks, by_seq);
@@ -315,34 +290,44 @@ static bool hold_against_marks(struct verify *v, struct err *e) {
 // ---- where it begins ----
 
 static bool find_beginning(struct verify *v, struct err *e) {
-    struct db *d = db_reader(v->ar->db, e);
-    struct db_stmt *s = d ? db_prepare(d, "SELECT seq, hash FROM audit_cuts ORDER BY seq DESC LIMIT 1", e) : NULL;
     int64_t count[2];
     bool found;
-    enum db_step step = s ? db_next(s, e) : DB_FAIL;
-    if (step == DB_ROW) {
-        struct str hash = db_blob(s, 1);
-        v->out->cut = db_int(s, 0);
-        if (hash.n == sizeof v->before) memcpy(v->before, hash.p, hash.n);
-    }
-    db_done(s);
-    bool ok = step != DB_FAIL && sql_one(d, "SELECT coalesce(max(seq), 0), count(*) FROM events", NULL, 0, count, 2, &found, e);
+    if (!audit_cut_last(v->ar, &v->cut, e)) return false;
+    struct db *d = db_reader(v->ar->db, e);
+    bool ok = d && sql_one(d, "SELECT coalesce(max(seq), 0), count(*) FROM events", NULL, 0, count, 2, &found, e);
     db_return(v->ar->db, d);
-    v->out->first = v->out->cut + 1;
+    memcpy(v->before, v->cut.hash, sizeof v->before);
+    v->out->cut = v->cut.seq;
+    v->out->first = v->cut.seq + 1;
     v->out->last = ok ? count[0] : 0;
     v->out->events = ok ? (uint64_t)count[1] : 0;
     return ok;
 }
 
+static bool is_cut(const struct audit_cut_row *cut, const struct audit_mark *m) {
+    return m->kind == MARK_CUT && m->seq == cut->seq && memcmp(m->hash, cut->hash, sizeof m->hash) == 0;
+}
+
+static bool is_proven(const struct proof *p, const struct audit_cut_row *cut) {
+    if (audit_cut_proven(cut, &p->trust)) return true;
+    for (size_t i = 0; i < p->mark_count; i++)
+        if (is_cut(cut, &p->marks[i])) return true;
+    return false;
+}
+
 // A cut that nobody signed is somebody's who took events away.
 static void prove_cut(struct verify *v) {
-    const struct proof *p = &v->proof;
-    if (!v->out->cut) return;
-    for (size_t i = 0; i < p->mark_count; i++) {
-        const struct audit_mark *m = &p->marks[i];
-        if (m->kind == MARK_CUT && m->seq == v->out->cut && memcmp(m->hash, v->before, sizeof v->before) == 0) return;
+    const struct audit_cut_row *cut = &v->cut;
+    char key[2 * SEAL_PUBLIC_BYTES];
+    if (!cut->seq || is_proven(&v->proof, cut)) return;
+    if (!cut->mark.holds || !is_cut(cut, &cut->mark)) {
+        missing(v, 1, cut->seq);
+        return;
     }
-    missing(v, 1, v->out->cut);
+    hex_encode(cut->mark.key, SEAL_PUBLIC_BYTES, key);
+    find(v, FAULT_MISSING, 1, cut->seq,
+         "events 1 to %lld were taken away with the key %.*s, which is not trusted here; where it is another node's, add it to audit/key.pub",
+         (long long)cut->seq, (int)sizeof key, key);
 }
 
 static bool verify(struct verify *v, struct err *e) {

@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "core/audit_part.h"
+#include "core/audit_retain.h"
 #include "sys/file.h"
 #include "text/json.h"
 
@@ -43,11 +44,31 @@ static bool last_seq(struct archive *ar, int64_t *out, struct err *e) {
 
 // ---- at opening ----
 
+// What the head was about was taken away since: with one node, by a cut that it signed itself.
+static bool judge_cut(struct archive *ar, const struct audit_mark *head, const struct audit_cut_row *cut, struct err *e) {
+    struct audit_watch *w = &ar->watch;
+    struct audit_trust trust = {0};
+    if (!audit_trust_read(&trust, w->dir, e)) return false;
+    if (audit_cut_proven(cut, &trust)) return true;
+    if (ar->shared) {
+        log_line(LOG_WARN, "audit",
+                 "events up to %lld were taken away by another node, whose key is not in %s/key.pub: 'gantry audit verify' proves nothing of it",
+                 (long long)cut->seq, w->dir);
+        return true;
+    }
+    snprintf(w->trouble, sizeof w->trouble, "events up to %lld were taken away from the log, and nobody signed that", (long long)cut->seq);
+    w->broken = *head;
+    return true;
+}
+
 static bool judge(struct archive *ar, const struct audit_mark *head, struct err *e) {
     struct audit_watch *w = &ar->watch;
+    struct audit_cut_row cut;
     struct audit_mark now;
     bool found = true;
     int64_t last;
+    if (!audit_cut_last(ar, &cut, e)) return false;
+    if (head->seq && head->seq <= cut.seq) return judge_cut(ar, head, &cut, e);
     if (!last_seq(ar, &last, e) || !audit_mark_of(ar, head->seq, &now, &found, e)) return false;
     long long seq = head->seq;
     if (last < head->seq)

@@ -503,6 +503,80 @@ static void what_a_rule_took_away_is_gone_and_proven_to_be_gone_rightly(void **s
     assert_int_equal(verify(f).n, 0);
 }
 
+static void run_in(const char *dir, const char *what) {
+    char command[600];
+    snprintf(command, sizeof command, "cd %s && %s", dir, what);
+    assert_int_equal(system(command), 0);
+}
+
+// As another node of the archive sees it, whose directory has nothing of the cut.
+static void a_cut_is_proven_where_its_key_is_trusted_and_nowhere_else(void **state) {
+    struct fixture *f = *state;
+    static struct log l;
+    struct audit_cut cut;
+    const struct audit_options o = {.elsewhere = NULL};
+    struct err e = {0};
+    int64_t before_ms;
+    make_old(f, &l, &before_ms);
+    retain(f, before_ms, &cut);
+    run_in(f->dir, "rm audit/checkpoints");
+    assert_int_equal(verify(f).n, 0);
+    fixture_close(f);
+    run_in(f->dir, "mv audit cutter");
+    fixture_open(f);
+    assert_true(audit_start(f->ar, &o, &e));
+    fixture_close(f);
+    fixture_open(f);
+    struct seen s = verify(f);
+    assert_int_equal(s.n, 1);
+    assert_int_equal(s.all[0].fault, FAULT_MISSING);
+    assert_int_equal(s.all[0].to, cut.last);
+    assert_non_null(strstr(s.all[0].text, "audit/key.pub"));
+    run_in(f->dir, "cat cutter/key.pub >> audit/key.pub");
+    assert_int_equal(verify(f).n, 0);
+}
+
+// A server that was away for longer than events are kept; the one beside it cut.
+static void a_head_that_was_cut_away_is_no_alarm_and_without_a_signature_it_is(void **state) {
+    struct fixture *f = *state;
+    static struct log l;
+    struct audit_cut cut;
+    int64_t before_ms;
+    make_old(f, &l, &before_ms);
+    keep_marks(f, MARK_HEAD);
+    struct audit_mark m;
+    bool found;
+    struct err e = {0};
+    assert_true(audit_mark_of(f->ar, 10, &m, &found, &e) && found);
+    for (int i = 0; i < 2; i++) {
+        retain(f, before_ms, &cut);
+        f->ar->watch.kept = false;
+        run_in(f->dir, "rm audit/head");
+        m.kind = MARK_HEAD;
+        assert_true(audit_head_put(f->ar->watch.dir, &f->ar->watch.key, &m, &f->ar->watch.turn, &e));
+        fixture_close(f);
+        fixture_open(f);
+        assert_int_equal(count_rows(f, "SELECT count(*) FROM events WHERE type = 'audit.alarm'"), i);
+        run_sql(f, "UPDATE audit_cuts SET mark = ''");
+    }
+}
+
+static void one_at_a_time_takes_old_events_away(void **state) {
+    struct fixture *f = *state;
+    static struct log l;
+    struct audit_cut cut;
+    struct lease lease;
+    struct err e = {0};
+    bool taken;
+    int64_t before_ms, last = make_old(f, &l, &before_ms);
+    assert_true(lease_take(f->ar, "audit retention", &lease, &taken, &e) && taken);
+    assert_false(audit_retain(f->ar, &TESTER, before_ms, &cut, &e));
+    assert_int_equal(e.kind, ERR_BUSY);
+    lease_drop(f->ar, &lease);
+    retain(f, before_ms, &cut);
+    assert_int_equal(cut.last, last);
+}
+
 static void a_cut_that_nobody_signed_is_found(void **state) {
     struct fixture *f = *state;
     static struct log l;
@@ -635,6 +709,9 @@ int main(void) {
         TEST(a_mark_that_could_not_be_written_whole_does_not_spoil_the_next),
         TEST(what_a_key_signed_that_was_replaced_stays_proven),
         TEST(what_a_rule_took_away_is_gone_and_proven_to_be_gone_rightly),
+        TEST(a_cut_is_proven_where_its_key_is_trusted_and_nowhere_else),
+        TEST(a_head_that_was_cut_away_is_no_alarm_and_without_a_signature_it_is),
+        TEST(one_at_a_time_takes_old_events_away),
         TEST(a_cut_that_nobody_signed_is_found),
         TEST(nothing_is_taken_from_a_log_that_does_not_hold),
         TEST(what_a_collector_lacks_stays_until_it_has_it_or_is_forgotten),
