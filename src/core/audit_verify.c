@@ -330,10 +330,45 @@ static void prove_cut(struct verify *v) {
          (long long)cut->seq, (int)sizeof key, key);
 }
 
+// ---- what a rule took away meanwhile ----
+
+static void drop_missing(struct verify *v, int64_t to) {
+    size_t n = 0;
+    for (size_t i = 0; i < v->found_count; i++)
+        if (v->found[i].fault != FAULT_MISSING || v->found[i].to > to) v->found[n++] = v->found[i];
+    v->out->findings -= v->found_count - n;
+    v->found_count = n;
+}
+
+// The first event behind the cut has been read without the one before it.
+static bool check_seam(struct verify *v, struct err *e) {
+    struct walk k = {.v = v};
+    if (v->out->first > v->out->last) return true;
+    struct db *d = db_reader(v->ar->db, e);
+    bool ok = d && digest_init(&k.digest, e) && check_chunk(&k, d, v->out->first, v->out->first, e);
+    digest_deinit(&k.digest);
+    db_return(v->ar->db, d);
+    return ok;
+}
+
+// What is not there by then is not missing, where that is proven.
+static bool follow_cut(struct verify *v, struct err *e) {
+    struct audit_cut_row before = v->cut;
+    if (!audit_cut_last(v->ar, &v->cut, e)) return false;
+    if (v->cut.seq <= before.seq) return true;
+    drop_missing(v, v->cut.seq);
+    prove_cut(v);
+    memcpy(v->before, v->cut.hash, sizeof v->before);
+    v->out->cut = v->cut.seq;
+    v->out->first = v->cut.seq + 1;
+    return check_seam(v, e);
+}
+
 static bool verify(struct verify *v, struct err *e) {
     if (!load_marks(v, e) || !map_witness(v, e) || !find_beginning(v, e)) return false;
     prove_cut(v);
-    return walk_all(v, e) && hold_against_marks(v, e);
+    if (v->o->on_begin) v->o->on_begin(v->o->ctx);
+    return walk_all(v, e) && follow_cut(v, e) && hold_against_marks(v, e);
 }
 
 bool audit_verify(struct archive *ar, const struct audit_verify_options *o, struct audit_verify_report *out, struct err *e) {

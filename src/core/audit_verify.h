@@ -29,6 +29,7 @@ struct audit_verify_options {
     const char *const *keys; // public keys in hexadecimal that are trusted; none: those in dir's key.pub
     unsigned key_count;
     unsigned threads;                                             // 0: as many as there are processors, 16 at most
+    void (*on_begin)(void *ctx);                                  // it is known where the log begins, and is read now; may be NULL
     void (*on_finding)(void *ctx, const struct audit_finding *f); // in the order of places
     void *ctx;
 };

@@ -561,6 +561,56 @@ static void a_head_that_was_cut_away_is_no_alarm_and_without_a_signature_it_is(v
     }
 }
 
+struct meanwhile {
+    struct fixture *f;
+    int64_t before_ms;
+    bool signed_;
+    struct audit_cut cut;
+    struct seen seen;
+};
+
+static void cut_now(void *ctx) {
+    struct meanwhile *m = ctx;
+    retain(m->f, m->before_ms, &m->cut);
+    if (!m->signed_) run_sql(m->f, "UPDATE audit_cuts SET mark = ''");
+}
+
+static void take_seen(void *ctx, const struct audit_finding *f) {
+    take_finding(&((struct meanwhile *)ctx)->seen, f);
+}
+
+static struct seen verify_while_cutting(struct fixture *f, int64_t before_ms, bool is_signed, struct audit_verify_report *r) {
+    struct meanwhile m = {.f = f, .before_ms = before_ms, .signed_ = is_signed};
+    struct err e = {0};
+    const struct audit_verify_options o = {.on_begin = cut_now, .on_finding = take_seen, .ctx = &m, .threads = 2};
+    if (!audit_verify(f->ar, &o, r, &e)) fail_msg("%s", e.message);
+    assert_true(m.cut.last > 0);
+    return m.seen;
+}
+
+static void what_a_rule_takes_away_while_it_is_proven_is_not_missing(void **state) {
+    struct fixture *f = *state;
+    static struct log l;
+    struct audit_verify_report r;
+    int64_t before_ms, last = make_old(f, &l, &before_ms);
+    struct seen s = verify_while_cutting(f, before_ms, true, &r);
+    if (s.n) fail_msg("%s", s.all[0].text);
+    assert_int_equal(r.findings, 0);
+    assert_int_equal(r.cut, last);
+    assert_int_equal(r.first, last + 1);
+}
+
+static void what_nobody_signed_for_is_missing_also_when_it_goes_meanwhile(void **state) {
+    struct fixture *f = *state;
+    static struct log l;
+    struct audit_verify_report r;
+    int64_t before_ms, last = make_old(f, &l, &before_ms);
+    struct seen s = verify_while_cutting(f, before_ms, false, &r);
+    assert_int_equal(s.n, 1);
+    assert_int_equal(s.all[0].fault, FAULT_MISSING);
+    assert_int_equal(s.all[0].to, last);
+}
+
 static void one_at_a_time_takes_old_events_away(void **state) {
     struct fixture *f = *state;
     static struct log l;
@@ -711,6 +761,8 @@ int main(void) {
         TEST(what_a_rule_took_away_is_gone_and_proven_to_be_gone_rightly),
         TEST(a_cut_is_proven_where_its_key_is_trusted_and_nowhere_else),
         TEST(a_head_that_was_cut_away_is_no_alarm_and_without_a_signature_it_is),
+        TEST(what_a_rule_takes_away_while_it_is_proven_is_not_missing),
+        TEST(what_nobody_signed_for_is_missing_also_when_it_goes_meanwhile),
         TEST(one_at_a_time_takes_old_events_away),
         TEST(a_cut_that_nobody_signed_is_found),
         TEST(nothing_is_taken_from_a_log_that_does_not_hold),
