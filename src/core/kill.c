@@ -37,8 +37,18 @@ static bool settle_patient_conflict(struct index *ix, struct db *w, int64_t stud
     return true;
 }
 
+// The audit trail's report of a patient names the study also when it is gone before a run of events is whole (core/audit_index.c).
+static bool keep_patient(struct db *w, int64_t study, struct err *e) {
+    return sql_run(w,
+                   "INSERT INTO audit_studies (study_uid, patient_id, issuer) SELECT st.study_uid, p.patient_id, p.issuer FROM studies st {join} patients p ON "
+                   "p.id = st.patient WHERE st.id = ?1 ON CONFLICT (study_uid, patient_id, issuer) DO NOTHING",
+                   SQL_VALUES(SQL_I(study)), e);
+}
+
 static bool kill_study(struct index *ix, struct db *w, int64_t study, int64_t patient, struct err *e) {
-    if (!settle_patient_conflict(ix, w, study, e) || !realm_keep_gone(w, study, e) || !query_unindex_study(w, &ix->scratch, study, e)) return false;
+    if (!settle_patient_conflict(ix, w, study, e) || !realm_keep_gone(w, study, e) || !keep_patient(w, study, e) ||
+        !query_unindex_study(w, &ix->scratch, study, e))
+        return false;
     if (!sql_run(w, "DELETE FROM studies WHERE id = ?1", SQL_VALUES(SQL_I(study)), e)) return false;
     ix->figures[FIGURE_STUDIES]--;
     return kill_patient(ix, w, patient, e);

@@ -735,6 +735,17 @@ static void what_is_looked_for_is_found_with_and_without_the_runs(void **state) 
     assert_int_equal(search(f, (struct audit_filter){.study_uid = STR_LIT("1.2.650")}).n, 3);
 }
 
+static void a_study_that_was_deleted_soon_is_still_its_patients(void **state) {
+    struct fixture *f = *state;
+    struct err e = {0};
+    uint64_t count;
+    store_sample(f, &(struct sample){.patient_id = "P1", .issuer = "", .study = "1.2.3", .sop = "1.2.3.1"}, INGEST_STORED);
+    note_some(f, 3, 4); // reads 1.2.3
+    assert_true(archive_delete(f->ar, &TESTER, STR_LIT("1.2.3"), (struct str){0}, (struct str){0}, STR_LIT("test"), &count, &e));
+    assert_int_equal(search(f, (struct audit_filter){.patient_id = STR_LIT("P1")}).n, 3);
+    assert_int_equal(search(f, (struct audit_filter){.patient_id = STR_LIT("P2")}).n, 0);
+}
+
 static void who_assigned_a_study_did_it_and_not_who_got_it(void **state) {
     static const struct actor CHIEF = {.door = DOOR_COMMAND, .user = STR_LIT("chief")};
     struct fixture *f = *state;
@@ -768,6 +779,7 @@ int main(void) {
         TEST(nothing_is_taken_from_a_log_that_does_not_hold),
         TEST(what_a_collector_lacks_stays_until_it_has_it_or_is_forgotten),
         TEST(what_is_looked_for_is_found_with_and_without_the_runs),
+        TEST(a_study_that_was_deleted_soon_is_still_its_patients),
         TEST(who_assigned_a_study_did_it_and_not_who_got_it),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
