@@ -47,12 +47,15 @@ static bool refused(struct accounts *a, const struct sign_in *in, struct str nam
 static bool begin(struct accounts *a, const struct sign_in *in, struct str name, const struct found *f, struct signed_in *out, struct err *e) {
     const struct session_row row = {.user = f->id, .address = in->address, .agent = in->agent};
     const struct actor who = {.door = DOOR_PAGE, .address = in->address, .user = name};
-    if (!attempt_good(a, name, in->address, e)) return false;
     struct db *w = accounts_begin(a, e);
-    bool ok = w && session_make(a, w, &row, out->secret, e) &&
-              sql_run(w, "UPDATE users SET seen_ms = ?2 WHERE id = ?1", SQL_VALUES(SQL_I(f->id), SQL_I(clock_wall_ms())), e) &&
-              accounts_tell(a, w, &who, "session.begun", (struct str){0}, e);
+    bool ok = w && sql_run(w, "UPDATE users SET seen_ms = ?2 WHERE id = ?1 AND password = ?3 AND state = 'on'",
+                           SQL_VALUES(SQL_I(f->id), SQL_I(clock_wall_ms()), SQL_T(f->encoded)), e);
+    // Checking took its time: meanwhile the password may have become another, or the account may have been switched off.
+    bool same = ok && db_changes(w) > 0;
+    ok = ok && (!same || (session_make(a, w, &row, out->secret, e) && accounts_tell(a, w, &who, "session.begun", (struct str){0}, e)));
     if (w) ok = accounts_end(a, w, ok, e);
+    if (ok && !same) return refused(a, in, name, "changed meanwhile", out, e);
+    ok = ok && attempt_good(a, name, in->address, e);
     out->must_change = f->must_change;
     out->outcome = SIGN_IN_DONE;
     return ok;
