@@ -1,4 +1,7 @@
 // Failed attempts to sign in: of a name in the index, whoever's or nobody's; of an address in memory. Each waits longer than the one before.
+#include <arpa/inet.h>
+#include <stdio.h>
+
 #include "base/clock.h"
 #include "core/accounts_part.h"
 
@@ -6,6 +9,8 @@ enum {
     FREE_OF_NAME = 5,
     FREE_OF_ADDRESS = 30,
     WAIT_MAX_S = 15 * 60,
+    NETWORK_BYTES = 8, // of an IPv6 address: what one customer has
+    ADDRESS_TEXT = 64,
     FORGET_MS = 24 * 60 * 60 * 1000, // failures that are older
 };
 
@@ -22,6 +27,17 @@ static unsigned seconds(int64_t ms) {
 }
 
 // ---- of an address ----
+
+// Of IPv6 the network counts, for whoever has one address there has all of them; one that is IPv4 in IPv6 form is the IPv4 one.
+static bool address_digest(struct str address, uint8_t digest[DIGEST_BYTES]) {
+    char text[ADDRESS_TEXT];
+    struct in6_addr six;
+    snprintf(text, sizeof text, "%.*s", STR_FMT(str_sub(address, 0, str_find(address, '%', 0))));
+    if (inet_pton(AF_INET6, text, &six) != 1) return digest_of(address.n ? address.p : "", address.n, digest, NULL);
+    if (!IN6_IS_ADDR_V4MAPPED(&six)) return digest_of(six.s6_addr, NETWORK_BYTES, digest, NULL);
+    inet_ntop(AF_INET, six.s6_addr + 12, text, sizeof text);
+    return digest_of(text, strlen(text), digest, NULL);
+}
 
 static struct address_failures *address_place(struct accounts *a, const uint8_t digest[DIGEST_BYTES]) {
     struct address_failures *oldest = &a->addresses[0];
@@ -40,7 +56,7 @@ static unsigned address_attempt(struct accounts *a, struct str address, bool goo
     uint8_t digest[DIGEST_BYTES];
     unsigned wait_s = 0;
     int64_t now = clock_mono_ms();
-    if (!digest_of(address.n ? address.p : "", address.n, digest, NULL)) return 0;
+    if (!address_digest(address, digest)) return 0;
     pthread_mutex_lock(&a->lock);
     struct address_failures *at = address_place(a, digest);
     if (now - at->at_ms > FORGET_MS) at->failures = 0;
@@ -107,6 +123,17 @@ bool attempt_good(struct accounts *a, struct str folded, struct str address, str
     address_attempt(a, address, true);
     struct db *d = db_side(a->ar->db, e);
     bool ok = d && attempt_unlock(d, folded, e);
+    db_return(a->ar->db, d);
+    return ok;
+}
+
+bool attempt_back(struct accounts *a, struct str folded, struct str address, struct err *e) {
+    struct hex h;
+    address_attempt(a, address, true);
+    struct db *d = hex_of(folded, &h, e) ? db_side(a->ar->db, e) : NULL;
+    // It began when there was nothing to wait for: the wait is that of this attempt.
+    bool ok = d && sql_run(d, "UPDATE sign_in_failures SET failures = failures - 1, locked_until_ms = 0 WHERE digest = ?1 AND failures > 0",
+                           SQL_VALUES(SQL_T(str_of(h.text))), e);
     db_return(a->ar->db, d);
     return ok;
 }

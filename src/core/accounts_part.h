@@ -98,9 +98,11 @@ bool accounts_one_is_left(struct db *w, struct err *e);
 // The realm that what somebody sends in belongs to: of the first grant that lets him store somewhere in particular.
 struct realm accounts_home(const struct access_grant *grants, unsigned count);
 
-// Attempts (accounts_failures.c). *wait_s > 0: not now. Each attempt counts as failed until attempt_good is called.
+// Attempts (accounts_failures.c). *wait_s > 0: not now. Each attempt counts as failed until attempt_good is called, with which somebody is signed in and all
+// his failures are forgotten, or attempt_back, which takes this one back alone.
 bool attempt_begin(struct accounts *a, struct str folded, struct str address, unsigned *wait_s, struct err *e);
 bool attempt_good(struct accounts *a, struct str folded, struct str address, struct err *e);
+bool attempt_back(struct accounts *a, struct str folded, struct str address, struct err *e);
 bool attempt_unlock(struct db *w, struct str folded, struct err *e);
 
 // The second factor (accounts_totp.c). Counts once: a code is taken from the index.

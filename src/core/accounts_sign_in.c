@@ -68,7 +68,7 @@ static bool second_factor(struct accounts *a, const struct sign_in *in, struct s
     if (!in->code.n) {
         // The attempt was a good one as far as it went.
         out->outcome = SIGN_IN_CODE_NEEDED;
-        return attempt_good(a, name, in->address, e) && note(a, in, name, "session.code-asked", NULL, e);
+        return attempt_back(a, name, in->address, e) && note(a, in, name, "session.code-asked", NULL, e);
     }
     return totp_take(a, f->id, in->code, good, e) && (*good || refused(a, in, name, "code", out, e));
 }

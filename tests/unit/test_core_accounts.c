@@ -11,6 +11,7 @@
 
 #include "base/clock.h"
 #include "core/accounts_manage.h"
+#include "core/accounts_part.h"
 #include "core/passwords.h"
 #include "encrypted.h"
 #include "core_fixture.h"
@@ -235,6 +236,73 @@ static void a_second_factor_is_asked_for_and_each_code_counts_once(void **state)
     assert_false(account_totp_off(a, &who, STR_LIT("wrong"), &e));
     assert_true(account_totp_off(a, &who, own, &e));
     assert_int_equal(sign_in(a, name, own, STR_LIT("")).outcome, SIGN_IN_DONE);
+    clock_shift_wall_ms(0);
+    accounts_close(a);
+}
+
+// One who has a second factor by the secret.
+static void with_second_factor(struct fixture *f, struct accounts *a, struct str name, struct str own, int64_t step, char secret[TOTP_SECRET_TEXT]) {
+    char code[OTP_TEXT], session[ACCOUNT_SECRET_HEX + 1], recovery[RECOVERY_CODES][RECOVERY_TEXT];
+    struct err e = {0};
+    add_user(a, name, "viewer", "*");
+    struct account_session s = settled(f, a, name, own, session);
+    const struct actor who = {.door = DOOR_PAGE, .address = HERE, .user = s.principal->name, .principal = s.principal};
+    assert_true(account_totp_begin(secret, &e));
+    if (!account_totp_confirm(a, &who, str_of(secret), code_of(secret, step, code), recovery, &e)) fail_msg("%s", e.message);
+}
+
+static void who_knows_the_password_does_not_guess_codes_without_end(void **state) {
+    struct fixture *f = *state;
+    struct accounts *a = open_accounts(f);
+    char secret[TOTP_SECRET_TEXT], code[OTP_TEXT];
+    const struct str name = STR_LIT("li.wei"), own = STR_LIT("nine yellow tractors");
+    int64_t step = 60000000;
+    clock_shift_wall_ms(step * STEP_MS - clock_wall_ms());
+    with_second_factor(f, a, name, own, step, secret);
+    for (unsigned i = 0; i < 8; i++) assert_int_equal(sign_in(a, name, own, STR_LIT("")).outcome, SIGN_IN_CODE_NEEDED); // no failure of anybody
+    unsigned guesses = 0;
+    while (guesses < 12 && sign_in(a, name, own, STR_LIT("")).outcome == SIGN_IN_CODE_NEEDED)
+        guesses += sign_in(a, name, own, STR_LIT("000000")).outcome == SIGN_IN_REFUSED;
+    assert_int_equal(guesses, 5);
+    assert_int_equal(sign_in(a, name, own, code_of(secret, step + 1, code)).outcome, SIGN_IN_WAIT);
+    clock_shift_wall_ms(0);
+    accounts_close(a);
+}
+
+static void of_an_ipv6_address_its_network_waits(void **state) {
+    struct fixture *f = *state;
+    struct accounts *a = open_accounts(f);
+    char name[16], address[64];
+    struct err e = {0};
+    unsigned wait_s = 0, i;
+    for (i = 0; i < 40 && !wait_s; i++) {
+        snprintf(name, sizeof name, "name%u", i);
+        snprintf(address, sizeof address, "2001:db8:0:7::%x:1", i);
+        assert_true(attempt_begin(a, str_of(name), str_of(address), &wait_s, &e));
+    }
+    assert_in_range(i, 30, 39);
+    assert_true(attempt_begin(a, STR_LIT("other"), STR_LIT("2001:db8:0:8::1"), &wait_s, &e) && !wait_s);
+    for (i = 0; i < 40; i++) {
+        snprintf(name, sizeof name, "mapped%u", i);
+        snprintf(address, sizeof address, "::ffff:10.0.0.%u", i);
+        assert_true(attempt_begin(a, str_of(name), str_of(address), &wait_s, &e) && !wait_s);
+    }
+    accounts_close(a);
+}
+
+static void what_changes_while_a_password_is_checked_counts(void **state) {
+    struct fixture *f = *state;
+    if (f->schema[0]) skip(); // the trigger is SQLite's
+    struct accounts *a = open_accounts(f);
+    char secret[TOTP_SECRET_TEXT], code[OTP_TEXT];
+    const struct str name = STR_LIT("li.wei"), own = STR_LIT("nine yellow tractors");
+    int64_t step = 60000000;
+    clock_shift_wall_ms(step * STEP_MS - clock_wall_ms());
+    with_second_factor(f, a, name, own, step, secret);
+    run_sql(f, "CREATE TRIGGER meanwhile AFTER UPDATE OF totp_step ON users BEGIN UPDATE users SET state = 'off' WHERE id = NEW.id; END");
+    struct signed_in in = sign_in(a, name, own, code_of(secret, step + 1, code));
+    assert_int_equal(in.outcome, SIGN_IN_REFUSED);
+    assert_string_equal(in.secret, "");
     clock_shift_wall_ms(0);
     accounts_close(a);
 }
@@ -514,6 +582,9 @@ int main(void) {
         cmocka_unit_test_setup_teardown(many_at_once_guess_no_more_than_one_after_the_other, setup, fixture_teardown),
         cmocka_unit_test_setup_teardown(a_session_ends_by_idleness_by_age_and_at_once_when_it_is_ended, setup, fixture_teardown),
         cmocka_unit_test_setup_teardown(a_second_factor_is_asked_for_and_each_code_counts_once, setup, fixture_teardown),
+        cmocka_unit_test_setup_teardown(who_knows_the_password_does_not_guess_codes_without_end, setup, fixture_teardown),
+        cmocka_unit_test_setup_teardown(of_an_ipv6_address_its_network_waits, setup, fixture_teardown),
+        cmocka_unit_test_setup_teardown(what_changes_while_a_password_is_checked_counts, setup, fixture_teardown),
         cmocka_unit_test_setup_teardown(a_token_opens_what_it_was_given_until_it_ends_is_renewed_or_revoked, setup, fixture_teardown),
         cmocka_unit_test_setup_teardown(a_token_never_has_more_than_its_owner, setup, fixture_teardown),
         cmocka_unit_test_setup_teardown(nobody_gives_away_more_than_he_has, setup, fixture_teardown),
