@@ -68,6 +68,8 @@ struct account_session {
 // By the secret of a session's cookie, or of an API token. *out->principal NULL: nobody's. In arena. A session's idle time begins anew.
 bool account_by_session(struct accounts *a, struct arena *arena, struct str secret, struct account_session *out, struct err *e);
 bool account_by_token(struct accounts *a, struct arena *arena, struct str token, const struct principal **out, struct err *e);
+// Whether a user that another authority vouches for is still one here, and switched on. Whoever is no user: always.
+bool account_is_on(struct accounts *a, const struct principal *p, bool *on, struct err *e);
 // Something that accounts are made of was changed beside them (a broken glass): what is believed of sessions and tokens counts no more.
 void accounts_forget(struct accounts *a);
 bool account_session_end(struct accounts *a, struct str secret, struct err *e);

@@ -135,6 +135,16 @@ bool account_by_token(struct accounts *a, struct arena *arena, struct str token,
     return true;
 }
 
+bool account_is_on(struct accounts *a, const struct principal *p, bool *on, struct err *e) {
+    int64_t one;
+    *on = true;
+    if (p->kind != PRINCIPAL_USER) return true;
+    struct db *d = db_reader(a->ar->db, e);
+    bool ok = d && sql_one(d, "SELECT 1 FROM users WHERE id = ?1 AND state = 'on'", SQL_VALUES(SQL_I(p->id)), &one, 1, on, e);
+    db_return(a->ar->db, d);
+    return ok;
+}
+
 // ---- ending ----
 
 bool sessions_end_of(struct db *w, int64_t user, struct str but_digest, struct err *e) {

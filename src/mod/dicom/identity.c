@@ -90,7 +90,10 @@ bool dicom_identify(const struct dicom_module *m, const struct scp_session *s, s
 // A session or a token that was ended opens nothing from the next request on.
 bool dicom_user_now(const struct dicom_module *m, struct dicom_user *u, struct err *e) {
     struct account_session session = {0};
-    if (u->how == DICOM_USER_NONE || u->how == DICOM_USER_JWT) return true;
+    bool on = true;
+    if (u->how == DICOM_USER_NONE) return true;
+    if (u->how == DICOM_USER_JWT) // its end is in its grants
+        return !m->config->accounts || (account_is_on(m->config->accounts, u->principal, &on, e) && (on || refuse(e, "this account is switched off")));
     arena_reset(&u->arena);
     u->principal = NULL;
     if (u->how == DICOM_USER_TOKEN) {
