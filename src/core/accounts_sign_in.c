@@ -155,9 +155,9 @@ static bool external_make(struct accounts *a, struct db *w, struct arena *arena,
            accounts_tell(a, w, who, "user.added", STR_LIT("\"by\":\"oidc\""), e);
 }
 
-static bool external_grants(struct db *w, struct arena *arena, const struct account_external *x, int64_t user, struct err *e) {
+// *left: how many it has then, whoever gave them; what a broken glass lends opens no door.
+static bool external_grants(struct db *w, struct arena *arena, const struct account_external *x, int64_t user, int64_t *left, struct err *e) {
     const struct grant_holder holder = {"user", user};
-    int64_t left = 0;
     bool found;
     if (!grants_take_all(w, holder, "oidc", e)) return false;
     for (unsigned i = 0; i < x->grant_count; i++) {
@@ -166,20 +166,35 @@ static bool external_grants(struct db *w, struct arena *arena, const struct acco
             !grants_give(w, arena, holder, x->grants[i].role, scope, "oidc", x->grants[i].until_ms, e))
             return false;
     }
-    if (!sql_one(w, "SELECT count(*) FROM grants WHERE holder = 'user' AND holder_id = ?1", SQL_VALUES(SQL_I(user)), &left, 1, &found, e)) return false;
-    return left > 0 || err_set(e, ERR_FORBIDDEN, "accounts", "this account has no role here: an administrator must give one, or a group that has one");
+    return sql_one(w, "SELECT count(*) FROM grants WHERE holder = 'user' AND holder_id = ?1 AND granted_by <> 'glass' AND (until_ms = 0 OR until_ms > ?2)",
+                   SQL_VALUES(SQL_I(user), SQL_I(clock_wall_ms())), left, 1, &found, e);
 }
 
+static bool no_role(struct err *e) {
+    return err_set(e, ERR_FORBIDDEN, "accounts", "this account has no role here: an administrator must give one, or a group that has one");
+}
+
+// What it had is over, also where it is signed in already.
+static bool external_over(struct accounts *a, struct db *w, const struct actor *who, int64_t user, struct err *e) {
+    return sessions_end_of(w, user, STR_LIT(""), e) && grants_changed(w, e) &&
+           accounts_tell(a, w, who, "session.ended", STR_LIT("\"by\":\"oidc\",\"reason\":\"no role\""), e);
+}
+
+// *over: nothing was begun, and what it had is taken away.
 static bool external_begin(struct accounts *a, struct db *w, struct arena *arena, const struct account_external *x, char secret[ACCOUNT_SECRET_HEX + 1],
-                           struct err *e) {
+                           bool *over, struct err *e) {
     struct actor who = {.door = DOOR_PAGE, .address = x->address, .user = x->name};
     struct external u = {0};
+    int64_t left = 0;
     bool there;
     if (!external_find(w, arena, x, &u, &there, e) || (!there && !external_make(a, w, arena, x, &who, &u, e))) return false;
     if (!u.on) return err_set(e, ERR_FORBIDDEN, "accounts", "this account is switched off");
     who.user = u.name;
     const struct session_row row = {.user = u.id, .address = x->address, .agent = x->agent, .sid = x->sid, .id_token = x->id_token};
-    return external_grants(w, arena, x, u.id, e) && session_make(a, w, &row, secret, e) && grants_changed(w, e) &&
+    if (!external_grants(w, arena, x, u.id, &left, e)) return false;
+    *over = left == 0;
+    if (*over) return there ? external_over(a, w, &who, u.id, e) : no_role(e); // somebody new is not made
+    return session_make(a, w, &row, secret, e) && grants_changed(w, e) &&
            sql_run(w, "UPDATE users SET seen_ms = ?2, display = CASE WHEN ?3 = '' THEN display ELSE ?3 END WHERE id = ?1",
                    SQL_VALUES(SQL_I(u.id), SQL_I(clock_wall_ms()), SQL_T(x->display)), e) &&
            accounts_tell(a, w, &who, "session.begun", STR_LIT("\"by\":\"oidc\""), e);
@@ -190,8 +205,9 @@ bool account_external_sign_in(struct accounts *a, const struct account_external 
     secret[0] = '\0';
     arena_init(&arena, SCRATCH_BYTES_MAX);
     struct db *w = accounts_begin(a, e);
-    bool ok = w && external_begin(a, w, &arena, x, secret, e);
+    bool over = false, ok = w && external_begin(a, w, &arena, x, secret, &over, e);
     if (w) ok = accounts_end(a, w, ok, e);
+    if (ok && over) ok = no_role(e);
     arena_deinit(&arena);
     if (ok) return true;
     const struct actor who = {.door = DOOR_PAGE, .address = x->address, .user = x->name};

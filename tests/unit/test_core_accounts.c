@@ -500,6 +500,21 @@ static void who_another_authority_names_is_a_user_of_his_own(void **state) {
     x.grant_count = 0;
     assert_false(account_external_sign_in(a, &x, secret + 0, &e));
     assert_int_equal(e.kind, ERR_FORBIDDEN);
+    // Refused, and what the groups gave before is over.
+    assert_null(session_of(f, a, secret).principal);
+    assert_int_equal(count_rows(f, "SELECT count(*) FROM grants WHERE granted_by = 'oidc'"), 0);
+    run_sql(f,
+            "INSERT INTO grants (holder, holder_id, role, scope, granted_by, until_ms) SELECT 'user', id, 'viewer', '*', 'admin', 1 FROM users WHERE subject "
+            "= 's-1'");
+    assert_false(account_external_sign_in(a, &x, other, &e)); // one that is over is none
+    x.subject = STR_LIT("s-2");
+    assert_false(account_external_sign_in(a, &x, other, &e));
+    assert_int_equal(count_rows(f, "SELECT count(*) FROM users WHERE subject = 's-2'"), 0);
+    x.subject = STR_LIT("s-1");
+    assert_true(account_is_on(a, user, &on, &e) && on);
+    run_sql(f, "UPDATE users SET state = 'off' WHERE subject = 's-1'");
+    assert_true(account_is_on(a, user, &on, &e) && !on);
+    run_sql(f, "UPDATE users SET state = 'on'");
     x.grant_count = 1;
     assert_true(account_external_sign_in(a, &x, secret, &e));
     assert_true(account_external_end(a, x.issuer, (struct str){0}, STR_LIT("other"), &e));
