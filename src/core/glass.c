@@ -153,6 +153,15 @@ static bool is_own(const struct actor *who, int64_t user) {
     return who->principal && who->principal->kind == PRINCIPAL_USER && who->principal->id == user;
 }
 
+// A token reviews as the one whose it is; one of no person is nobody who could say that it was right.
+static bool reviews_for_another(struct db *d, const struct actor *who, int64_t user, struct err *e) {
+    int64_t owner = 0;
+    bool found, token = who->principal && who->principal->kind == PRINCIPAL_TOKEN;
+    if (token && !sql_one(d, "SELECT owner FROM tokens WHERE id = ?1", SQL_VALUES(SQL_I(who->principal->id)), &owner, 1, &found, e)) return false;
+    if (token && !owner) return err_set(e, ERR_FORBIDDEN, "glass", "a token of no person reviews nothing: sign in, or take a token of a user's");
+    return (!is_own(who, user) && (!token || owner != user)) || err_set(e, ERR_FORBIDDEN, "glass", "nobody reviews a glass that he broke himself");
+}
+
 static bool find(struct db *d, struct arena *a, const struct actor *who, int64_t id, int64_t *user, struct str *scope, struct err *e) {
     struct db_stmt *s = db_prepare(d, "SELECT user_id, scope, reviewed_ms FROM glasses WHERE id = ?1", e);
     if (!s) return false;
@@ -171,7 +180,7 @@ static bool judge(struct archive *ar, struct db *w, struct arena *a, struct brea
     char by[ACTOR_BYTES];
     int64_t user;
     if (!find(w, a, b->who, b->id, &user, &b->scope, e)) return false;
-    if (is_own(b->who, user)) return err_set(e, ERR_FORBIDDEN, "glass", "nobody reviews a glass that he broke himself");
+    if (!reviews_for_another(w, b->who, user, e)) return false;
     actor_text(b->who, by);
     struct str name = b->who->principal ? b->who->principal->name : str_of(by);
     return sql_run(w, "UPDATE glasses SET reviewed_by = ?2, reviewed_ms = ?3, verdict = ?4, remark = ?5 WHERE id = ?1 AND reviewed_ms = 0",

@@ -131,6 +131,16 @@ static void another_reviews_it_once(void **state) {
     assert_true(str_eqz(listed(f, &foreign.who, false), "[]"));
     assert_false(glass_review(f->ar, &li.who, id, STR_LIT("justified"), (struct str){0}, &why));
     assert_int_equal(why.kind, ERR_FORBIDDEN);
+    // nor by a token of his own, or of nobody
+    struct person token;
+    make(&token, 1, "token:own", "auditor", "tenant:north");
+    token.principal.kind = PRINCIPAL_TOKEN;
+    run_sql(f, "INSERT INTO tokens (id, name, digest, owner, created_ms, until_ms) VALUES (1, 'own', '1', 7, 0, 0), (2, 'nobody', '2', 0, 0, 0), (3, 'chief', "
+               "'3', 8, 0, 0)");
+    for (token.principal.id = 1; token.principal.id <= 2; token.principal.id++) {
+        assert_false(glass_review(f->ar, &token.who, id, STR_LIT("justified"), (struct str){0}, &why));
+        assert_int_equal(why.kind, ERR_FORBIDDEN);
+    }
     assert_false(glass_review(f->ar, &foreign.who, id, STR_LIT("justified"), (struct str){0}, &why));
     assert_int_equal(why.kind, ERR_NOT_FOUND);
     assert_false(glass_review(f->ar, &chief.who, id, STR_LIT("fine"), (struct str){0}, &why));
