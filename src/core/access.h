@@ -107,6 +107,7 @@ struct access_grant {
     uint64_t permissions;
     struct access_scope scope;
     int64_t until_ms; // wall clock; 0: without end. A broken glass ends.
+    bool lent;        // by a broken glass: not to be given on
 };
 
 enum principal_kind { PRINCIPAL_SYSTEM, PRINCIPAL_LOCAL, PRINCIPAL_USER, PRINCIPAL_TOKEN, PRINCIPAL_PEER };

@@ -91,8 +91,9 @@ bool accounts_token_principal(struct accounts *a, struct db *d, struct arena *ar
 bool accounts_put_grants(struct db *d, struct arena *arena, struct grant_holder of, struct json_writer *j, struct err *e);
 // ERR_NOT_FOUND; folded.
 bool accounts_user_id(struct db *d, struct str folded, int64_t *id, struct err *e);
-// Whether who may do something to a holder that has these grants: what it has, he has too.
-bool accounts_above(struct db *d, struct arena *arena, const struct actor *who, struct grant_holder holder, struct err *e);
+// Whether who may do something to a holder that has these grants: what it has, he has too. lasting: for as long, since he could use it as his own from
+// then on (its password, its secret).
+bool accounts_above(struct db *d, struct arena *arena, const struct actor *who, struct grant_holder holder, bool lasting, struct err *e);
 // ERR_CONFLICT when nobody would be left who may do everything everywhere.
 bool accounts_one_is_left(struct db *w, struct err *e);
 // The realm that what somebody sends in belongs to: of the first grant that lets him store somewhere in particular.

@@ -59,7 +59,7 @@ bool account_grant(struct accounts *a, const struct actor *who, const char *hold
                    struct err *e) {
     struct deal d;
     bool ok = deal_begin(&d, a, who, holder, name, role, scope, e) && grants_role(d.w, &d.arena, role, &d.permissions, e);
-    if (ok && !grants_cover(access_principal(who), d.permissions, &d.scope, clock_wall_ms()))
+    if (ok && !grants_cover(access_principal(who), d.permissions, &d.scope, until_ms))
         ok = err_set(e, ERR_FORBIDDEN, "accounts", "you cannot give '%.*s' within '%.*s': it is more than you have yourself", STR_FMT(role), STR_FMT(scope));
     ok = ok && grants_give(d.w, &d.arena, d.holder, role, scope, "admin", until_ms, e);
     return deal_end(&d, ok, "grant.given", e);
@@ -68,7 +68,7 @@ bool account_grant(struct accounts *a, const struct actor *who, const char *hold
 bool account_ungrant(struct accounts *a, const struct actor *who, const char *holder, struct str name, struct str role, struct str scope, struct err *e) {
     struct deal d;
     bool taken = false;
-    bool ok = deal_begin(&d, a, who, holder, name, role, scope, e) && accounts_above(d.w, &d.arena, who, d.holder, e) &&
+    bool ok = deal_begin(&d, a, who, holder, name, role, scope, e) && accounts_above(d.w, &d.arena, who, d.holder, false, e) &&
               grants_take(d.w, &d.arena, d.holder, role, scope, "admin", &taken, e);
     if (ok && !taken)
         ok = err_set(e, ERR_NOT_FOUND, "accounts", "'%.*s' was not given '%.*s' within '%.*s' by an administrator", STR_FMT(d.name), STR_FMT(role),
@@ -126,7 +126,7 @@ bool account_role_set(struct accounts *a, const struct actor *who, struct str na
     if (summary.n > SUMMARY_BYTES_MAX) return err_set(e, ERR_USAGE, "accounts", "a summary has at most %d bytes", SUMMARY_BYTES_MAX);
     buf_init(&json, ROLE_JSON_MAX);
     bool ok = gather(permissions, count, &bits, &json, e);
-    if (ok && !grants_cover(access_principal(who), bits, &EVERYWHERE, clock_wall_ms()))
+    if (ok && !grants_cover(access_principal(who), bits, &EVERYWHERE, 0))
         ok = err_set(e, ERR_FORBIDDEN, "accounts", "a role may permit only what you may do yourself, everywhere");
     struct db *w = ok ? accounts_begin(a, e) : NULL;
     ok = w &&

@@ -177,7 +177,7 @@ static bool end_some(struct accounts *a, struct db *w, struct arena *arena, cons
     int64_t user;
     if (!accounts_user_id(w, name, &user, e)) return false;
     bool own = who->principal && who->principal->kind == PRINCIPAL_USER && who->principal->id == user;
-    if (!own && !accounts_above(w, arena, who, (struct grant_holder){"user", user}, e)) return false;
+    if (!own && !accounts_above(w, arena, who, (struct grant_holder){"user", user}, false, e)) return false;
     if (but.n) digest_hex(but, digest, &h);
     if (id.n && !sql_run(w, "DELETE FROM user_sessions WHERE user_id = ?1 AND substr(digest, 1, 16) = ?2", SQL_VALUES(SQL_I(user), SQL_T(id)), e)) return false;
     if (id.n && db_changes(w) == 0) return err_set(e, ERR_NOT_FOUND, "accounts", "there is no such session of '%.*s'", STR_FMT(name));

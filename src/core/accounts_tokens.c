@@ -15,7 +15,11 @@ struct owner {
 
 // Each grant of a token as far as its owner has that much himself.
 static void bound(struct access_grant *grants, unsigned count, const struct owner *o, int64_t now_ms) {
-    for (unsigned i = 0; i < count; i++) grants[i].permissions = grants_within(o->grants, o->count, grants[i].permissions, &grants[i].scope, now_ms);
+    const struct principal owner = {.grants = o->grants, .grant_count = o->count};
+    for (unsigned i = 0; i < count; i++) {
+        grants[i].permissions = grants_within(o->grants, o->count, grants[i].permissions, &grants[i].scope, now_ms);
+        grants[i].lent = !grants_cover(&owner, grants[i].permissions, &grants[i].scope, 0); // what its owner has for a while
+    }
 }
 
 static bool token_grants(struct db *d, struct arena *arena, struct principal *p, const struct owner *o, struct err *e) {
@@ -139,7 +143,7 @@ static bool add(struct accounts *a, struct db *w, struct arena *arena, const str
     int64_t owner, id;
     if (!account_name_fold(arena, t->name, &name, e) || !owner_of(w, arena, t->owner, &owner, e)) return false;
     if (!grants_role(w, arena, t->role, &permissions, e) || !access_scope_parse(t->scope, &scope, e)) return false;
-    if (!grants_cover(access_principal(who), permissions, &scope, clock_wall_ms()))
+    if (!grants_cover(access_principal(who), permissions, &scope, t->until_ms))
         return err_set(e, ERR_FORBIDDEN, "accounts", "you cannot give '%.*s' within '%.*s': it is more than you have yourself", STR_FMT(t->role),
                        STR_FMT(t->scope));
     return insert(w, name, digest, owner, t->until_ms, &id, e) && grants_give(w, arena, (struct grant_holder){"token", id}, t->role, t->scope, "admin", 0, e) &&
@@ -175,7 +179,7 @@ static bool change(struct accounts *a, const struct actor *who, struct str name,
     arena_init(&arena, SCRATCH_BYTES_MAX);
     bool ok = account_name_fold(&arena, name, &folded, e);
     struct db *w = ok ? accounts_begin(a, e) : NULL;
-    ok = w && find_token(w, folded, &id, e) && (own ? is_own(w, who, id, e) : accounts_above(w, &arena, who, (struct grant_holder){"token", id}, e)) &&
+    ok = w && find_token(w, folded, &id, e) && (own ? is_own(w, who, id, e) : accounts_above(w, &arena, who, (struct grant_holder){"token", id}, digest, e)) &&
          sql_run(w, "DELETE FROM user_sessions WHERE token_id = ?1", SQL_VALUES(SQL_I(id)), e);
     if (ok && digest) ok = sql_run(w, "UPDATE tokens SET digest = ?2 WHERE id = ?1", SQL_VALUES(SQL_I(id), SQL_T(str_of(digest))), e);
     if (ok && !digest) ok = sql_run(w, "UPDATE tokens SET revoked_ms = ?2 WHERE id = ?1", SQL_VALUES(SQL_I(id), SQL_I(clock_wall_ms())), e);

@@ -10,13 +10,19 @@ bool accounts_user_id(struct db *d, struct str folded, int64_t *id, struct err *
            (there || err_set(e, ERR_NOT_FOUND, "accounts", "there is no user '%.*s'", STR_FMT(folded)));
 }
 
-bool accounts_above(struct db *d, struct arena *arena, const struct actor *who, struct grant_holder holder, struct err *e) {
+bool accounts_name_taken(struct db *d, struct str folded, bool *user, bool *assigned, struct err *e) {
+    int64_t one;
+    return sql_one(d, "SELECT 1 FROM users WHERE name = ?1", SQL_VALUES(SQL_T(folded)), &one, 1, user, e) &&
+           sql_one(d, "SELECT 1 FROM study_assignments WHERE name = ?1 AND given = 1 LIMIT 1", SQL_VALUES(SQL_T(folded)), &one, 1, assigned, e);
+}
+
+bool accounts_above(struct db *d, struct arena *arena, const struct actor *who, struct grant_holder holder, bool lasting, struct err *e) {
     const struct access_grant *has;
     unsigned count;
     const struct principal *p = access_principal(who);
     if (!grants_load(d, arena, holder, &has, &count, e)) return false;
     for (unsigned i = 0; i < count; i++)
-        if (!grants_cover(p, has[i].permissions, &has[i].scope, clock_wall_ms()))
+        if (!grants_cover(p, has[i].permissions, &has[i].scope, lasting ? has[i].until_ms : clock_wall_ms()))
             return err_set(e, ERR_FORBIDDEN, "accounts", "this account has more than you have yourself ('%.*s'): ask an administrator", STR_FMT(has[i].role));
     return true;
 }
@@ -44,15 +50,16 @@ struct change {
     int64_t id;
 };
 
-// of whom: somebody new, another who is there, oneself.
-enum of { OF_NEW, OF_OTHER, OF_SELF };
+// of whom: somebody new, another who is there, another as whom one could sign in afterwards, oneself.
+enum of { OF_NEW, OF_OTHER, OF_TAKEN, OF_SELF };
 
 static bool change_begin(struct change *c, struct accounts *a, const struct actor *who, struct str name, enum of of, struct err *e) {
     *c = (struct change){.a = a, .who = who};
     arena_init(&c->arena, SCRATCH_BYTES_MAX);
     if (!account_name_fold(&c->arena, name, &c->name, e) || !(c->w = accounts_begin(a, e))) return false;
     if (of == OF_NEW) return true;
-    return accounts_user_id(c->w, c->name, &c->id, e) && (of == OF_SELF || accounts_above(c->w, &c->arena, who, (struct grant_holder){"user", c->id}, e));
+    return accounts_user_id(c->w, c->name, &c->id, e) &&
+           (of == OF_SELF || accounts_above(c->w, &c->arena, who, (struct grant_holder){"user", c->id}, of == OF_TAKEN, e));
 }
 
 static bool change_end(struct change *c, bool ok, const char *type, const char *more, struct err *e) {
@@ -96,7 +103,7 @@ static bool first_grant(struct change *c, const struct account_user *u, struct e
     uint64_t permissions;
     if (!u->role.n) return true;
     if (!grants_role(c->w, &c->arena, u->role, &permissions, e) || !access_scope_parse(scope, &parsed, e)) return false;
-    if (!grants_cover(access_principal(c->who), permissions, &parsed, clock_wall_ms()))
+    if (!grants_cover(access_principal(c->who), permissions, &parsed, 0))
         return err_set(e, ERR_FORBIDDEN, "accounts", "you cannot give '%.*s' within '%.*s': it is more than you have yourself", STR_FMT(u->role),
                        STR_FMT(scope));
     return grants_give(c->w, &c->arena, (struct grant_holder){"user", c->id}, u->role, scope, "admin", 0, e);
@@ -147,13 +154,13 @@ bool account_user_password(struct accounts *a, const struct actor *who, struct s
     char encoded[PASSWORD_ENCODED_BYTES];
     struct change c;
     if (!encode(a, password, name, encoded, one_time, e)) return false;
-    bool ok = change_begin(&c, a, who, name, OF_OTHER, e) && !is_external(&c, e) && set_password(&c, encoded, true, STR_LIT(""), e);
+    bool ok = change_begin(&c, a, who, name, OF_TAKEN, e) && !is_external(&c, e) && set_password(&c, encoded, true, STR_LIT(""), e);
     return change_end(&c, ok, "user.password-reset", "", e);
 }
 
 bool account_user_unlock(struct accounts *a, const struct actor *who, struct str name, bool second_factor, struct err *e) {
     struct change c;
-    bool ok = change_begin(&c, a, who, name, OF_OTHER, e) && attempt_unlock(c.w, c.name, e);
+    bool ok = change_begin(&c, a, who, name, second_factor ? OF_TAKEN : OF_OTHER, e) && attempt_unlock(c.w, c.name, e);
     if (ok && second_factor) ok = sql_run(c.w, "UPDATE users SET totp = '', totp_step = 0, recovery = '[]' WHERE id = ?1", SQL_VALUES(SQL_I(c.id)), e);
     return change_end(&c, ok, "user.unlocked", second_factor ? "\"second_factor\":\"off\"" : "", e);
 }

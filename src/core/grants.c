@@ -36,6 +36,7 @@ static bool take_row(struct db_stmt *s, struct arena *a, struct access_grant *g,
     const struct access_role *shipped = access_role_find(g->role);
     g->permissions = shipped ? shipped->permissions : bits_of(a, db_text(s, 3));
     g->until_ms = db_int(s, 2);
+    g->lent = str_eqz(db_text(s, 4), "glass");
     return true;
 }
 
@@ -45,7 +46,7 @@ bool grants_load(struct db *d, struct arena *a, struct grant_holder of, const st
     *out = all;
     struct db_stmt *s =
         all ? db_prepare(d,
-                         "SELECT g.role, g.scope, g.until_ms, r.permissions FROM grants g LEFT JOIN roles r ON r.name = g.role WHERE g.holder = "
+                         "SELECT g.role, g.scope, g.until_ms, r.permissions, g.granted_by FROM grants g LEFT JOIN roles r ON r.name = g.role WHERE g.holder = "
                          "?1 AND g.holder_id = ?2 AND (g.until_ms = 0 OR g.until_ms > ?3) ORDER BY g.id",
                          e)
             : NULL;
@@ -135,6 +136,13 @@ uint64_t grants_within(const struct access_grant *own, unsigned count, uint64_t 
     return left;
 }
 
-bool grants_cover(const struct principal *p, uint64_t permissions, const struct access_scope *scope, int64_t now_ms) {
-    return p && grants_within(p->grants, p->grant_count, permissions, scope, now_ms) == permissions;
+bool grants_cover(const struct principal *p, uint64_t permissions, const struct access_scope *scope, int64_t until_ms) {
+    uint64_t covered = 0;
+    int64_t now_ms = clock_wall_ms();
+    for (unsigned i = 0; p && i < p->grant_count; i++) {
+        const struct access_grant *own = &p->grants[i];
+        bool lasts = own->until_ms == 0 || (own->until_ms > now_ms && until_ms && own->until_ms >= until_ms);
+        if (lasts && !own->lent && grants_scope_holds(&own->scope, scope)) covered |= own->permissions & permissions;
+    }
+    return p && covered == permissions;
 }

@@ -24,8 +24,9 @@ bool grants_take_all(struct db *w, struct grant_holder from, const char *by, str
 // To be called in the transaction of each change of users, roles, grants, tokens and peers: who keeps answers in memory asks for the number.
 bool grants_changed(struct db *w, struct err *e);
 
-// Whether every one of these permissions is the principal's own everywhere within the scope: nobody gives away more than he has.
-bool grants_cover(const struct principal *p, uint64_t permissions, const struct access_scope *scope, int64_t now_ms);
+// Whether every one of these permissions is the principal's own everywhere within the scope until then (0: without end): nobody gives away more than he
+// has, nor for longer. What a broken glass lends is nobody's own.
+bool grants_cover(const struct principal *p, uint64_t permissions, const struct access_scope *scope, int64_t until_ms);
 // What is left of permissions within scope when they are bounded by the grants of another.
 uint64_t grants_within(const struct access_grant *own, unsigned count, uint64_t permissions, const struct access_scope *scope, int64_t now_ms);
 bool grants_scope_holds(const struct access_scope *outer, const struct access_scope *inner);

@@ -182,7 +182,7 @@ static bool give(struct db *w, struct arena *a, const struct actor *who, const s
     if (!realm_parse(r->realm, &realm, e)) return false;
     if (!text.n) text = str_of(arena_printf(a, e, "tenant:%.*s", STR_FMT(realm.tenant)));
     if (!text.n || !access_scope_parse(text, &scope, e) || !grants_role(w, a, role, &permissions, e)) return false;
-    if (!grants_cover(access_principal(who), permissions, &scope, clock_wall_ms()))
+    if (!grants_cover(access_principal(who), permissions, &scope, 0))
         return err_set(e, ERR_FORBIDDEN, "peers", "you cannot give '%.*s' within '%.*s': it is more than you have yourself", STR_FMT(role), STR_FMT(text));
     return grants_take_all(w, holder, NULL, e) && grants_give(w, a, holder, role, text, "admin", 0, e);
 }
@@ -198,12 +198,11 @@ static bool is_within(struct db *d, struct arena *a, const struct actor *who, co
     unsigned count;
     struct access_object there = {0};
     const struct principal *p = access_principal(who);
-    int64_t now_ms = clock_wall_ms();
     if (!realm_parse(r->realm, &there.realm, e)) return false;
     if (!may_place(who, &there.realm)) return err_set(e, ERR_FORBIDDEN, "peers", "the place '%.*s' is not yours to say who sends to it", STR_FMT(r->realm));
     if (!grants_load(d, a, (struct grant_holder){"peer", r->id}, &grants, &count, e)) return false;
     for (unsigned i = 0; i < count; i++)
-        if (!grants_cover(p, grants[i].permissions, &grants[i].scope, now_ms))
+        if (!grants_cover(p, grants[i].permissions, &grants[i].scope, grants[i].until_ms))
             return err_set(e, ERR_FORBIDDEN, "peers", "the peer '%.*s' may do more than you: it is not yours to change", STR_FMT(r->name));
     return true;
 }
