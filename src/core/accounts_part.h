@@ -89,6 +89,8 @@ bool accounts_token_principal(struct accounts *a, struct db *d, struct arena *ar
                               const struct principal **out, struct err *e);
 // Member "grants" of an open object: role, scope, until_ms, by.
 bool accounts_put_grants(struct db *d, struct arena *arena, struct grant_holder of, struct json_writer *j, struct err *e);
+// Whether a name is a user's, or was one's to whom studies are assigned still: who got it would see them.
+bool accounts_name_taken(struct db *d, struct str folded, bool *user, bool *assigned, struct err *e);
 // ERR_NOT_FOUND; folded.
 bool accounts_user_id(struct db *d, struct str folded, int64_t *id, struct err *e);
 // Whether who may do something to a holder that has these grants: what it has, he has too. lasting: for as long, since he could use it as his own from

@@ -104,21 +104,20 @@ bool account_sign_in(struct accounts *a, const struct sign_in *in, struct signed
 
 static bool free_name(struct db *w, struct arena *arena, const struct account_external *x, struct str *out, struct err *e) {
     struct str name, issuer = x->issuer;
-    int64_t one;
-    bool taken;
-    if (!account_name_fold(arena, x->name.n ? x->name : x->subject, &name, e)) return false;
-    if (!sql_one(w, "SELECT 1 FROM users WHERE name = ?1", SQL_VALUES(SQL_T(name)), &one, 1, &taken, e)) return false;
+    bool taken, assigned;
+    if (!account_name_fold(arena, x->name.n ? x->name : x->subject, &name, e) || !accounts_name_taken(w, name, &taken, &assigned, e)) return false;
     *out = name;
-    if (!taken) return true;
-    // Somebody of that name is here already and stays himself: the newcomer's says where he comes from.
+    if (!taken && !assigned) return true;
+    // Somebody of that name is or was here and stays himself: the newcomer's says where he comes from.
     size_t scheme = str_find(issuer, '/', 0);
     struct str host = str_sub(issuer, scheme + 2 < issuer.n ? scheme + 2 : 0, issuer.n);
     host = str_sub(host, 0, str_find(host, '/', 0));
     host = str_sub(host, 0, str_find(host, ':', 0));
     char *longer = arena_printf(arena, e, "%.*s@%.*s", STR_FMT(name), STR_FMT(host));
     if (!longer || !account_name_fold(arena, str_of(longer), out, e)) return false;
-    if (!sql_one(w, "SELECT 1 FROM users WHERE name = ?1", SQL_VALUES(SQL_T(*out)), &one, 1, &taken, e)) return false;
-    return !taken || err_set(e, ERR_CONFLICT, "accounts", "the name '%.*s' is another's already: an administrator must rename one of the two", STR_FMT(*out));
+    if (!accounts_name_taken(w, *out, &taken, &assigned, e)) return false;
+    return (!taken && !assigned) ||
+           err_set(e, ERR_CONFLICT, "accounts", "the name '%.*s' is another's already: an administrator must rename one of the two", STR_FMT(*out));
 }
 
 struct external {

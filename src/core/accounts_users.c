@@ -88,11 +88,16 @@ static bool encode(struct accounts *a, struct str password, struct str user, cha
 }
 
 static bool insert(struct change *c, const struct account_user *u, const char *encoded, struct err *e) {
-    int64_t one;
-    bool taken;
+    bool taken, assigned;
     struct str display = u->display.n ? u->display : u->name;
-    if (!sql_one(c->w, "SELECT 1 FROM users WHERE name = ?1", SQL_VALUES(SQL_T(c->name)), &one, 1, &taken, e)) return false;
+    if (!accounts_name_taken(c->w, c->name, &taken, &assigned, e)) return false;
     if (taken) return err_set(e, ERR_CONFLICT, "accounts", "there is a user '%.*s' already", STR_FMT(c->name));
+    if (assigned)
+        return err_set(
+            e, ERR_CONFLICT, "accounts",
+            "studies are assigned to a '%.*s' who was removed, and would be the new one's: end that ('gantry assign list' shows them, 'gantry assign "
+            "remove' ends one) or take another name",
+            STR_FMT(c->name));
     return sql_insert(c->w, "INSERT INTO users (name, display, password, must_change, created_ms, changed_ms) VALUES (?1, ?2, ?3, ?4, ?5, ?5) RETURNING id",
                       SQL_VALUES(SQL_T(c->name), SQL_T(display), SQL_T(str_of(encoded)), SQL_I(encoded[0] != 0), SQL_I(clock_wall_ms())), &c->id, e);
 }
@@ -175,6 +180,15 @@ bool account_user_remove(struct accounts *a, const struct actor *who, struct str
     struct change c;
     bool ok = change_begin(&c, a, who, name, OF_OTHER, e) && remove_rows(&c, e);
     return change_end(&c, ok, "user.removed", "", e);
+}
+
+bool account_user_name(struct accounts *a, struct arena *arena, struct str name, struct str *out, struct err *e) {
+    int64_t id;
+    if (!account_name_fold(arena, name, out, e)) return false;
+    struct db *d = db_reader(a->ar->db, e);
+    bool ok = d && accounts_user_id(d, *out, &id, e);
+    db_return(a->ar->db, d);
+    return ok;
 }
 
 // ---- about oneself ----

@@ -1,6 +1,9 @@
 // gantry label and gantry assign: what lets others see a study beside those of its place.
+#include "core/accounts_manage.h"
 #include "core/mark.h"
 #include "mod/admin/tables.h"
+
+enum { NAME_BYTES_MAX = 64 * 1024 };
 
 static bool set(struct admin_call *c, enum mark_kind kind, const char *name, bool on, struct err *e) {
     return admin_done(c, mark_set(c->archive, c->who, kind, str_trim(admin_text(c, "study")), admin_text(c, name), on, e));
@@ -15,7 +18,13 @@ static bool remove_label(struct admin_call *c, struct err *e) {
 }
 
 static bool add_assignment(struct admin_call *c, struct err *e) {
-    return set(c, MARK_ASSIGNMENT, "user", true, e);
+    struct arena arena;
+    struct str name;
+    arena_init(&arena, NAME_BYTES_MAX);
+    bool ok = account_user_name(c->accounts, &arena, admin_text(c, "user"), &name, e) &&
+              mark_set(c->archive, c->who, MARK_ASSIGNMENT, str_trim(admin_text(c, "study")), name, true, e);
+    arena_deinit(&arena);
+    return admin_done(c, ok);
 }
 
 static bool remove_assignment(struct admin_call *c, struct err *e) {
