@@ -114,7 +114,9 @@ static bool insert(struct db *w, struct str name, const char *digest, int64_t ow
     bool taken;
     if (!sql_one(w, "SELECT 1 FROM tokens WHERE name = ?1 AND revoked_ms = 0", SQL_VALUES(SQL_T(name)), &one, 1, &taken, e)) return false;
     if (taken) return err_set(e, ERR_CONFLICT, "accounts", "there is a token '%.*s' already: renew it, revoke it, or take another name", STR_FMT(name));
-    return sql_run(w, "DELETE FROM grants WHERE holder = 'token' AND holder_id IN (SELECT id FROM tokens WHERE name = ?1)", SQL_VALUES(SQL_T(name)), e) &&
+    // Its row's number may become the new one's: nothing that was opened with the old one is left.
+    return sql_run(w, "DELETE FROM user_sessions WHERE token_id IN (SELECT id FROM tokens WHERE name = ?1)", SQL_VALUES(SQL_T(name)), e) &&
+           sql_run(w, "DELETE FROM grants WHERE holder = 'token' AND holder_id IN (SELECT id FROM tokens WHERE name = ?1)", SQL_VALUES(SQL_T(name)), e) &&
            sql_run(w, "DELETE FROM tokens WHERE name = ?1", SQL_VALUES(SQL_T(name)), e) &&
            sql_insert(w, "INSERT INTO tokens (name, digest, owner, created_ms, until_ms) VALUES (?1, ?2, ?3, ?4, ?5) RETURNING id",
                       SQL_VALUES(SQL_T(name), SQL_T(str_of(digest)), SQL_I(owner), SQL_I(clock_wall_ms()), SQL_I(until_ms)), id, e);

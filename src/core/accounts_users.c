@@ -172,6 +172,7 @@ bool account_user_unlock(struct accounts *a, const struct actor *who, struct str
 
 static bool remove_rows(struct change *c, struct err *e) {
     return grants_take_all(c->w, (struct grant_holder){"user", c->id}, NULL, e) && sessions_end_of(c->w, c->id, STR_LIT(""), e) &&
+           sql_run(c->w, "DELETE FROM user_sessions WHERE token_id IN (SELECT id FROM tokens WHERE owner = ?1)", SQL_VALUES(SQL_I(c->id)), e) &&
            sql_run(c->w, "UPDATE tokens SET revoked_ms = ?2 WHERE owner = ?1 AND revoked_ms = 0", SQL_VALUES(SQL_I(c->id), SQL_I(clock_wall_ms())), e) &&
            sql_run(c->w, "DELETE FROM users WHERE id = ?1", SQL_VALUES(SQL_I(c->id)), e) && accounts_one_is_left(c->w, e);
 }

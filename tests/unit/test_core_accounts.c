@@ -474,6 +474,85 @@ static void nobody_gives_away_more_than_he_has(void **state) {
     accounts_close(a);
 }
 
+static void what_ends_is_not_given_on_without_end(void **state) {
+    struct fixture *f = *state;
+    struct accounts *a = open_accounts(f);
+    struct err e = {0};
+    char secret[ACCOUNT_SECRET_HEX + 1], one_time[ACCOUNT_SECRET_HEX + 1];
+    int64_t now = clock_wall_ms(), end = now + 3600000;
+    add_user(a, STR_LIT("boss"), "administrator", "*");
+    add_user(a, STR_LIT("guest"), "viewer", "assigned");
+    add_user(a, STR_LIT("reader"), "viewer", "*");
+    assert_true(account_grant(a, &TESTER, "user", STR_LIT("guest"), STR_LIT("administrator"), STR_LIT("*"), end, &e));
+    struct account_session s = settled(f, a, STR_LIT("guest"), STR_LIT("nine yellow tractors"), secret);
+    const struct actor who = {.door = DOOR_PAGE, .user = s.principal->name, .principal = s.principal};
+    const struct account_user crony = {.name = STR_LIT("crony"), .role = STR_LIT("viewer"), .scope = STR_LIT("*")};
+    struct account_token key = {.name = STR_LIT("key"), .role = STR_LIT("viewer"), .scope = STR_LIT("*"), .until_ms = end + 1};
+    assert_false(account_grant(a, &who, "user", STR_LIT("guest"), STR_LIT("viewer"), STR_LIT("*"), 0, &e));
+    assert_int_equal(e.kind, ERR_FORBIDDEN);
+    assert_false(account_grant(a, &who, "user", STR_LIT("guest"), STR_LIT("viewer"), STR_LIT("*"), end + 1, &e));
+    assert_true(account_grant(a, &who, "user", STR_LIT("guest"), STR_LIT("viewer"), STR_LIT("*"), end, &e));
+    assert_false(account_user_add(a, &who, &crony, one_time, &e));
+    assert_false(account_token_add(a, &who, &key, one_time, &e));
+    key.until_ms = end;
+    assert_true(account_token_add(a, &who, &key, one_time, &e));
+    assert_false(account_user_password(a, &who, STR_LIT("reader"), (struct str){0}, one_time, &e)); // would be his own without end
+    assert_true(account_user_set(a, &who, STR_LIT("reader"), (struct str){0}, STR_LIT("off"), &e));
+    // Nor by a token that another made for him.
+    const struct account_token own = {.name = STR_LIT("own"), .owner = STR_LIT("guest"), .role = STR_LIT("administrator"), .scope = STR_LIT("*")};
+    assert_true(account_token_add(a, &TESTER, &own, one_time, &e));
+    const struct principal *token = token_principal(f, a, one_time);
+    const struct actor by_token = {.door = DOOR_PAGE, .user = token->name, .principal = token};
+    assert_int_equal(access_decide(token, ACCESS_USER_WRITE, NULL, now, NULL), ACCESS_ALLOWED);
+    assert_false(account_grant(a, &by_token, "user", STR_LIT("guest"), STR_LIT("viewer"), STR_LIT("*"), 0, &e));
+    // What a broken glass lends is nobody's own, even for its time.
+    const struct access_grant lent = {.permissions = ACCESS_ALL_BITS, .until_ms = end, .lent = true};
+    const struct principal breaker = {.kind = PRINCIPAL_USER, .grants = &lent, .grant_count = 1};
+    assert_false(grants_cover(&breaker, ACCESS_BIT(ACCESS_STUDY_READ), &lent.scope, end));
+    accounts_close(a);
+}
+
+static void the_studies_of_one_who_was_removed_are_not_the_next_ones(void **state) {
+    struct fixture *f = *state;
+    struct accounts *a = open_accounts(f);
+    struct err e = {0};
+    char one_time[ACCOUNT_SECRET_HEX + 1];
+    struct str name;
+    const struct account_user li = {.name = STR_LIT("li.wei"), .role = STR_LIT("radiologist"), .scope = STR_LIT("assigned")};
+    add_user(a, ADMIN, "administrator", "*");
+    add_user(a, li.name, "radiologist", "assigned");
+    assert_true(account_user_name(a, &f->arena, STR_LIT(" Li.Wei"), &name, &e) && str_eq(name, li.name));
+    run_sql(f, "INSERT INTO study_assignments VALUES ('1.2.3', '', 'li.wei', 1, 1, 0, 'test')");
+    assert_true(account_user_remove(a, &TESTER, li.name, &e));
+    assert_false(account_user_name(a, &f->arena, li.name, &name, &e));
+    assert_false(account_user_add(a, &TESTER, &li, one_time, &e));
+    assert_int_equal(e.kind, ERR_CONFLICT);
+    run_sql(f, "UPDATE study_assignments SET given = 0");
+    if (!account_user_add(a, &TESTER, &li, one_time, &e)) fail_msg("%s", e.message);
+    accounts_close(a);
+}
+
+static void what_a_removed_token_opened_is_closed(void **state) {
+    struct fixture *f = *state;
+    struct accounts *a = open_accounts(f);
+    struct err e = {0};
+    char token[ACCOUNT_SECRET_HEX + 1], secret[ACCOUNT_SECRET_HEX + 1];
+    struct account_token t = {.name = STR_LIT("own"), .owner = STR_LIT("li.wei"), .role = STR_LIT("viewer"), .scope = STR_LIT("*")};
+    add_user(a, ADMIN, "administrator", "*");
+    add_user(a, t.owner, "viewer", "*");
+    assert_true(account_token_add(a, &TESTER, &t, token, &e) && account_token_session(a, str_of(token), HERE, STR_LIT("test"), secret, &e));
+    assert_true(account_user_remove(a, &TESTER, t.owner, &e));
+    assert_int_equal(count_rows(f, "SELECT count(*) FROM user_sessions"), 0);
+    t.owner = (struct str){0};
+    assert_true(account_token_add(a, &TESTER, &t, token, &e) && account_token_session(a, str_of(token), HERE, STR_LIT("test"), secret, &e));
+    run_sql(f, "UPDATE tokens SET revoked_ms = 1"); // as a program beside this one may leave it
+    t.role = STR_LIT("administrator");
+    assert_true(account_token_add(a, &TESTER, &t, token, &e));
+    assert_int_equal(count_rows(f, "SELECT count(*) FROM user_sessions"), 0);
+    assert_null(session_of(f, a, secret).principal);
+    accounts_close(a);
+}
+
 static void who_another_authority_names_is_a_user_of_his_own(void **state) {
     struct fixture *f = *state;
     struct accounts *a = open_accounts(f);
@@ -497,8 +576,11 @@ static void who_another_authority_names_is_a_user_of_his_own(void **state) {
     assert_true(s.principal && str_eqz(s.principal->name, "li.wei@id.example.org") && str_eqz(s.principal->grants[0].role, "viewer"));
     assert_true(str_eq(s.issuer, x.issuer) && str_eqz(s.id_token_hint, "hint") && str_eqz(s.principal->display, "李伟"));
     assert_int_equal(sign_in(a, STR_LIT("li.wei@id.example.org"), STR_LIT(""), STR_LIT("")).outcome, SIGN_IN_REFUSED);
+    bool on;
+    const struct principal *user = s.principal;
+    char other[ACCOUNT_SECRET_HEX + 1];
     x.grant_count = 0;
-    assert_false(account_external_sign_in(a, &x, secret + 0, &e));
+    assert_false(account_external_sign_in(a, &x, other, &e));
     assert_int_equal(e.kind, ERR_FORBIDDEN);
     // Refused, and what the groups gave before is over.
     assert_null(session_of(f, a, secret).principal);
@@ -603,6 +685,9 @@ int main(void) {
         cmocka_unit_test_setup_teardown(a_token_opens_what_it_was_given_until_it_ends_is_renewed_or_revoked, setup, fixture_teardown),
         cmocka_unit_test_setup_teardown(a_token_never_has_more_than_its_owner, setup, fixture_teardown),
         cmocka_unit_test_setup_teardown(nobody_gives_away_more_than_he_has, setup, fixture_teardown),
+        cmocka_unit_test_setup_teardown(what_ends_is_not_given_on_without_end, setup, fixture_teardown),
+        cmocka_unit_test_setup_teardown(the_studies_of_one_who_was_removed_are_not_the_next_ones, setup, fixture_teardown),
+        cmocka_unit_test_setup_teardown(what_a_removed_token_opened_is_closed, setup, fixture_teardown),
         cmocka_unit_test_setup_teardown(who_another_authority_names_is_a_user_of_his_own, setup, fixture_teardown),
         cmocka_unit_test_setup_teardown(the_old_token_is_taken_over, setup, fixture_teardown),
         cmocka_unit_test_setup_teardown(a_rebuilt_index_knows_the_same_people, setup, fixture_teardown),
