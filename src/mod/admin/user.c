@@ -3,7 +3,7 @@
 #include "core/accounts_manage.h"
 #include "mod/admin/tables.h"
 
-enum { DAY_MS = 24 * 60 * 60 * 1000 };
+enum { DAY_MS = 24 * 60 * 60 * 1000, DAYS_MAX = 36500 };
 
 // What a password that was made here is told in, once.
 static bool tell_one_time(struct admin_call *c, const char *one_time, bool ok) {
@@ -59,8 +59,9 @@ static struct str scope_of(const struct admin_call *c) {
 
 static bool grant(struct admin_call *c, struct err *e) {
     int64_t days = admin_number(c, "days", 0);
+    if (days < 0 || days > DAYS_MAX) return err_set(e, ERR_USAGE, "admin", "days: 0 (without end) to %d", DAYS_MAX);
     return admin_done(c, account_grant(c->accounts, c->who, "user", admin_text(c, "name"), admin_text(c, "role"), scope_of(c),
-                                       days > 0 ? clock_wall_ms() + days * DAY_MS : 0, e));
+                                       days ? clock_wall_ms() + days * DAY_MS : 0, e));
 }
 
 static bool ungrant(struct admin_call *c, struct err *e) {
