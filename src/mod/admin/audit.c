@@ -3,6 +3,7 @@
 #include <time.h>
 
 #include "base/clock.h"
+#include "core/audit.h"
 #include "core/audit_cursor.h"
 #include "core/audit_cursor.h"
 #include "core/audit_retain.h"
@@ -10,7 +11,7 @@
 #include "core/audit_watch.h"
 #include "mod/admin/tables.h"
 
-enum { LIMIT_DEFAULT = 100, LIMIT_MAX = 10000, TIME_BYTES = 32, PEOPLE_MAX = 2000 };
+enum { LIMIT_DEFAULT = 100, LIMIT_MAX = 10000, TIME_BYTES = 32, PEOPLE_MAX = 2000, DAYS_MAX = 36500 };
 #define DAY_MS (24LL * 3600 * 1000)
 
 // ---- what the log's types are called ----
@@ -211,7 +212,8 @@ static bool checkpoint(struct admin_call *c, struct err *e) {
     struct audit_mark m;
     struct buf line;
     buf_init(&line, 4096);
-    bool ok = audit_checkpoint(c->archive, &m, &line, e);
+    const struct audit_note note = {.type = "audit.checkpoint", .outcome = AUDIT_SUCCESS};
+    bool ok = audit_checkpoint(c->archive, &m, &line, e) && audit_note(c->archive, c->who, &note, e);
     if (ok) {
         json_begin_object(c->out);
         json_put_int(c->out, "seq", m.seq);
@@ -228,7 +230,7 @@ static bool retain(struct admin_call *c, struct err *e) {
     int64_t before_ms = 0, days = admin_number(c, "keep-days", 0);
     if (!take_time(c, "before", &before_ms, e)) return false;
     if (!before_ms == !days) return err_set(e, ERR_USAGE, "audit", "say either 'before' or 'keep-days'");
-    if (days < 0) return err_set(e, ERR_USAGE, "audit", "'keep-days' is a number from 1 on");
+    if (days < 0 || days > DAYS_MAX) return err_set(e, ERR_USAGE, "audit", "'keep-days' is a number from 1 to %d", DAYS_MAX);
     if (days) before_ms = clock_wall_ms() - days * DAY_MS;
     if (!audit_retain(c->archive, c->who, before_ms, &cut, e)) return false;
     json_begin_object(c->out);
@@ -290,7 +292,7 @@ static const struct admin_field FORGET[] = {
 const struct admin_operation ADMIN_AUDIT[] = {
     {"audit", "search", ACCESS_AUDIT_READ, true, "Find events", "查找审计事件", SEARCH, search},
     {"audit", "report", ACCESS_AUDIT_READ, true, "Tell who had access to a patient's data, when, from where and why", "患者数据访问报告", REPORT, report},
-    {"audit", "checkpoint", ACCESS_AUDIT_WRITE, true, "Sign how far the log has come; keep the line elsewhere", "签署检查点（请另行保存）", NULL, checkpoint},
+    {"audit", "checkpoint", ACCESS_AUDIT_WRITE, false, "Sign how far the log has come; keep the line elsewhere", "签署检查点（请另行保存）", NULL, checkpoint},
     {"audit", "retain", ACCESS_AUDIT_WRITE, false, "Take old events away, with proof of what was taken", "清除旧事件并保留证明", RETAIN, retain},
     {"audit", "forget", ACCESS_AUDIT_WRITE, false, "Wait no longer for a collector that is no more", "不再等待已停用的收集器", FORGET, forget},
     {.noun = NULL},
