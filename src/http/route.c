@@ -24,10 +24,16 @@ static struct str raw_tail(const struct uri *uri, unsigned segment) {
     return str_sub(s, at, s.n);
 }
 
+// Most routes are told apart by a byte.
+static bool starts_otherwise(struct str pattern, const struct uri *uri, unsigned at) {
+    return at >= uri->segment_count || uri->segment[at].n == 0 || uri->segment[at].p[0] != pattern.p[0];
+}
+
 // Matches the segments of a pattern from *at; captures go to m.
 static bool match_pattern(struct str pattern, const struct uri *uri, unsigned *at, struct http_match *m) {
     struct str rest = pattern.n ? str_sub(pattern, 1, pattern.n) : (struct str){0};
     while (rest.p && rest.n) {
+        if (rest.p[0] != '{' && starts_otherwise(rest, uri, *at)) return false;
         struct str part = str_split(&rest, '/');
         bool named = part.n > 2 && part.p[0] == '{';
         bool tail = named && part.p[part.n - 2] == '*';
@@ -44,18 +50,21 @@ static bool match_pattern(struct str pattern, const struct uri *uri, unsigned *a
     return true;
 }
 
-static bool match_route(const struct http_mount *mount, const struct http_route *route, const struct uri *uri, struct http_match *m) {
-    unsigned at = 0;
+// behind: what the mount's prefix has taken; prefixes capture nothing.
+static bool match_route(const struct http_route *route, const struct uri *uri, unsigned behind, struct http_match *m) {
+    unsigned at = behind;
     m->capture_count = 0;
-    return match_pattern(str_of(mount->prefix), uri, &at, m) && match_pattern(str_of(route->pattern), uri, &at, m) && at == uri->segment_count;
+    return match_pattern(str_of(route->pattern), uri, &at, m) && at == uri->segment_count;
 }
 
 void http_route_find(const struct http_mount *mounts, enum http_method method, const struct uri *uri, struct http_match *out) {
     *out = (struct http_match){0};
     for (const struct http_mount *mount = mounts; mount->routes; mount++) {
+        unsigned behind = 0;
+        struct http_match m = {0};
+        if (!match_pattern(str_of(mount->prefix), uri, &behind, &m)) continue;
         for (const struct http_route *route = mount->routes; route->pattern; route++) {
-            struct http_match m = {0};
-            if (!match_route(mount, route, uri, &m)) continue;
+            if (!match_route(route, uri, behind, &m)) continue;
             unsigned methods = out->methods | 1u << route->method;
             if (route->method == method && !out->route) {
                 *out = m;
