@@ -8,6 +8,7 @@
 #include "mod/dicomweb/handlers.h"
 #include "mod/dicomweb/resource.h"
 #include "sys/digest.h"
+#include "text/gzip.h"
 
 // As prepared series have it: the same instance reads the same everywhere.
 enum { INLINE_MAX = 1024, METADATA_BYTES_MAX = 1024 * 1024 * 1024 };
@@ -30,12 +31,37 @@ static void add_prefix(struct buf *b, struct str prefix) {
     *b = to;
 }
 
-static bool reply(struct http_request *rq, struct http_response *rs, const char *type, struct buf *b, bool gzip, struct err *e) {
+// Of how it was found, packed or not, and of what becomes of it for this asker: packed it is a small part of what it unpacks to.
+static bool digest_found(const struct http_request *rq, const struct buf *b, bool gzip, uint8_t out[DIGEST_BYTES], struct err *e) {
+    struct digest d;
+    bool ok = buf_ok(b, e) && digest_init(&d, e);
+    if (!ok) return false;
+    digest_add(&d, gzip ? "gzip" : "json", 4);
+    digest_add(&d, http_prefix(rq).p, http_prefix(rq).n);
+    digest_add(&d, b->p, b->n);
+    ok = digest_final(&d, out, e);
+    digest_deinit(&d);
+    return ok;
+}
+
+static bool unpack(struct buf *b, struct err *e) {
+    struct buf plain;
+    buf_init(&plain, METADATA_BYTES_MAX);
+    bool ok = gzip_unpack(buf_str(b), &plain, e);
+    buf_deinit(b);
+    *b = plain;
+    return ok;
+}
+
+// packed: b is as it lies in the index; gzip: and goes out as that.
+static bool reply(struct http_request *rq, struct http_response *rs, const char *type, struct buf *b, bool packed, bool gzip, struct err *e) {
     uint8_t digest[DIGEST_BYTES];
-    if (http_prefix(rq).n) add_prefix(b, http_prefix(rq));
-    if (!buf_ok(b, e) || !digest_of(b->p, b->n, digest, e)) return false;
+    if (!digest_found(rq, b, gzip, digest, e)) return false;
     http_setz(rs, "Vary", "Accept, Accept-Encoding");
     if (dw_not_modified(rq, rs, digest)) return true;
+    if (packed && !gzip && !unpack(b, e)) return false;
+    if (http_prefix(rq).n) add_prefix(b, http_prefix(rq));
+    if (!buf_ok(b, e)) return false;
     http_reply_buf(rs, 200, type, b);
     if (gzip) http_setz(rs, "Content-Encoding", "gzip");
     rs->compress = !gzip;
@@ -59,15 +85,15 @@ static bool add_instance(const struct dw_target *t, struct arena *a, const struc
 static bool reply_json(struct http_request *rq, struct http_response *rs, const struct dw_target *t, const char *type, struct err *e) {
     struct instance_list list;
     struct buf b;
-    bool gzip = false, ok, as_it_lies = http_takes_gzip(rq) && http_prefix(rq).n == 0;
+    bool packed = false, ok, as_it_lies = http_takes_gzip(rq) && http_prefix(rq).n == 0;
     buf_init(&b, METADATA_BYTES_MAX);
     if (t->instance.p)
         ok = dw_list(t, rq->arena, &list, e) && add_instance(t, rq->arena, &list.refs[0], &b, e);
     else if (t->series.p)
-        ok = retrieve_series_metadata(t->archive, &t->actor, t->study, t->series, as_it_lies, &b, &gzip, e);
+        ok = retrieve_series_metadata(t->archive, &t->actor, t->study, t->series, true, &b, &packed, e);
     else
-        ok = retrieve_study_metadata(t->archive, &t->actor, t->study, as_it_lies, &b, &gzip, e);
-    ok = ok && reply(rq, rs, type, &b, gzip, e);
+        ok = retrieve_study_metadata(t->archive, &t->actor, t->study, true, &b, &packed, e);
+    ok = ok && reply(rq, rs, type, &b, packed, packed && as_it_lies, e);
     buf_deinit(&b);
     return ok;
 }
