@@ -19,9 +19,13 @@ static const char *const DOORS[] = {[DOOR_DIMSE] = "dimse", [DOOR_DICOMWEB] = "d
 
 void actor_text(const struct actor *who, char out[256]) {
     struct str name = who->aet.n ? who->aet : who->user;
-    int n = snprintf(out, 256, "%s:%.*s%s%.*s", DOORS[who->door], STR_FMT(str_sub(name, 0, 128)), who->address.n ? "@" : "",
-                     STR_FMT(str_sub(who->address, 0, 100)));
-    for (int i = 0; i < n && i < 255; i++)
+    const struct str parts[] = {str_of(DOORS[who->door]), STR_LIT(":"), str_sub(name, 0, 128), str_sub(STR_LIT("@"), 0, who->address.n),
+                                str_sub(who->address, 0, 100)};
+    size_t n = 0;
+    for (size_t i = 0; i < sizeof parts / sizeof *parts; n += parts[i].n, i++)
+        if (parts[i].n) memcpy(out + n, parts[i].p, parts[i].n);
+    out[n] = '\0';
+    for (size_t i = 0; i < n; i++)
         if ((unsigned char)out[i] < 0x20 || (unsigned char)out[i] > 0x7e) out[i] = '?';
 }
 

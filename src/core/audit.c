@@ -14,7 +14,7 @@
 #include "sys/file.h"
 #include "text/json.h"
 
-enum { DETAIL_BYTES_MAX = 128 * 1024, PATH_BYTES = 4096, PAUSE_MS = 100, WAIT_MS = 1000, TROUBLE_MS = 2000, MOVE_ARENA_BYTES = 96 << 20, INDEX_RUNS = 64 };
+enum { DETAIL_BYTES_MAX = 128 * 1024, PATH_BYTES = 4096, PAUSE_MS = 250, WAIT_MS = 1000, TROUBLE_MS = 2000, MOVE_ARENA_BYTES = 96 << 20, INDEX_RUNS = 64 };
 
 static const char *const OUTCOMES[] = {[AUDIT_SUCCESS] = "success", [AUDIT_DENIED] = "denied", [AUDIT_FAILED] = "failed"};
 
@@ -31,7 +31,9 @@ static void put_roles(struct json_writer *j, const struct principal *p) {
         bool known = p->grants[i].role.n == 0 || n + p->grants[i].role.n + 2 > sizeof text;
         for (unsigned k = 0; k < i && !known; k++) known = str_eq(p->grants[k].role, p->grants[i].role);
         if (known) continue;
-        n += (size_t)snprintf(text + n, sizeof text - n, "%s%.*s", n ? "," : "", STR_FMT(p->grants[i].role));
+        if (n) text[n++] = ',';
+        memcpy(text + n, p->grants[i].role.p, p->grants[i].role.n);
+        n += p->grants[i].role.n;
     }
     put_if(j, "role", (struct str){text, n});
 }
@@ -131,12 +133,13 @@ static bool move_all(struct archive *ar, struct db *w, const char *lineage, stru
 }
 
 bool audit_move(struct audit *a, unsigned *moved, struct err *e) {
-    struct audit_record records[AUDIT_BATCH];
     struct archive *ar = a->ar;
     struct arena arena;
     uint64_t to = 0;
     arena_init(&arena, MOVE_ARENA_BYTES);
-    bool ok = audit_spool_next(&a->spool, &arena, AUDIT_BATCH, records, moved, &to, e);
+    *moved = 0;
+    struct audit_record *records = arena_alloc(&arena, AUDIT_BATCH * sizeof *records, e);
+    bool ok = records && audit_spool_next(&a->spool, &arena, AUDIT_BATCH, records, moved, &to, e);
     struct db *w = ok && *moved ? db_writer(ar->db, e) : NULL;
     if (ok && *moved) ok = w && move_all(ar, w, a->spool.lineage, records, *moved, e);
     if (w && !ok) db_rollback(w);

@@ -62,7 +62,7 @@ struct study_note {
 
 struct run {
     struct archive *ar;
-    struct arena arena;
+    struct arena arena, tree; // tree: of one event's detail
     struct keys *keys;
     struct study_note *studies;
     unsigned study_count;
@@ -90,15 +90,13 @@ static bool add_study(struct run *r, struct db *d, struct str study, struct err 
 
 // What names somebody or something in the detail; most events are of objects that came, and say nothing more there.
 static bool add_detail(struct run *r, struct db *d, const struct event *ev, struct err *e) {
-    struct arena tree;
     bool ok = true;
     if (str_eqz(ev->type, "instance.stored")) return add_key(r->keys, 'u', audit_user_of(ev, NULL)), true;
-    arena_init(&tree, DETAIL_TREE_BYTES);
-    const struct json *o = json_read(&tree, ev->detail, 0, NULL), *studies = json_get(o, "studies");
+    arena_reset(&r->tree);
+    const struct json *o = json_read(&r->tree, ev->detail, 0, NULL), *studies = json_get(o, "studies");
     add_key(r->keys, 'u', audit_user_of(ev, o));
     add_key(r->keys, 'p', json_text(json_get(o, "patient")));
     for (const struct json *s = studies ? studies->first : NULL; ok && s; s = s->next) ok = add_study(r, d, json_text(s), e);
-    arena_deinit(&tree);
     return ok;
 }
 
@@ -177,10 +175,12 @@ bool audit_index_step(struct archive *ar, unsigned max, bool *left, struct err *
     if (last - at < AUDIT_BLOCK) return true;
     struct run r = {.ar = ar, .keys = malloc(sizeof *r.keys), .studies = calloc(KEYS_MAX, sizeof *r.studies)};
     arena_init(&r.arena, RUN_ARENA_BYTES);
+    arena_init(&r.tree, DETAIL_TREE_BYTES);
     bool ok = (r.keys && r.studies) || err_nomem(e, "audit");
     for (unsigned i = 0; ok && i < max && last - at >= AUDIT_BLOCK; i++, at += AUDIT_BLOCK) ok = one_run(&r, at, e);
     *left = ok && last - at >= AUDIT_BLOCK;
     arena_deinit(&r.arena);
+    arena_deinit(&r.tree);
     free(r.keys);
     free(r.studies);
     return ok;

@@ -7,7 +7,7 @@
 #include "core/index.h"
 #include "core/nodes.h"
 
-enum { AUDIT_BATCH = 256, AUDIT_BLOCK = 256 };
+enum { AUDIT_BATCH = 1024, AUDIT_BLOCK = 256 };
 
 struct audit {
     struct archive *ar;

@@ -5,7 +5,7 @@
 #include "core/audit.h"
 #include "text/json.h"
 
-enum { UID_BYTES = 64, TEXT_BYTES = 1024, DETAIL_BYTES = 16 * 1024 };
+enum { UID_BYTES = 64, TEXT_BYTES = 1024, DETAIL_BYTES = 16 * 1024, DETAIL_USUAL_BYTES = 1024, ROUTE_BYTES = 512 };
 
 // What is noted of a request that did what it asked for, and of one that failed. NULL: nothing, as the change itself is an event, or nothing of a patient is told.
 static const struct meaning {
@@ -77,17 +77,26 @@ static struct str query_of(const struct http_request *rq, struct buf *b) {
     return buf_ok(b, NULL) ? buf_str(b) : (struct str){0};
 }
 
+static struct str route_of(const struct http_request *rq, char out[ROUTE_BYTES]) {
+    struct str prefix = str_sub(str_of(rq->match.mount->prefix), 0, ROUTE_BYTES / 2), pattern = str_sub(str_of(rq->match.route->pattern), 0, ROUTE_BYTES / 2);
+    memcpy(out, prefix.p, prefix.n);
+    memcpy(out + prefix.n, pattern.p, pattern.n);
+    return (struct str){out, prefix.n + pattern.n};
+}
+
 // Members without the braces.
 static struct str detail_of(const struct http_request *rq, unsigned status, struct buf *b) {
     struct json_writer j;
     const char *permission = access_permission_name((enum permission)rq->match.route->permission);
+    char route[ROUTE_BYTES];
     struct buf asked;
     buf_init(&asked, DETAIL_BYTES);
+    buf_reserve(b, DETAIL_USUAL_BYTES); // at once
     struct str query = query_of(rq, &asked);
     json_init(&j, b, false);
     json_begin_object(&j);
     json_put_strz(&j, "method", rq->head ? "HEAD" : http_method_name(rq->method));
-    json_put_str(&j, "route", str_of(arena_printf(rq->arena, NULL, "%s%s", rq->match.mount->prefix, rq->match.route->pattern)));
+    json_put_str(&j, "route", route_of(rq, route));
     json_put_uint(&j, "status", status);
     if (query.n) json_put_str(&j, "query", query);
     if (status >= 400 && permission) json_put_strz(&j, "permission", permission);
