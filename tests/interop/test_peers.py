@@ -162,21 +162,22 @@ def users_of_associations_are_checked(folder):
             assert association.store(CT, "1.2.3", b"\0" * 8) == NOT_AUTHORIZED  # the peer might, its user may not
             command(folder / "users", "token", "revoke", "reader")
             assert find(association) == NOT_AUTHORIZED
-        made = json.loads(command(folder / "users", "token", "add", "second", "--role", "viewer", "--json"))["token"].encode()
+        second = json.loads(command(folder / "users", "token", "add", "second", "--role", "viewer", "--json"))["token"].encode()
         command(folder / "users", "peer", "add", "MR1", "--network", "127.0.0.1", "--role", "technologist")
-        with gantry.Association(server.dicom_port, server.aet, [FIND], calling="MR1", identity=(passcode, b"anybody", made)) as association:
+        with gantry.Association(server.dicom_port, server.aet, [FIND], calling="MR1", identity=(passcode, b"anybody", second)) as association:
             assert find(association) == 0
             command(folder / "users", "peer", "set", "MR1", "--state", "off")
+            assert refused(server, "MR1") is not None
             assert [find(association), find(association)] == [NOT_AUTHORIZED] * 2  # the peer is nobody, whoever uses it, and each time
             command(folder / "users", "peer", "set", "MR1", "--state", "on")
             assert find(association) == 0
         with identified(server, username, b"li.wei") as association:  # proves nothing, and changes nothing
             assert b"\x59\0" not in association.accepted
             assert association.store(CT, "1.2.3", b"\0" * 8) != NOT_AUTHORIZED
-        for kind, first, second, why in ((passcode, b"admin", b"admin", "the user name or the passcode is wrong"), (passcode, b"x", made, "is wrong"),
+        for kind, first, then, why in ((passcode, b"admin", b"admin", "the user name or the passcode is wrong"), (passcode, b"x", made, "is wrong"),
                                          (kerberos, b"ticket", b"", "Kerberos"), (saml, b"<Assertion/>", b"", "SAML"), (jwt, b"e30.e30.", b"", "JWT")):
             try:
-                identified(server, kind, first, second)
+                identified(server, kind, first, then)
                 raise AssertionError(f"identity {kind} {first} was taken")
             except ConnectionError as e:
                 assert bytes.fromhex(str(e).rsplit(" ", 1)[1])[1:4] == b"\1\1\1", e
