@@ -6,6 +6,7 @@
 
 #include "base/clock.h"
 #include "base/limits.h"
+#include "base/log.h"
 #include "codec/frames.h"
 #include "core/audit.h"
 #include "core/index.h"
@@ -402,28 +403,42 @@ static bool commit(struct ingest *in, struct ingest_result *out, struct err *e) 
     return ok;
 }
 
+static struct audit_note note_of(const struct ingest_result *r, bool known, const struct err *why, struct buf *b) {
+    struct json_writer j;
+    json_init(&j, b, false);
+    json_begin_object(&j);
+    json_put_strz(&j, "reason", known ? "it is kept already" : why->message);
+    json_end_object(&j);
+    return (struct audit_note){.type = known ? "instance.known" : "instance.refused",
+                               .outcome = known                                                         ? AUDIT_SUCCESS
+                                          : why->kind == ERR_FORBIDDEN || why->kind == ERR_UNAUTHORIZED ? AUDIT_DENIED
+                                                                                                        : AUDIT_FAILED,
+                               .study_uid = str_of(r->study_uid),
+                               .series_uid = str_of(r->series_uid),
+                               .sop_instance_uid = str_of(r->sop_instance_uid),
+                               .detail = buf_ok(b, NULL) ? str_sub(buf_str(b), 1, b->n - 2) : (struct str){0}};
+}
+
 // What is stored anew has its event with its row; so that each object that came has one, so has what was known and what was refused.
 static bool note_outcome(struct ingest *in, bool ok, const struct ingest_result *r, const struct err *why, struct err *e) {
     bool known = in->repeated;
     if (!known && (ok || r->outcome == INGEST_QUARANTINED)) return true;
     struct buf b;
-    struct json_writer j;
     buf_init(&b, NOTE_BYTES_MAX);
-    json_init(&j, &b, false);
-    json_begin_object(&j);
-    json_put_strz(&j, "reason", known ? "it is kept already" : why->message);
-    json_end_object(&j);
-    const struct audit_note n = {.type = known ? "instance.known" : "instance.refused",
-                                 .outcome = known                        ? AUDIT_SUCCESS
-                                            : why->kind == ERR_FORBIDDEN ? AUDIT_DENIED
-                                                                         : AUDIT_FAILED,
-                                 .study_uid = str_of(r->study_uid),
-                                 .series_uid = str_of(r->series_uid),
-                                 .sop_instance_uid = str_of(r->sop_instance_uid),
-                                 .detail = buf_ok(&b, NULL) ? str_sub(buf_str(&b), 1, b.n - 2) : (struct str){0}};
+    const struct audit_note n = note_of(r, known, why, &b);
     bool noted = audit_note_text(in->ar, str_of(in->actor), &n, e);
     buf_deinit(&b);
     return noted;
+}
+
+void ingest_note_refused(struct archive *ar, const struct actor *who, const struct ingest_result *of, const struct err *why) {
+    struct err e = {0};
+    struct buf b;
+    if (ar->read_only) return;
+    buf_init(&b, NOTE_BYTES_MAX);
+    const struct audit_note n = note_of(of, false, why, &b);
+    if (!audit_note(ar, who, &n, &e)) log_err(&e, "that an object was refused");
+    buf_deinit(&b);
 }
 
 bool ingest_commit(struct ingest *in, struct ingest_result *out, struct err *e) {

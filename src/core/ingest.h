@@ -36,5 +36,7 @@ bool ingest_write(struct ingest *in, const void *p, size_t n, struct err *e);
 bool ingest_commit(struct ingest *in, struct ingest_result *out, struct err *e);
 // The sender went away: nothing is kept. Consumes in.
 void ingest_abort(struct ingest *in);
+// The event of an object that its door refuses before there is a commit to do so: "instance.refused". Of *of its UIDs count, as far as they are known.
+void ingest_note_refused(struct archive *ar, const struct actor *who, const struct ingest_result *of, const struct err *why);
 
 #endif

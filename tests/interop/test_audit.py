@@ -96,6 +96,20 @@ class Actions:
         self.server.store([self.bytes_of(random.choice(self.sent))])
         return "instance.known"
 
+    def post(self, path, data):
+        body = b"--b\r\nContent-Type: application/dicom\r\n\r\n" + data + b"\r\n--b--\r\n"
+        return self.server.http("POST", path, body=body, headers={"Content-Type": 'multipart/related; type="application/dicom"; boundary=b'})[0]
+
+    def store_elsewhere(self):
+        assert self.post("/dicom-web/studies/1.2.9998", self.bytes_of(self.made())) == 409
+        return "instance.refused"
+
+    def store_no_image(self):
+        ds = self.made()
+        ds.SOPClassUID = FIND
+        assert self.post("/dicom-web/studies", self.bytes_of(ds)) == 409
+        return "instance.refused"
+
     def c_store(self):
         ds = self.made()
         path = self.folder / "one.dcm"
@@ -160,7 +174,7 @@ class Actions:
 def act(server, folder):
     a = Actions(server, folder)
     kinds = [a.store, a.store_again, a.c_store, a.c_find, a.stranger, a.query, a.worklist, a.bad_query, a.read, a.metadata, a.not_there, a.faults,
-             a.release_nothing, a.open_page]
+             a.store_elsewhere, a.store_no_image, a.release_nothing, a.open_page]
     for i in range(ACTIONS):
         kind = a.store if i == 0 else random.choice(kinds)
         event = kind()

@@ -24,14 +24,37 @@ static void fail(struct stored *p, uint16_t reason, enum err_kind kind) {
     p->kind = kind;
 }
 
-void stow_fail(struct stow *s, uint16_t reason, enum err_kind kind) {
-    if (s->ingest) ingest_abort(s->ingest);
-    s->ingest = NULL;
-    fail(s->current, reason, kind);
-}
-
 static void take_uid(const struct dcm_dataset *ds, uint32_t tag, char to[65]) {
     snprintf(to, 65, "%.*s", STR_FMT(str_sub(dcm_uid_trim(dcm_text(ds, tag)), 0, 64)));
+}
+
+static void take_uids(struct stored *p, const struct dcm_dataset *ds) {
+    take_uid(ds, DCM_SOPClassUID, p->sop_class_uid);
+    take_uid(ds, DCM_SOPInstanceUID, p->sop_instance_uid);
+    take_uid(ds, DCM_StudyInstanceUID, p->study_uid);
+    take_uid(ds, DCM_SeriesInstanceUID, p->series_uid);
+}
+
+static void note_refused(const struct stow *s, const struct err *why) {
+    struct ingest_result of = {0};
+    memcpy(of.sop_class_uid, s->current->sop_class_uid, sizeof of.sop_class_uid);
+    memcpy(of.sop_instance_uid, s->current->sop_instance_uid, sizeof of.sop_instance_uid);
+    memcpy(of.study_uid, s->current->study_uid, sizeof of.study_uid);
+    memcpy(of.series_uid, s->current->series_uid, sizeof of.series_uid);
+    ingest_note_refused(s->target.archive, &s->target.actor, &of, why);
+}
+
+void stow_fail(struct stow *s, uint16_t reason, const struct err *why) {
+    if (s->ingest) ingest_abort(s->ingest);
+    s->ingest = NULL;
+    if (!s->current->failure) note_refused(s, why);
+    fail(s->current, reason, why->kind);
+}
+
+static void refuse(struct stow *s, uint16_t reason, enum err_kind kind, const char *why) {
+    struct err e = {0};
+    err_set(&e, kind, "dicomweb", "%s", why);
+    stow_fail(s, reason, &e);
 }
 
 // What is registered, but not for storage, is nothing to store; what is not registered may be somebody's own storage class.
@@ -42,12 +65,10 @@ static bool is_storage(const char *sop_class_uid) {
 
 void stow_check(struct stow *s, const struct dcm_dataset *ds) {
     struct stored *p = s->current;
-    take_uid(ds, DCM_SOPClassUID, p->sop_class_uid);
-    take_uid(ds, DCM_SOPInstanceUID, p->sop_instance_uid);
-    take_uid(ds, DCM_StudyInstanceUID, p->study_uid);
-    take_uid(ds, DCM_SeriesInstanceUID, p->series_uid);
-    if (s->target.study.p && p->study_uid[0] && !str_eqz(s->target.study, p->study_uid)) stow_fail(s, FAILURE_OTHER_STUDY, ERR_CONFLICT);
-    if (p->sop_class_uid[0] && !is_storage(p->sop_class_uid)) stow_fail(s, FAILURE_SOP_CLASS, ERR_UNSUPPORTED);
+    take_uids(p, ds);
+    if (s->target.study.p && p->study_uid[0] && !str_eqz(s->target.study, p->study_uid))
+        refuse(s, FAILURE_OTHER_STUDY, ERR_CONFLICT, "it is of another study than the one that the path names");
+    if (p->sop_class_uid[0] && !is_storage(p->sop_class_uid)) refuse(s, FAILURE_SOP_CLASS, ERR_UNSUPPORTED, "its SOP class is none of storage");
 }
 
 static void take_result(struct stored *to, bool ok, const struct ingest_result *r, const struct err *why) {
@@ -86,11 +107,11 @@ static bool begin_object(struct stow *s, bool is_dicom, struct err *e) {
     if (!stow_new(s, e)) return false;
     s->in = STOW_IN_OBJECT;
     if (!is_dicom) {
-        stow_fail(s, FAILURE_NOT_UNDERSTOOD, ERR_UNSUPPORTED);
+        refuse(s, FAILURE_NOT_UNDERSTOOD, ERR_UNSUPPORTED, "a part that is not application/dicom");
         return true;
     }
     s->ingest = ingest_begin(s->target.archive, &s->target.actor, &hint, &why);
-    if (!s->ingest) stow_fail(s, err_class_of(why.kind)->dimse, why.kind);
+    if (!s->ingest) stow_fail(s, err_class_of(why.kind)->dimse, &why);
     arena_reset(&s->builder_arena);
     s->builder_done = false;
     s->builder = dcm_builder_new(&s->builder_arena, NULL, DCM_STOP_AT_PIXELS, NULL);
@@ -148,7 +169,11 @@ static bool on_data(void *context, const void *p, size_t n, struct err *e) {
         return buf_ok(&s->documents, e);
     }
     if (s->builder && !s->builder_done) s->builder_done = dcm_builder_feed(s->builder, p, n, NULL) != DCM_MORE;
-    if (s->ingest && !ingest_write(s->ingest, p, n, &why)) stow_fail(s, err_class_of(why.kind)->dimse, why.kind);
+    if (s->ingest && !ingest_write(s->ingest, p, n, &why)) {
+        const struct dcm_object *o = s->builder && s->builder_done ? dcm_builder_object(s->builder) : NULL;
+        if (o && o->dataset) take_uids(s->current, o->dataset); // as far as they have come
+        stow_fail(s, err_class_of(why.kind)->dimse, &why);
+    }
     return true;
 }
 

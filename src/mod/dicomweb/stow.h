@@ -80,8 +80,8 @@ struct stow {
 // stow.c
 // A new instance, the current one. NULL: ERR_NOMEM.
 struct stored *stow_new(struct stow *s, struct err *e);
-// The current instance will not be kept; what still comes of it is dropped. The first reason counts.
-void stow_fail(struct stow *s, uint16_t reason, enum err_kind kind);
+// The current instance will not be kept; what still comes of it is dropped. The first reason counts, and is noted.
+void stow_fail(struct stow *s, uint16_t reason, const struct err *why);
 // Takes the UIDs and fails the current instance when its study or SOP class is not what may be stored here.
 void stow_check(struct stow *s, const struct dcm_dataset *ds);
 // Commits the current instance in the background, if it has not failed.

@@ -251,7 +251,7 @@ static void store_object(struct object *o, bool read, struct err *e) {
     if (ok) stow_check(s, o->ds);
     if (ok && !s->current->failure && !has_uids(s->current)) ok = fail(o, FAILURE_NOT_UNDERSTOOD, e, ERR_BAD_INPUT, "the metadata lacks a UID");
     if (ok && !s->current->failure) ok = resolve_all(o, e) && write_object(o, e);
-    if (!ok) stow_fail(s, o->failure ? o->failure : e->kind == ERR_BAD_INPUT ? FAILURE_NOT_UNDERSTOOD : err_class_of(e->kind)->dimse, e->kind);
+    if (!ok) stow_fail(s, o->failure ? o->failure : e->kind == ERR_BAD_INPUT ? FAILURE_NOT_UNDERSTOOD : err_class_of(e->kind)->dimse, e);
     stow_commit(s);
 }
 
