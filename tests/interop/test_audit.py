@@ -355,6 +355,11 @@ def command(folder, *words):
 def commands_ask_the_server_that_runs(folder):
     report = json.loads(command(folder, "report", "P3", "--lang", "zh-CN"))
     assert report["patient"] == "P3" and report["people"] and any(a["what"] == "调阅或获取" for a in report["accesses"]), str(report)[:500]
+    theirs = json.loads(command(folder, "search", "--patient", "P3", "--type", "audit.read"))
+    assert [e["detail"]["patient"] for e in theirs] == ["P3"], theirs
+    command(folder, "search", "--user", "wang.fang")
+    asked = json.loads(command(folder, "search", "--type", "audit.read"))
+    assert asked[-1]["detail"]["of_user"] == "wang.fang", asked
     denied = json.loads(command(folder, "search", "--outcome", "denied", "--limit", "5"))
     assert len(denied) == 5 and all(e["type"] == "access.denied" for e in denied), denied
     line = json.loads(command(folder, "checkpoint"))["checkpoint"]

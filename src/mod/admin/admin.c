@@ -6,6 +6,9 @@
 #include "core/audit.h"
 #include "core/scope.h"
 #include "mod/admin/tables.h"
+#include "text/json.h"
+
+enum { NAMED_BYTES_MAX = 255, NOTE_BYTES_MAX = 8 * 1024 };
 
 const struct admin_operation *const ADMIN_TABLES[] = {
     // clang-format off
@@ -92,11 +95,37 @@ static const char *read_type(enum permission p) {
     return p == ACCESS_AUDIT_EXPORT ? "audit.exported" : "accounts.read";
 }
 
+static struct str named(const struct admin_call *c, const char *field) {
+    struct str text = admin_text(c, field);
+    return text.n <= NAMED_BYTES_MAX ? text : (struct str){0};
+}
+
+// What was asked for: of the log's search and reports, where it is somebody's data that was looked up.
+static void put_asked(const struct admin_operation *op, const struct admin_call *c, struct buf *to) {
+    struct json_writer j;
+    char name[160];
+    snprintf(name, sizeof name, "%s %s", op->noun, op->verb);
+    json_init(&j, to, false);
+    json_begin_object(&j);
+    json_put_strz(&j, "operation", name);
+    if (op->permission == ACCESS_AUDIT_READ && named(c, "user").n) json_put_str(&j, "of_user", named(c, "user"));
+    json_end_object(&j);
+}
+
 static bool note(const struct admin_operation *op, const struct admin_call *c, const char *type, enum audit_outcome outcome, struct err *e) {
-    char detail[160];
-    snprintf(detail, sizeof detail, "\"operation\":\"%s %s\"", op->noun, op->verb);
-    const struct audit_note n = {.type = type, .outcome = outcome, .detail = str_of(detail)};
-    return audit_note(c->archive, c->who, &n, e);
+    struct buf detail;
+    struct audit_note n = {.type = type, .outcome = outcome};
+    buf_init(&detail, NOTE_BYTES_MAX);
+    put_asked(op, c, &detail);
+    if (buf_ok(&detail, NULL)) n.detail = str_sub(buf_str(&detail), 1, detail.n - 2);
+    if (op->permission == ACCESS_AUDIT_READ) {
+        n.patient_id = named(c, "patient");
+        n.issuer = named(c, "issuer");
+        n.study_uid = named(c, "study");
+    }
+    bool ok = audit_note(c->archive, c->who, &n, e);
+    buf_deinit(&detail);
+    return ok;
 }
 
 static bool may_run(const struct admin_operation *op, const struct actor *who, struct err *e) {

@@ -33,6 +33,7 @@ static const struct words {
     {"instance.refused", "tried to send in", "送入被拒绝"},
     {"study.held", "put under legal hold", "设置法律保留"},
     {"study.released", "released from legal hold", "解除法律保留"},
+    {"audit.read", "looked up in the audit trail", "查阅审计记录"},
     {"access.denied", "was refused", "访问被拒绝"},
     {"glass.broken", "broke the glass", "紧急越权访问"},
 };
