@@ -254,6 +254,45 @@ static bool put_events(struct migrate *m, struct event *list, unsigned n, struct
     return ok;
 }
 
+// One table into the other, row by row: what is there already stays.
+static bool copy_rows(struct db *d, struct db *w, const char *select, const char *insert, const char *types, struct err *e) {
+    struct db_stmt *s = db_prepare(d, select, e);
+    enum db_step step = DB_FAIL;
+    bool ok = s;
+    while (ok && (step = db_next(s, e)) == DB_ROW) {
+        struct db_stmt *to = db_prepare(w, insert, e);
+        for (int i = 0; to && types[i]; i++) {
+            if (types[i] == 'i')
+                db_bind_int(to, i + 1, db_int(s, i));
+            else if (types[i] == 'b')
+                db_bind_blob(to, i + 1, db_blob(s, i));
+            else
+                db_bind_text(to, i + 1, db_text(s, i));
+        }
+        ok = to && db_next(to, e) == DB_END;
+        db_done(to);
+    }
+    db_done(s);
+    return ok && step == DB_END;
+}
+
+// What the chain begins with where a rule has cut it, and whose studies were that are gone.
+static bool take_trail(struct migrate *m, struct err *e) {
+    struct db *d = db_reader(m->from->db, e), *w = d ? db_writer(m->to->db, e) : NULL;
+    bool ok = w && db_begin(w, e) &&
+              copy_rows(d, w, "SELECT seq, hash, time_ms, at_ms, mark FROM audit_cuts ORDER BY seq",
+                        "INSERT INTO audit_cuts (seq, hash, time_ms, at_ms, mark) VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT (seq) DO NOTHING", "ibiit", e) &&
+              copy_rows(d, w, "SELECT study_uid, patient_id, issuer FROM audit_studies",
+                        "INSERT INTO audit_studies (study_uid, patient_id, issuer) VALUES (?1, ?2, ?3) ON CONFLICT (study_uid, patient_id, issuer) DO NOTHING",
+                        "ttt", e) &&
+              db_commit(w, e);
+    if (w && !ok) db_rollback(w);
+    events_settle(m->to, false); // the chain's beginning is read anew
+    if (w) db_return(m->to->db, w);
+    db_return(m->from->db, d);
+    return ok;
+}
+
 static bool take_events(struct migrate *m, struct migrate_round *round, struct err *e) {
     struct arena a;
     int64_t seq = 0;
@@ -278,7 +317,7 @@ static bool take_events(struct migrate *m, struct migrate_round *round, struct e
 bool migrate_round(struct migrate *m, struct migrate_round *out, struct err *e) {
     *out = (struct migrate_round){0};
     uint64_t before = m->progress.entries;
-    bool ok = take_volumes(m, out, e) && take_events(m, out, e);
+    bool ok = take_volumes(m, out, e) && take_trail(m, e) && take_events(m, out, e);
     out->entries = m->progress.entries - before;
     return ok;
 }
