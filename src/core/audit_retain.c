@@ -37,9 +37,13 @@ bool audit_cut_last(struct archive *ar, struct audit_cut_row *out, struct err *e
     return step != DB_FAIL;
 }
 
-bool audit_cut_proven(const struct audit_cut_row *cut, const struct audit_trust *t) {
+bool audit_cut_signed(const struct audit_cut_row *cut) {
     const struct audit_mark *m = &cut->mark;
-    return m->holds && m->kind == MARK_CUT && m->seq == cut->seq && memcmp(m->hash, cut->hash, sizeof m->hash) == 0 && audit_trusts(t, m->key);
+    return m->holds && m->kind == MARK_CUT && m->seq == cut->seq && memcmp(m->hash, cut->hash, sizeof m->hash) == 0;
+}
+
+bool audit_cut_proven(const struct audit_cut_row *cut, const struct audit_trust *t) {
+    return audit_cut_signed(cut) && audit_trusts(t, cut->mark.key);
 }
 
 static bool remove_piece(struct archive *ar, int64_t to, struct err *e) {

@@ -21,7 +21,8 @@ struct audit_cut_row {
     struct audit_mark mark; // what was signed for it
 };
 bool audit_cut_last(struct archive *ar, struct audit_cut_row *out, struct err *e);
-// Whether it is what somebody signed who is trusted.
+// Whether it is what somebody signed, and somebody who is trusted.
+bool audit_cut_signed(const struct audit_cut_row *cut);
 bool audit_cut_proven(const struct audit_cut_row *cut, const struct audit_trust *t);
 // Finishes what a process that died had begun.
 bool audit_retain_settle(struct archive *ar, struct err *e);

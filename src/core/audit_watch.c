@@ -44,13 +44,13 @@ static bool last_seq(struct archive *ar, int64_t *out, struct err *e) {
 
 // ---- at opening ----
 
-// What the head was about was taken away since: with one node, by a cut that it signed itself.
+// What the head was about was taken away since, by a cut that is signed: of several nodes, perhaps by one whose key is not known here.
 static bool judge_cut(struct archive *ar, const struct audit_mark *head, const struct audit_cut_row *cut, struct err *e) {
     struct audit_watch *w = &ar->watch;
     struct audit_trust trust = {0};
     if (!audit_trust_read(&trust, w->dir, e)) return false;
     if (audit_cut_proven(cut, &trust)) return true;
-    if (ar->shared) {
+    if (ar->shared && audit_cut_signed(cut)) {
         log_line(LOG_WARN, "audit",
                  "events up to %lld were taken away by another node, whose key is not in %s/key.pub: 'gantry audit verify' proves nothing of it",
                  (long long)cut->seq, w->dir);
