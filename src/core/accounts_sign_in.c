@@ -66,7 +66,7 @@ static bool second_factor(struct accounts *a, const struct sign_in *in, struct s
     *good = !f->second_factor;
     if (*good) return true;
     if (!in->code.n) {
-        // The attempt was a good one as far as it went.
+        // No failure, but nobody is signed in: codes that were guessed before go on to count.
         out->outcome = SIGN_IN_CODE_NEEDED;
         return attempt_back(a, name, in->address, e) && note(a, in, name, "session.code-asked", NULL, e);
     }

@@ -5,7 +5,6 @@
 #include "base/clock.h"
 #include "core/audit.h"
 #include "core/audit_cursor.h"
-#include "core/audit_cursor.h"
 #include "core/audit_retain.h"
 #include "core/audit_search.h"
 #include "core/audit_watch.h"
