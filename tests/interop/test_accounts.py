@@ -153,6 +153,13 @@ def roles(server, folder, page):
         status, _, told = page.ask("POST", "/api/admin/user/grant", body)
         check("what does not fit the table is told", status == 400 and word in told["detail"], (body, told))
     check("what changes is not asked for with GET", page.ask("GET", "/api/admin/user/remove?name=li.wei")[0] == 400)
+    for days in (-1, 40000, 1 << 62):
+        check(f"a grant does not last {days} days", page.ask("POST", "/api/admin/user/grant", {"name": "li.wei", "role": "auditor", "days": days})[0] == 400)
+    check("nor is a checkpoint, which signs", page.ask("GET", "/api/admin/audit/checkpoint")[0] == 400)
+    status, _, told = page.ask("POST", "/api/admin/audit/checkpoint", {})
+    check("but posted for", status == 200, told)
+    status, _, told = page.ask("POST", "/api/admin/assign/add", {"study": "1.2.3", "user": "nobody.there"})
+    check("studies are assigned to who is there", status == 404 and "nobody.there" in told["detail"], told)
     check("a secret stands in no address", page.ask("GET", "/api/admin/user/list?password=x")[0] == 400)
     check("the list of operations is there", len(page.ask("GET", "/api/admin")[2]) > 10)
     command(folder, "user", "set", "li.wei", "--state", "off")
