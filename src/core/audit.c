@@ -151,7 +151,7 @@ bool audit_move(struct audit *a, unsigned *moved, struct err *e) {
 }
 
 static bool move_rest(struct audit *a, struct err *e) {
-    for (unsigned n = AUDIT_BATCH; n == AUDIT_BATCH;)
+    for (unsigned n = 1; n;) // fewer than a batch may be all that one block holds
         if (!audit_move(a, &n, e)) return false;
     return true;
 }
@@ -181,7 +181,7 @@ static void *run(void *arg) {
         if (!there) continue;
         bool ok = audit_move(a, &n, &e);
         if (!ok) log_err(&e, "the audit trail waits in the spool");
-        if (!a->stopping && n < AUDIT_BATCH) pause_ms(ok ? PAUSE_MS : TROUBLE_MS); // what comes meanwhile goes with the next transaction
+        if (!a->stopping && (!ok || n < AUDIT_BATCH / 2)) pause_ms(ok ? PAUSE_MS : TROUBLE_MS); // what comes meanwhile goes with the next transaction
     }
     return NULL;
 }

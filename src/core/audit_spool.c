@@ -17,7 +17,7 @@
 
 #define MAGIC "gantry audit spool 1\n"
 
-enum { HEAD_BYTES = 64, TEXTS = 6, FIRST_BYTES = 1024, BLOCK_BYTES = 256 * 1024, RESERVE_BYTES = 1 << 20 };
+enum { HEAD_BYTES = 64, TEXTS = 6, FIRST_BYTES = 1024, BLOCK_BYTES = 1024 * 1024, RESERVE_BYTES = 1 << 20 };
 
 // Before each record. sum: of what follows it.
 struct frame {
