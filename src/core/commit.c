@@ -173,7 +173,7 @@ static bool refuse(struct db *w, struct vol_put *put, struct err *e) {
 static bool apply_object(struct index *ix, struct db *w, struct vol_put *put, struct err *e) {
     struct index_put *p = put->user;
     const struct vol_entry *en = &put->entry;
-    if (p->taken && !p->parted && (p->kept == INDEX_SAME || p->kept == INDEX_SAME_CONFLICT)) {
+    if (p->taken && (p->kept == INDEX_SAME || p->kept == INDEX_SAME_CONFLICT)) {
         index_be_known(put, p->kept == INDEX_SAME_CONFLICT);
         return rows_dead(w, en->loc, en->sop, "duplicate", e);
     }

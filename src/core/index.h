@@ -32,7 +32,6 @@ struct index_put {
     struct str home;           // the sender's realm
     const struct scope *store; // into which studies the sender may store, wherever it is at home; NULL: of an entry that lies in a volume
     bool placed;               // home is a place where the sender may store; else it may store only into studies that it reaches
-    bool parted;               // the same bytes are kept, but for another tenant alone
     bool apart;                // it is of another tenant than what has its UID: kept aside, and nobody is told
     const struct word *word;   // of a tombstone or a record
     bool damaged;              // replay: the bytes do not match their digest

@@ -200,83 +200,11 @@ static void set_apart(struct vol_put *put) {
     p->apart = true;
 }
 
-// ---- the same bytes, kept for another ----
-
-static bool may_join(struct db *d, const struct index_put *p, struct str realm, struct str study_uid, bool *may, struct err *e) {
-    *may = is_at_home(p, realm);
-    return *may || reaches(d, p, study_uid, may, e);
-}
-
-// Whether a conflicting copy of these very bytes is kept for the tenant of a realm.
-static bool has_copy(struct db *d, const struct vol_entry *en, const struct index_put *p, struct str realm, bool *there, struct err *e) {
-    const uint8_t *equal = p->has_twin ? p->twin : en->digest;
-    int64_t one;
-    return sql_one(d,
-                   "SELECT 1 FROM conflicts c {join} realms r ON r.id = c.realm WHERE c.sop_instance_uid = ?1 AND c.kind = 'bytes' AND (c.digest = ?2 OR "
-                   "c.digest = ?3) AND r.tenant = ?4",
-                   SQL_VALUES(SQL_T(en->sop), SQL_B(en->digest, VOL_DIGEST_BYTES), SQL_B(equal, VOL_DIGEST_BYTES), SQL_T(tenant_of(realm))), &one, 1, there, e);
-}
-
-static bool copy_is_kept_for(struct db *d, const struct vol_put *put, bool *yes, struct err *e) {
-    const struct index_put *p = put->user;
-    struct owner owner;
-    bool gone;
-    if (!has_copy(d, &put->entry, p, p->home, yes, e)) return false;
-    if (*yes) return true;
-    if (!find_study(d, put->entry.study, &owner, &gone, e)) return false;
-    if (!owner.found) return true;
-    return may_join(d, p, str_of(owner.realm), put->entry.study, yes, e) && (!*yes || has_copy(d, &put->entry, p, str_of(owner.realm), yes, e));
-}
-
-// Whether what is kept of these bytes is kept for the sender, too: in a study that it may store into, or as a copy of its tenant's own.
-static bool is_kept_for(struct db *d, const struct vol_put *put, const struct owner *owner, bool *yes, struct err *e) {
-    const struct index_put *p = put->user;
-    *yes = false;
-    if (p->twin_of) return may_join(d, p, p->twin_of->entry.realm, put->entry.study, yes, e);
-    if (p->known_conflict) return copy_is_kept_for(d, put, yes, e);
-    if (owner->found && !may_join(d, p, str_of(owner->realm), str_of(owner->study_uid), yes, e)) return false;
-    return *yes || has_copy(d, &put->entry, p, p->home, yes, e);
-}
-
-static bool has_object(const struct vol_put *put, struct vol_put *const *earlier, size_t n) {
-    for (size_t i = 0; i < n; i++)
-        if (earlier[i]->entry.kind == VOL_OBJECT && earlier[i]->outcome != VOL_KNOWN && str_eq(earlier[i]->entry.sop, put->entry.sop)) return true;
-    return false;
-}
-
-// What is known because another tenant has it is kept for its sender all the same: the other may delete it.
-static bool part(struct db *d, struct vol_put *put, struct vol_put *const *earlier, size_t n, struct err *e) {
-    struct index_put *p = put->user;
-    struct owner owner;
-    bool kept;
-    if (put->outcome != VOL_KNOWN) return true;
-    if (!take_owner(d, OF_INSTANCE, put->entry.sop, NO_DIGEST, &owner, e) || !is_kept_for(d, put, &owner, &kept, e)) return false;
-    if (kept) return true;
-    put->outcome = VOL_STORED;
-    if (owner.found || has_object(put, earlier, n)) put->entry.kind = VOL_CONFLICT, index_be_conflict(put);
-    p->twin_of = NULL;
-    p->known_conflict = p->apart = false;
-    p->parted = true;
-    return true;
-}
-
-bool realm_compare(struct index *ix, struct db *w, const struct vol_entry *en, const struct index_put *p, enum index_kept *kept, struct err *e) {
-    struct owner owner;
-    bool own;
-    bool same = *kept == INDEX_SAME || *kept == INDEX_SAME_DAMAGED;
-    if ((!ix->ar->many_realms && en->realm.n == 0) || !(same || *kept == INDEX_SAME_CONFLICT)) return true;
-    if (!take_owner(w, OF_INSTANCE, en->sop, NO_DIGEST, &owner, e)) return false;
-    if (same && owner.found && same_tenant(str_of(owner.realm), en->realm)) return true;
-    if (!has_copy(w, en, p, en->realm, &own, e)) return false;
-    *kept = own ? INDEX_SAME_CONFLICT : owner.found ? INDEX_OTHER : INDEX_NEW;
-    return true;
-}
-
 // The realm of an owner that the sender may join; else it is apart.
 static bool join(struct db *d, struct vol_put *put, struct str realm, struct err *e) {
     struct index_put *p = put->user;
-    bool may;
-    if (!may_join(d, p, realm, put->entry.study, &may, e)) return false;
+    bool may = is_at_home(p, realm);
+    if (!may && !reaches(d, p, put->entry.study, &may, e)) return false;
     if (!may) set_apart(put);
     return !may || arena_dup(p->arena, realm, &put->entry.realm, e);
 }
@@ -314,7 +242,8 @@ static bool heal_in_place(struct db *d, struct vol_put *put, struct err *e) {
     struct owner owner;
     if (!take_owner(d, conflict ? OF_LOST_CONFLICT : OF_INSTANCE, put->entry.sop, conflict ? digest : NO_DIGEST, &owner, e)) return false;
     if (!owner.found) return true;
-    if (!may_join(d, p, str_of(owner.realm), str_of(owner.study_uid), &may, e)) return false;
+    may = is_at_home(p, str_of(owner.realm));
+    if (!may && !reaches(d, p, str_of(owner.study_uid), &may, e)) return false;
     if (!may) p->apart = true, put->entry.source = STR_LIT("job:heal");
     return arena_dup(p->arena, str_of(owner.realm), &put->entry.realm, e);
 }
@@ -328,7 +257,7 @@ bool realm_classify(struct index *ix, struct vol_put *put, struct vol_put *const
     if (ok && p->heals)
         ok = heal_in_place(d, put, e);
     else if (ok)
-        ok = part(d, put, earlier, n, e) && (put->outcome == VOL_STORED || classify_taken(d, put, meets_foreign(put, earlier, n), e)) &&
+        ok = (put->outcome == VOL_STORED || classify_taken(d, put, meets_foreign(put, earlier, n), e)) &&
              classify_in(ix, d, put, find_earlier(put, earlier, n), e);
     db_return(ix->ar->db, d);
     return ok;

@@ -8,7 +8,6 @@
 
 #include "core/access.h"
 #include "core/archive.h"
-#include "core/index.h"
 
 struct db;
 struct index;
@@ -30,8 +29,6 @@ bool realm_load(struct archive *ar, struct err *e);
 bool realm_classify(struct index *ix, struct vol_put *put, struct vol_put *const *earlier, size_t n, struct err *e);
 // Within the writing transaction: whether the entry is of another tenant than the study that it names, or the object that it would be.
 bool realm_is_foreign(struct index *ix, struct db *w, const struct vol_entry *en, const struct index_put *p, bool *foreign, struct err *e);
-// Of an entry that lies in a volume: the same bytes that are kept for another tenant alone are not the same. After index_compare.
-bool realm_compare(struct index *ix, struct db *w, const struct vol_entry *en, const struct index_put *p, enum index_kept *kept, struct err *e);
 // The row of a realm, made when it is new.
 bool realm_row(struct index *ix, struct db *w, struct str realm, int64_t *id, struct err *e);
 // And back.

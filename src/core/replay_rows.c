@@ -98,7 +98,6 @@ static bool add_object(struct replay *r, struct replay_entry *n, struct err *e) 
     bool ok = index_compare(r->ix, r->w, en, p, &kept, e);
     p->in_order = false;
     n->later = p->must_read;
-    if (ok && !n->later) ok = realm_compare(r->ix, r->w, en, p, &kept, e);
     if (!ok || n->later || !replace_gone(r, n, &kept, &replaced, e)) return ok && n->later;
     if (n->later || replaced) return true;
     p->heals = kept == INDEX_SAME_DAMAGED || kept == INDEX_LOST_CONFLICT;
