@@ -57,6 +57,12 @@ static bool open_old(struct rebuild *r, struct err *e) {
 }
 
 // Volumes that are kept in the index are nowhere else, and those that only wait to be removed are not looked at again.
+static const char LIVING_VOLUMES[] =
+    "INSERT INTO \"@_building\".volumes (volume, indexed_end, finished, place, size, created_ms, storage_class) SELECT volume, 0, 0, place, size, created_ms, "
+    "storage_class FROM \"@\".volumes WHERE removed_ms IS NULL";
+static const char REMOVED_VOLUMES[] =
+    "INSERT INTO \"@_building\".volumes (volume, indexed_end, finished, place, size, created_ms, removed_ms, storage_class) SELECT volume, indexed_end, 1, "
+    "place, size, created_ms, removed_ms, storage_class FROM \"@\".volumes WHERE removed_ms IS NOT NULL";
 static const char *const CARRIED[] = {
     "INSERT INTO \"@_building\".settings SELECT * FROM \"@\".settings ON CONFLICT DO NOTHING",
     "INSERT INTO \"@_building\".audit_cuts SELECT * FROM \"@\".audit_cuts",
@@ -66,11 +72,8 @@ static const char *const CARRIED[] = {
     "INSERT INTO \"@_building\".searchable_attributes SELECT tag, 0, 1 FROM \"@\".searchable_attributes",
     "INSERT INTO \"@_building\".graves SELECT * FROM \"@\".graves",
     "INSERT INTO \"@_building\".volume_pieces SELECT * FROM \"@\".volume_pieces",
-    "INSERT INTO \"@_building\".volumes (volume, indexed_end, finished, place, size, created_ms, storage_class) SELECT volume, 0, 0, place, size, created_ms, "
-    "storage_class FROM \"@\".volumes WHERE removed_ms IS NULL",
-    "INSERT INTO \"@_building\".volumes (volume, indexed_end, finished, place, size, created_ms, removed_ms, storage_class) SELECT volume, indexed_end, 1, "
-    "place, "
-    "size, created_ms, removed_ms, storage_class FROM \"@\".volumes WHERE removed_ms IS NOT NULL",
+    LIVING_VOLUMES,
+    REMOVED_VOLUMES,
     "UPDATE \"@_building\".counters SET value = (SELECT value FROM \"@\".counters WHERE name = 'volume') WHERE name = 'volume'",
 };
 

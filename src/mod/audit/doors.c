@@ -79,8 +79,8 @@ static struct str query_of(const struct http_request *rq, struct buf *b) {
 
 static struct str route_of(const struct http_request *rq, char out[ROUTE_BYTES]) {
     struct str prefix = str_sub(str_of(rq->match.mount->prefix), 0, ROUTE_BYTES / 2), pattern = str_sub(str_of(rq->match.route->pattern), 0, ROUTE_BYTES / 2);
-    memcpy(out, prefix.p, prefix.n);
-    memcpy(out + prefix.n, pattern.p, pattern.n);
+    if (prefix.n) memcpy(out, prefix.p, prefix.n);
+    if (pattern.n) memcpy(out + prefix.n, pattern.p, pattern.n);
     return (struct str){out, prefix.n + pattern.n};
 }
 

@@ -28,7 +28,10 @@ static bool begin(void *ctx, struct scp_request *rq, void **object, struct err *
                                      .ts_uid = str_of(rq->context->transfer_syntax)};
     struct coming *c = calloc(1, sizeof *c);
     if (c) *c = (struct coming){.rq = rq, .ingest = ingest_begin(m->archive, &who, &hint, e)};
-    if (c && c->ingest) return *object = c, true;
+    if (c && c->ingest) {
+        *object = c;
+        return true;
+    }
     if (!c) err_nomem(e, "dicom");
     free(c);
     note_refused(m, rq, e);
