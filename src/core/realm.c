@@ -151,9 +151,14 @@ static bool same_tenant(struct str a, struct str b) {
     return str_eq(tenant_of(a), tenant_of(b));
 }
 
+// What no sender brings (store is NULL) is put by the archive itself.
+static bool has_place(const struct index_put *p) {
+    return p->placed || !p->store;
+}
+
 // Whether the realm is of the tenant in which the sender may store. Who may store at no place (assigned, a label) is at home nowhere.
 static bool is_at_home(const struct index_put *p, struct str realm) {
-    return p->placed && same_tenant(realm, p->home);
+    return has_place(p) && same_tenant(realm, p->home);
 }
 
 // Whether the sender may store into the study all the same: what it reaches counts, not where it is at home.
@@ -167,7 +172,7 @@ static bool reaches(struct db *d, const struct index_put *p, struct str study_ui
 // Who may store at no place adds to what it reaches. The rest is refused by the same words, whether it is there or not.
 static bool is_let_in(struct db *d, const struct vol_put *put, struct err *e) {
     const struct index_put *p = put->user;
-    bool may = p->placed || !p->store;
+    bool may = has_place(p);
     if (!may && !reaches(d, p, put->entry.study, &may, e)) return false;
     return may || err_set(e, ERR_FORBIDDEN, "ingest", "your roles let you add to studies that are assigned or labelled for you: %.*s is none of these",
                           STR_FMT(put->entry.study));
@@ -251,7 +256,7 @@ static bool heal_in_place(struct db *d, struct vol_put *put, struct err *e) {
 bool realm_classify(struct index *ix, struct vol_put *put, struct vol_put *const *earlier, size_t n, struct err *e) {
     struct index_put *p = put->user;
     put->entry.realm = p->home;
-    if (!ix->ar->many_realms && p->home.n == 0 && p->placed) return true;
+    if (!ix->ar->many_realms && p->home.n == 0 && has_place(p)) return true;
     struct db *d = ix->ar->shared ? db_reader(ix->ar->db, e) : db_writer(ix->ar->db, e);
     bool ok = d && is_let_in(d, put, e);
     if (ok && p->heals)
