@@ -75,7 +75,7 @@ static bool add_study(struct run *r, struct db *d, struct str study, struct err 
     struct db_stmt *s = db_prepare(d, "SELECT p.patient_id, p.issuer FROM studies st {join} patients p ON p.id = st.patient WHERE st.study_uid = ?1", e);
     if (!s) return false;
     db_bind_text(s, 1, study);
-    enum db_step step;
+    enum db_step step = DB_END;
     bool ok = arena_dup(&r->arena, study, &kept, e);
     r->last_study = kept;
     while (ok && (step = db_next(s, e)) == DB_ROW && r->study_count < KEYS_MAX) {
@@ -85,7 +85,7 @@ static bool add_study(struct run *r, struct db *d, struct str study, struct err 
         ok = arena_dup(&r->arena, db_text(s, 0), &n->patient, e) && arena_dup(&r->arena, db_text(s, 1), &n->issuer, e);
     }
     db_done(s);
-    return ok;
+    return ok && step != DB_FAIL;
 }
 
 // What names somebody or something in the detail; most events are of objects that came, and say nothing more there.

@@ -50,7 +50,7 @@ static bool find_studies(struct search *s, struct err *e) {
     while (ok && (step = db_next(q, e)) == DB_ROW && s->study_count < STUDIES_MAX) ok = arena_dup(&s->arena, db_text(q, 0), &s->studies[s->study_count++], e);
     db_done(q);
     db_return(s->ar->db, d);
-    if (s->study_count) qsort(s->studies, s->study_count, sizeof *s->studies, by_text);
+    if (s->studies && s->study_count) qsort(s->studies, s->study_count, sizeof *s->studies, by_text);
     return ok && step != DB_FAIL;
 }
 
