@@ -39,9 +39,10 @@ struct http_door {
     pthread_t thread;
     bool running;
     pthread_mutex_t lock;
-    pthread_cond_t gone;
+    pthread_cond_t gone; // a guest, or one that was being handed over
     struct guest *guests;
-    uint64_t count;
+    uint64_t count, handing;
+    bool shut; // nobody is handed over any more
     _Atomic uint64_t handshakes_failed, refused;
 };
 
@@ -105,7 +106,28 @@ static ino_t identity(int fd) {
     return fstat(fd, &st) == 0 ? st.st_ino : 0;
 }
 
-// The server's end is known before the server sees it. By its descriptor it could be taken for another one that was closed a moment ago.
+// A server that is being taken down must not be given a connection, nor be in the middle of it. The server's end is known before the server sees it: by its
+// descriptor it could be taken for another one that was closed a moment ago.
+static bool hand_over_begin(struct guest *g, int fd) {
+    struct http_door *d = g->door;
+    pthread_mutex_lock(&d->lock);
+    const bool ok = !d->shut;
+    if (ok) {
+        d->handing++;
+        g->given = identity(fd);
+        g->info = *net_tls_info(&g->conn);
+    }
+    pthread_mutex_unlock(&d->lock);
+    return ok;
+}
+
+static void hand_over_end(struct http_door *d) {
+    pthread_mutex_lock(&d->lock);
+    d->handing--;
+    pthread_cond_broadcast(&d->gone);
+    pthread_mutex_unlock(&d->lock);
+}
+
 static bool hand_over(struct guest *g, int *inner) {
     struct http_door *d = g->door;
     struct sockaddr_storage peer;
@@ -114,14 +136,16 @@ static bool hand_over(struct guest *g, int *inner) {
     if (!http_door_address(g->conn.address, g->conn.port, &peer, &n)) return false;
     if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair) != 0) return false;
     setsockopt(pair[1], SOL_SOCKET, SO_SNDBUF, &bytes, sizeof bytes);
-    pthread_mutex_lock(&d->lock);
-    g->given = identity(pair[1]);
-    g->info = *net_tls_info(&g->conn);
-    pthread_mutex_unlock(&d->lock);
+    if (!hand_over_begin(g, pair[1])) {
+        close(pair[0]);
+        close(pair[1]);
+        return false;
+    }
     *inner = pair[0];
-    if (d->o.give(d->o.context, pair[1], (const struct sockaddr *)&peer, n)) return true;
-    close(pair[0]);
-    return false;
+    const bool ok = d->o.give(d->o.context, pair[1], (const struct sockaddr *)&peer, n); // which closes its end where it fails
+    hand_over_end(d);
+    if (!ok) close(pair[0]);
+    return ok;
 }
 
 static void *guest_main(void *arg) {
@@ -247,6 +271,10 @@ void http_door_shut(struct http_door *d) {
     close(d->listener);
     d->listener = -1;
     d->running = false;
+    pthread_mutex_lock(&d->lock);
+    d->shut = true;
+    while (d->handing) pthread_cond_wait(&d->gone, &d->lock);
+    pthread_mutex_unlock(&d->lock);
 }
 
 // Until no connection is left; ms: at most so long, -1 for ever.

@@ -192,6 +192,26 @@ static void a_proxy_for_many_may_have_all(void **state) {
     stop(&s);
 }
 
+// The client is done with the handshake before the server is: some are brought to it while it goes down.
+static void a_server_goes_down_while_connections_come(void **state) {
+    enum { TIMES = 10, AT_ONCE = 6 };
+    (void)state;
+    for (unsigned i = 0; i < TIMES; i++) {
+        struct served s;
+        struct net_conn held[AT_ONCE];
+        serve(&s, (struct http_options){.per_address_max = AT_ONCE});
+        for (unsigned k = 0; k < AT_ONCE; k++) {
+            assert_true(net_connect(&held[k], "127.0.0.1", http_server_port(s.http), late(), NULL));
+            assert_true(net_tls_connect(s.client, &held[k], "localhost", late(), NULL, NULL));
+        }
+        http_server_stop(s.http, 0);
+        for (unsigned k = 0; k < AT_ONCE; k++) net_close(&held[k]);
+        net_tls_close(s.tls);
+        net_tls_close(s.client);
+        net_tls_close(s.nobody);
+    }
+}
+
 // ---- pace ----
 
 static unsigned taken_of(struct net_pace *p, const char *address, unsigned tries, unsigned *told) {
@@ -240,6 +260,7 @@ int main(void) {
         cmocka_unit_test(no_request_is_ever_taken_for_another_s),
         cmocka_unit_test(an_address_has_no_more_connections_than_it_may),
         cmocka_unit_test(a_proxy_for_many_may_have_all),
+        cmocka_unit_test(a_server_goes_down_while_connections_come),
         cmocka_unit_test(each_address_has_its_own_pace_and_is_told_of_once),
         cmocka_unit_test(this_machine_is_spared_when_nobody_has_set_a_pace),
     };
