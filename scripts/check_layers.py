@@ -12,7 +12,7 @@ SIDEWAYS = {("pixel", "dicom"), ("codec", "dicom"), ("codec", "pixel"), ("text",
 HEAVY = ["openssl/ssl.h", "argon2.h", "libpq-fe.h", "sqlite3.h", "microhttpd.h", "curl/curl.h", "openjpeg.h", "openjph/ojph_codestream.h", "charls/charls.h", "seccomp.h", "xxhash.h", "cairo.h",
          "png.h", "jpeglib.h", "jansson.h", "expat.h", "archive.h", "zstd.h", "cyaml/cyaml.h", "iconv.h"]
 # Those of several purposes: one file for each, named here.
-PURPOSES = {"openssl/evp.h": ["sys/digest.c", "sys/cipher.c", "sys/sign.c", "sys/seal.c"], "openssl/x509.h": ["net/cert.c", "net/cert_make.c"]}
+PURPOSES = {"openssl/evp.h": ["sys/digest.c", "sys/cipher.c", "sys/sign.c"], "openssl/x509.h": ["net/cert.c", "net/cert_make.c"]}
 INCLUDE = re.compile(r'^\s*#\s*include\s+(["<])([^">]+)[">]', re.M)
 
 

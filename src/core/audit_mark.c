@@ -11,7 +11,7 @@
 
 #define WORD "gantry-audit 1 "
 
-enum { PATH_BYTES = 4096, SLOT_BYTES = AUDIT_MARK_BYTES, SLOTS = 3, SLOT_SOFT = 2, SECRET_HEX = 2 * SEAL_SECRET_BYTES };
+enum { PATH_BYTES = 4096, SLOT_BYTES = AUDIT_MARK_BYTES, SLOTS = 3, SLOT_SOFT = 2, SECRET_HEX = 2 * SIGN_ED25519_SEED };
 
 static const char *const KINDS[MARK_KINDS] = {"checkpoint", "head", "soft", "closed", "cut", "broken"};
 
@@ -22,15 +22,15 @@ const char *audit_mark_kind_name(enum audit_mark_kind kind) {
 // ---- a line ----
 
 bool audit_mark_write(const struct audit_key *key, struct audit_mark *m, struct buf *to, struct err *e) {
-    char hash[DIGEST_HEX], public_key[2 * SEAL_PUBLIC_BYTES], hex[2 * SEAL_BYTES];
-    uint8_t signature[SEAL_BYTES];
+    char hash[DIGEST_HEX], public_key[2 * SIGN_ED25519_PUBLIC], hex[2 * SIGN_ED25519_BYTES];
+    uint8_t signature[SIGN_ED25519_BYTES];
     size_t from = to->n;
     memcpy(m->key, key->public_key, sizeof m->key);
     hex_encode(m->hash, sizeof m->hash, hash);
     hex_encode(m->key, sizeof m->key, public_key);
     buf_addf(to, WORD "%s %lld %lld %lld %.*s %s %.*s", KINDS[m->kind], (long long)m->seq, (long long)m->time_ms, (long long)m->at_ms, (int)sizeof hash, hash,
              m->boot[0] ? m->boot : "-", (int)sizeof public_key, public_key);
-    if (!buf_ok(to, e) || !seal_sign(key->secret, to->p + from, to->n - from, signature, e)) return false;
+    if (!buf_ok(to, e) || !sign_ed25519(key->secret, to->p + from, to->n - from, signature, e)) return false;
     hex_encode(signature, sizeof signature, hex);
     buf_addf(to, " %.*s\n", (int)sizeof hex, hex);
     m->holds = true;
@@ -49,7 +49,7 @@ static bool read_hex(struct str word, uint8_t *out, size_t n) {
 
 bool audit_mark_read(struct str line, struct audit_mark *out) {
     struct str rest = str_trim(line), word[8];
-    uint8_t signature[SEAL_BYTES];
+    uint8_t signature[SIGN_ED25519_BYTES];
     *out = (struct audit_mark){0};
     if (!str_starts(rest, STR_LIT(WORD))) return false;
     struct str whole = rest;
@@ -59,7 +59,7 @@ bool audit_mark_read(struct str line, struct audit_mark *out) {
     memcpy(out->boot, word[5].p, word[5].n);
     bool ok = read_kind(word[0], &out->kind) && str_to_i64(word[1], &out->seq) && str_to_i64(word[2], &out->time_ms) && str_to_i64(word[3], &out->at_ms) &&
               read_hex(word[4], out->hash, sizeof out->hash) && read_hex(word[6], out->key, sizeof out->key) && read_hex(word[7], signature, sizeof signature);
-    out->holds = ok && seal_holds(out->key, whole.p, whole.n - 2 * SEAL_BYTES - 1, signature);
+    out->holds = ok && sign_ed25519_is_of(out->key, whole.p, whole.n - 2 * SIGN_ED25519_BYTES - 1, signature);
     return ok;
 }
 
@@ -113,7 +113,7 @@ static bool write_new(const char *path, mode_t mode, const char *text, size_t n,
 
 // Public keys of before stay: what they signed is proven by them.
 static bool add_public(const char *dir, const struct audit_key *k, struct err *e) {
-    char hex[2 * SEAL_PUBLIC_BYTES + 1];
+    char hex[2 * SIGN_ED25519_PUBLIC + 1];
     hex_encode(k->public_key, sizeof k->public_key, hex);
     hex[sizeof hex - 1] = '\n';
     return add_line(dir, "key.pub", 0644, (struct str){hex, sizeof hex}, e);
@@ -121,7 +121,7 @@ static bool add_public(const char *dir, const struct audit_key *k, struct err *e
 
 static bool make_key(const char *dir, const char *path, struct audit_key *k, struct err *e) {
     char hex[SECRET_HEX + 1];
-    if (!seal_make(k->secret, e) || !seal_public(k->secret, k->public_key, e) || !add_public(dir, k, e)) return false;
+    if (!sign_ed25519_make(k->secret, e) || !sign_ed25519_public(k->secret, k->public_key, e) || !add_public(dir, k, e)) return false;
     hex_encode(k->secret, sizeof k->secret, hex);
     hex[SECRET_HEX] = '\n';
     bool ok = write_new(path, 0600, hex, sizeof hex, e);
@@ -142,7 +142,7 @@ bool audit_key_load(const char *dir, bool make, struct audit_key *out, bool *the
     if (ok && !read_hex((struct str){hex, got}, out->secret, sizeof out->secret))
         ok = err_set(e, ERR_CORRUPT, "audit", "%s is no key: bring it back from a copy, or move it aside and the next start makes a new one", path);
     explicit_bzero(hex, sizeof hex);
-    *there = ok && seal_public(out->secret, out->public_key, e);
+    *there = ok && sign_ed25519_public(out->secret, out->public_key, e);
     return *there;
 }
 
@@ -168,7 +168,7 @@ bool audit_head_put(const char *dir, const struct audit_key *key, struct audit_m
     return ok;
 }
 
-bool audit_head_get(const char *dir, const uint8_t public_key[SEAL_PUBLIC_BYTES], struct audit_mark *out, bool *found, struct err *e) {
+bool audit_head_get(const char *dir, const uint8_t public_key[SIGN_ED25519_PUBLIC], struct audit_mark *out, bool *found, struct err *e) {
     char path[PATH_BYTES], text[SLOTS * SLOT_BYTES], boot[AUDIT_BOOT_BYTES];
     int fd;
     size_t got;
@@ -221,7 +221,7 @@ bool audit_trust_add(struct audit_trust *t, struct str hex, struct err *e) {
     struct str text = str_trim(hex);
     if (text.n == 0) return true;
     if (t->count == AUDIT_KEYS_MAX) return err_set(e, ERR_TOO_LARGE, "audit", "more than %d keys", AUDIT_KEYS_MAX);
-    if (!read_hex(text, t->keys[t->count], SEAL_PUBLIC_BYTES))
+    if (!read_hex(text, t->keys[t->count], SIGN_ED25519_PUBLIC))
         return err_set(e, ERR_BAD_INPUT, "audit", "'%.*s' is no public key: 64 hexadecimal digits", STR_FMT(str_sub(text, 0, 80)));
     t->count++;
     return true;
@@ -237,8 +237,8 @@ bool audit_trust_read(struct audit_trust *t, const char *dir, struct err *e) {
     return ok;
 }
 
-bool audit_trusts(const struct audit_trust *t, const uint8_t key[SEAL_PUBLIC_BYTES]) {
+bool audit_trusts(const struct audit_trust *t, const uint8_t key[SIGN_ED25519_PUBLIC]) {
     for (unsigned i = 0; i < t->count; i++)
-        if (memcmp(t->keys[i], key, SEAL_PUBLIC_BYTES) == 0) return true;
+        if (memcmp(t->keys[i], key, SIGN_ED25519_PUBLIC) == 0) return true;
     return false;
 }

@@ -9,7 +9,7 @@
 #include "base/buf.h"
 #include "core/archive.h"
 #include "sys/digest.h"
-#include "sys/seal.h"
+#include "sys/sign.h"
 
 enum audit_mark_kind {
     MARK_CHECKPOINT,
@@ -27,24 +27,24 @@ struct audit_mark {
     int64_t seq, time_ms, at_ms;
     uint8_t hash[DIGEST_BYTES];
     char boot[AUDIT_BOOT_BYTES];
-    uint8_t key[SEAL_PUBLIC_BYTES];
+    uint8_t key[SIGN_ED25519_PUBLIC];
     bool holds; // its signature fits its key
 };
 
 struct audit_key {
-    uint8_t secret[SEAL_SECRET_BYTES], public_key[SEAL_PUBLIC_BYTES];
+    uint8_t secret[SIGN_ED25519_SEED], public_key[SIGN_ED25519_PUBLIC];
 };
 
 // Keys whose marks count.
 enum { AUDIT_KEYS_MAX = 64 };
 struct audit_trust {
-    uint8_t keys[AUDIT_KEYS_MAX][SEAL_PUBLIC_BYTES];
+    uint8_t keys[AUDIT_KEYS_MAX][SIGN_ED25519_PUBLIC];
     unsigned count;
 };
 bool audit_trust_add(struct audit_trust *t, struct str hex, struct err *e); // an empty text adds nothing
 // Every line of the directory's key.pub: its own keys, and those that people added, such as of the other nodes of the archive.
 bool audit_trust_read(struct audit_trust *t, const char *dir, struct err *e);
-bool audit_trusts(const struct audit_trust *t, const uint8_t key[SEAL_PUBLIC_BYTES]);
+bool audit_trusts(const struct audit_trust *t, const uint8_t key[SIGN_ED25519_PUBLIC]);
 
 const char *audit_mark_kind_name(enum audit_mark_kind kind);
 // The key of a directory; made (0600, and its public key added to key.pub beside it) when it is not there and make says so. *there false: there is none.
@@ -59,7 +59,7 @@ void audit_boot(char out[AUDIT_BOOT_BYTES]);
 // The file of heads in a directory: two that are flushed in turn, and one that is not.
 bool audit_head_put(const char *dir, const struct audit_key *key, struct audit_mark *m, unsigned *turn, struct err *e);
 // The latest that counts: by its signature with this key, and in this run of the system where it was not flushed. *found false: none.
-bool audit_head_get(const char *dir, const uint8_t public_key[SEAL_PUBLIC_BYTES], struct audit_mark *out, bool *found, struct err *e);
+bool audit_head_get(const char *dir, const uint8_t public_key[SIGN_ED25519_PUBLIC], struct audit_mark *out, bool *found, struct err *e);
 // Adds a line to the file of checkpoints of a directory, durably.
 bool audit_checkpoint_put(const char *dir, struct str line, struct err *e);
 // Every mark of a directory, checkpoints and heads, in the order of their lines; those that are no marks are not told of.

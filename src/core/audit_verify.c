@@ -318,13 +318,13 @@ static bool is_proven(const struct proof *p, const struct audit_cut_row *cut) {
 // A cut that nobody signed is somebody's who took events away.
 static void prove_cut(struct verify *v) {
     const struct audit_cut_row *cut = &v->cut;
-    char key[2 * SEAL_PUBLIC_BYTES];
+    char key[2 * SIGN_ED25519_PUBLIC];
     if (!cut->seq || is_proven(&v->proof, cut)) return;
     if (!audit_cut_signed(cut)) {
         missing(v, 1, cut->seq);
         return;
     }
-    hex_encode(cut->mark.key, SEAL_PUBLIC_BYTES, key);
+    hex_encode(cut->mark.key, SIGN_ED25519_PUBLIC, key);
     find(v, FAULT_MISSING, 1, cut->seq,
          "events 1 to %lld were taken away with the key %.*s, which is not trusted here; where it is another node's, add it to audit/key.pub",
          (long long)cut->seq, (int)sizeof key, key);

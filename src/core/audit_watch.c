@@ -146,8 +146,8 @@ bool audit_watch_open(struct archive *ar, bool rebuilding, struct err *e) {
 }
 
 static bool announce(struct archive *ar, struct err *e) {
-    char detail[128], hex[2 * SEAL_PUBLIC_BYTES];
-    hex_encode(ar->watch.key.public_key, SEAL_PUBLIC_BYTES, hex);
+    char detail[128], hex[2 * SIGN_ED25519_PUBLIC];
+    hex_encode(ar->watch.key.public_key, SIGN_ED25519_PUBLIC, hex);
     int n = snprintf(detail, sizeof detail, "{\"key\":\"%.*s\"}", (int)sizeof hex, hex);
     struct event ev = {.type = STR_LIT("audit.key"), .actor = STR_LIT("job:audit"), .detail = {detail, (size_t)n}};
     return audit_append(ar, &ev, e);

@@ -8,6 +8,7 @@
 #include <openssl/param_build.h>
 #include <openssl/rsa.h>
 #include <string.h>
+#include <sys/random.h>
 
 // ---- keys ----
 
@@ -128,6 +129,10 @@ static bool refused(struct err *e) {
     return err_set(e, ERR_INTERNAL, "sign", "the Ed25519 of the OpenSSL library is not usable");
 }
 
+bool sign_ed25519_make(uint8_t seed[SIGN_ED25519_SEED], struct err *e) {
+    return getrandom(seed, SIGN_ED25519_SEED, 0) == SIGN_ED25519_SEED || err_errno(e, ERR_IO, "sign", "no random bytes for a key");
+}
+
 bool sign_ed25519_public(const uint8_t seed[SIGN_ED25519_SEED], uint8_t public_key[SIGN_ED25519_PUBLIC], struct err *e) {
     size_t n = SIGN_ED25519_PUBLIC;
     EVP_PKEY *key = EVP_PKEY_new_raw_private_key(EVP_PKEY_ED25519, NULL, seed, SIGN_ED25519_SEED);
@@ -140,7 +145,7 @@ bool sign_ed25519(const uint8_t seed[SIGN_ED25519_SEED], const void *p, size_t n
     size_t got = SIGN_ED25519_BYTES;
     EVP_PKEY *key = EVP_PKEY_new_raw_private_key(EVP_PKEY_ED25519, NULL, seed, SIGN_ED25519_SEED);
     EVP_MD_CTX *ctx = EVP_MD_CTX_new();
-    bool ok = key && ctx && EVP_DigestSignInit(ctx, NULL, NULL, NULL, key) == 1 && EVP_DigestSign(ctx, out, &got, p, n) == 1;
+    bool ok = key && ctx && EVP_DigestSignInit(ctx, NULL, NULL, NULL, key) == 1 && EVP_DigestSign(ctx, out, &got, p, n) == 1 && got == SIGN_ED25519_BYTES;
     EVP_MD_CTX_free(ctx);
     EVP_PKEY_free(key);
     return ok || refused(e);

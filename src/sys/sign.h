@@ -39,8 +39,10 @@ bool sign_is_of(const struct sign_key *k, enum sign_scheme scheme, struct str te
 
 enum { SIGN_ED25519_SEED = 32, SIGN_ED25519_PUBLIC = 32, SIGN_ED25519_BYTES = 64 };
 
+bool sign_ed25519_make(uint8_t seed[SIGN_ED25519_SEED], struct err *e);
 bool sign_ed25519_public(const uint8_t seed[SIGN_ED25519_SEED], uint8_t public_key[SIGN_ED25519_PUBLIC], struct err *e);
 bool sign_ed25519(const uint8_t seed[SIGN_ED25519_SEED], const void *p, size_t n, uint8_t out[SIGN_ED25519_BYTES], struct err *e);
+// false also where the library refuses.
 bool sign_ed25519_is_of(const uint8_t public_key[SIGN_ED25519_PUBLIC], const void *p, size_t n, const uint8_t signature[SIGN_ED25519_BYTES]);
 
 #endif
