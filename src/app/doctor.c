@@ -34,12 +34,6 @@ const char *doctor_day(struct doctor *d, int64_t ms) {
     return doctor_value(d, "%s", day);
 }
 
-bool doctor_said(const struct doctor *d, enum doctor_code code) {
-    for (unsigned i = 0; i < d->count; i++)
-        if (d->findings[i].code == code) return true;
-    return false;
-}
-
 // What a peer said of itself may hold anything: control characters would move a terminal's cursor.
 static void put_value(struct buf *b, const char *value) {
     for (const char *p = value ? value : "-"; *p; p++) buf_addc(b, (unsigned char)*p < ' ' || *p == 0x7f ? '?' : *p);

@@ -177,8 +177,6 @@ void doctor_say(struct doctor *d, enum doctor_code code, const char *const value
 // printf for a value; "?" when memory is short.
 const char *doctor_value(struct doctor *d, const char *format, ...) __attribute__((format(printf, 2, 3)));
 const char *doctor_day(struct doctor *d, int64_t ms);
-// Whether there is a finding of that code.
-bool doctor_said(const struct doctor *d, enum doctor_code code);
 // The text of a finding or of its fix ("" when there is none), values put in; in the arena.
 const char *doctor_words(struct doctor *d, const struct doctor_finding *f, bool fix);
 // Prints all; the exit code: 1 when there is a fault.

@@ -109,13 +109,6 @@ bool audit_note_text(struct archive *ar, struct str actor, const struct audit_no
     return note(ar, NULL, actor, n, e);
 }
 
-bool audit_is_note(struct str type) {
-    static const char TYPES[] = AUDIT_NOTE_TYPES;
-    char quoted[64];
-    int n = snprintf(quoted, sizeof quoted, "'%.*s'", STR_FMT(type));
-    return n < (int)sizeof quoted && strstr(TYPES, quoted);
-}
-
 // ---- from the spool into the chain ----
 
 static bool move_all(struct archive *ar, struct db *w, const char *lineage, struct audit_record *records, unsigned n, struct err *e) {

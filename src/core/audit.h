@@ -36,7 +36,6 @@ void audit_put_actor(struct json_writer *j, const struct actor *who);
     "'study.queried', 'study.read', 'study.sent', 'study.exported', 'study.verified', 'instance.known', 'instance.refused', 'faults.read', " \
     "'holds.read', 'events.read', 'accounts.read', 'audit.read', 'audit.exported', 'access.denied', 'change.failed', 'session.begun', "      \
     "'session.ended', 'session.refused', 'server.started', 'server.stopped', 'archive.checked', 'audit.checkpoint'"
-bool audit_is_note(struct str type);
 
 // Of a server: what is noted goes to a spool in the data directory and from there into the chain, by a thread of its own, together with what was left there
 // by a process that was killed. Without it (commands) audit_note waits for the chain itself. Before anybody notes anything; ends with archive_close.

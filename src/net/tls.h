@@ -24,7 +24,6 @@ enum net_tls_profile {
 };
 // "bcp195", "bcp195-modified", "gm". false: none of them.
 bool net_tls_profile_find(struct str name, enum net_tls_profile *out);
-const char *net_tls_profile_name(enum net_tls_profile p);
 
 // Whether a server asks those who connect for a certificate.
 enum net_tls_clients {

@@ -37,10 +37,6 @@ bool net_tls_profile_find(struct str name, enum net_tls_profile *out) {
     return false;
 }
 
-const char *net_tls_profile_name(enum net_tls_profile p) {
-    return PROFILES[p].name;
-}
-
 const char *tls_reason(char *to, size_t n) {
     unsigned long code = ERR_peek_last_error();
     const char *text = ERR_reason_error_string(code);

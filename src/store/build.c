@@ -198,10 +198,6 @@ bool vol_build_add(struct vol_build *b, const struct vol_entry *from, struct vol
     return false;
 }
 
-uint64_t vol_build_size(const struct vol_build *b) {
-    return b->end;
-}
-
 bool vol_build_finish(struct vol_build *b, struct vol_info *out, struct err *e) {
     struct vol_set *vs = b->vs;
     uint64_t size = b->end + TAR_EOF_BYTES;

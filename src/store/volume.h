@@ -264,7 +264,6 @@ bool vol_build_open(struct vol_set *vs, struct vol_build **out, struct err *e);
 // Copies the entry that lies at from->loc with all that its headers say; its digest is checked on the way (ERR_CORRUPT: nothing was added).
 // *to: where it will lie; the volume's number is known from the first entry on.
 bool vol_build_add(struct vol_build *b, const struct vol_entry *from, struct vol_loc *to, struct err *e);
-uint64_t vol_build_size(const struct vol_build *b);
 // Flushed or put, and named. The caller commits what refers to it; not a word of it is lost when it never does.
 bool vol_build_finish(struct vol_build *b, struct vol_info *out, struct err *e);
 void vol_build_drop(struct vol_build *b); // after finish too; NULL is fine

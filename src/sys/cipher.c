@@ -40,10 +40,6 @@ const char *cipher_name(enum cipher_kind kind) {
     return KINDS[kind].name;
 }
 
-size_t cipher_key_bytes(enum cipher_kind kind) {
-    return KINDS[kind].key_bytes;
-}
-
 bool cipher_of_name(const char *name, enum cipher_kind *out) {
     for (int i = 0; i < CIPHER_KIND_COUNT; i++) {
         if (strcmp(name, KINDS[i].name) != 0) continue;

@@ -14,7 +14,6 @@ enum { CIPHER_KEY_MAX = 32, CIPHER_NONCE_BYTES = 12, CIPHER_TAG_BYTES = 16 };
 // "aes-256-gcm", "sm4-gcm".
 const char *cipher_name(enum cipher_kind kind);
 bool cipher_of_name(const char *name, enum cipher_kind *out);
-size_t cipher_key_bytes(enum cipher_kind kind);
 
 // One key made ready for one direction; one thread at a time.
 struct cipher;
