@@ -44,7 +44,7 @@ static bool put_waiting(const struct web *web, const struct actor *who, struct j
 static bool put_all(struct http_request *rq, struct json_writer *j, struct err *e) {
     const struct web *web = rq->context;
     const struct principal *p = rq->principal;
-    const struct actor who = {.door = DOOR_PAGE, .address = rq->address, .user = rq->user, .principal = p, .trace = rq->trace};
+    const struct actor who = session_actor(rq);
     char home[REALM_BYTES];
     struct access_reach reach;
     if (!realm_format(&p->home, home, e) || !access_reach_of(&who, ACCESS_STUDY_READ, rq->arena, &reach, e)) return false;

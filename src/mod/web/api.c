@@ -8,15 +8,11 @@
 
 enum { LIST_MAX = 500 };
 
-struct actor web_actor(const struct http_request *rq) {
-    return (struct actor){.door = DOOR_PAGE, .address = rq->address, .user = rq->user, .principal = rq->principal, .trace = rq->trace};
-}
-
 static bool reply_list(struct http_request *rq, struct http_response *rs,
                        bool (*list)(struct archive *ar, const struct actor *who, struct arena *a, unsigned limit, struct str *out, struct err *e),
                        struct err *e) {
     const struct web *web = rq->context;
-    const struct actor who = web_actor(rq);
+    const struct actor who = session_actor(rq);
     struct str json;
     if (!list(web->archive, &who, rq->arena, LIST_MAX, &json, e)) return false;
     http_setz(rs, "Cache-Control", "no-store");
@@ -35,7 +31,7 @@ bool web_quarantine(struct http_request *rq, struct http_response *rs, struct er
 
 bool web_cluster(struct http_request *rq, struct http_response *rs, struct err *e) {
     const struct web *web = rq->context;
-    const struct actor who = web_actor(rq);
+    const struct actor who = session_actor(rq);
     struct str json;
     if (!scope_everywhere(&who, ACCESS_CLUSTER_READ, e)) return false;
     if (!cluster_status_json(web->archive, rq->arena, &json, e)) return false;
@@ -47,7 +43,7 @@ bool web_cluster(struct http_request *rq, struct http_response *rs, struct err *
 
 bool web_figures(struct http_request *rq, struct http_response *rs, struct err *e) {
     const struct web *web = rq->context;
-    const struct actor who = web_actor(rq);
+    const struct actor who = session_actor(rq);
     struct archive_figures f = {0};
     struct buf b;
     struct json_writer w;

@@ -13,8 +13,6 @@ bool web_metrics(struct http_request *rq, struct http_response *rs, struct err *
 bool web_events(struct http_request *rq, struct http_response *rs, struct err *e);
 // access.c
 bool web_access(struct http_request *rq, struct http_response *rs, struct err *e);
-// api.c
-struct actor web_actor(const struct http_request *rq);
 // sign_in.c
 bool web_session(struct http_request *rq, struct http_response *rs, struct err *e);
 bool web_sign_in(struct http_request *rq, struct http_response *rs, struct err *e);

@@ -22,7 +22,7 @@ static bool add_hold(void *ctx, const struct hold *h, struct err *e) {
 
 bool web_holds(struct http_request *rq, struct http_response *rs, struct err *e) {
     const struct web *web = rq->context;
-    const struct actor who = web_actor(rq);
+    const struct actor who = session_actor(rq);
     struct buf b;
     struct json_writer w;
     buf_init(&b, LIST_BYTES_MAX);
@@ -42,7 +42,7 @@ bool web_holds(struct http_request *rq, struct http_response *rs, struct err *e)
 // The bucket's flags are set in the background: nobody waits for as many requests as the study has volumes.
 static bool change(struct http_request *rq, struct str study, bool on, struct str reason, struct err *e) {
     const struct web *web = rq->context;
-    const struct actor who = web_actor(rq);
+    const struct actor who = session_actor(rq);
     return hold_set(web->archive, &who, study, on, reason, e) && keeper_soon(web->archive, "holds", e);
 }
 

@@ -202,7 +202,7 @@ bool web_metrics(struct http_request *rq, struct http_response *rs, struct err *
     struct http_figures h;
     struct buf b;
     struct err why = {0};
-    const struct actor who = web_actor(rq), self = {.door = DOOR_JOB};
+    const struct actor who = session_actor(rq), self = {.door = DOOR_JOB};
     if (!scope_everywhere(&who, ACCESS_METRICS_READ, e)) return false; // what it tells is of all that the server has
     http_server_figures(rq->server, &h);
     buf_init(&b, METRICS_BYTES_MAX);

@@ -123,7 +123,7 @@ bool web_events(struct http_request *rq, struct http_response *rs, struct err *e
     if (!s) return false;
     s->seq = events_last(web->archive);
     s->rq = rq;
-    s->who = web_actor(rq);
+    s->who = session_actor(rq);
     s->until_ms = clock_mono_ms() + STREAM_MS;
     s->archive = web->archive;
     s->sealed = !scope_everywhere(&s->who, ACCESS_EVENTS_READ, NULL);

@@ -49,7 +49,7 @@ bool web_worklist(struct http_request *rq, struct http_response *rs, struct err 
     const struct web *web = rq->context;
     struct worklist_filter filter = {
         .text = http_query(rq, "q"), .date_from = http_query(rq, "from"), .date_to = http_query(rq, "to"), .modality = http_query(rq, "modality")};
-    const struct actor who = web_actor(rq);
+    const struct actor who = session_actor(rq);
     struct worklist_page page;
     struct buf b;
     uint64_t limit = PAGE_DEFAULT;
