@@ -66,6 +66,15 @@ void http_reply_buf(struct http_response *rs, unsigned status, const char *type,
     buf_init(taken, taken->ceiling);
 }
 
+bool http_reply_json(struct http_response *rs, struct buf *taken, bool ok, struct err *e) {
+    if (ok && buf_ok(taken, e)) {
+        http_reply_buf(rs, 200, "application/json", taken);
+        return true;
+    }
+    buf_deinit(taken);
+    return false;
+}
+
 void http_reply_file(struct http_response *rs, unsigned status, const char *type, int fd_taken, uint64_t offset, uint64_t length) {
     begin(rs, status, type);
     rs->kind = HTTP_BODY_FILE;

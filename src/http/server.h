@@ -88,6 +88,8 @@ bool http_not_modified(const struct http_request *rq, struct http_response *rs, 
 // Each sets the status, the type and the body, replacing an earlier one.
 void http_reply_text(struct http_response *rs, unsigned status, const char *type, struct str borrowed);
 void http_reply_buf(struct http_response *rs, unsigned status, const char *type, struct buf *taken); // *taken becomes empty
+// 200 with the JSON in *taken; false, and no reply, where it did not come about (ok) or outgrew its ceiling. *taken becomes empty either way.
+bool http_reply_json(struct http_response *rs, struct buf *taken, bool ok, struct err *e);
 void http_reply_file(struct http_response *rs, unsigned status, const char *type, int fd_taken, uint64_t offset, uint64_t length);
 // end(context) is called exactly once, after the last generate, also when nothing was sent.
 void http_reply_stream(struct http_response *rs, unsigned status, const char *type, int64_t length, http_generate *generate, void *context,

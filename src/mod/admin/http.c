@@ -22,14 +22,8 @@ static bool put_fields(struct json_writer *w, const struct admin_field *f) {
 }
 
 static bool reply(struct http_response *rs, struct buf *b, bool ok, struct err *e) {
-    if (ok && buf_ok(b, e)) {
-        http_setz(rs, "Cache-Control", "no-store");
-        http_reply_buf(rs, 200, "application/json", b);
-        rs->compress = true;
-        return true;
-    }
-    buf_deinit(b);
-    return false;
+    rs->compress = true;
+    return http_reply_json(rs, b, ok, e);
 }
 
 static bool list(struct http_request *rq, struct http_response *rs, struct err *e) {

@@ -260,7 +260,6 @@ static void warn(const struct search *s, struct http_response *rs) {
 static bool reply(struct search *s, struct http_response *rs, struct buf *b, struct err *e) {
     const char *type = s->type;
     warn(s, rs);
-    http_setz(rs, "Cache-Control", "no-store");
     http_setz(rs, "Vary", "Accept");
     if (s->xml && s->rows == 0) {
         http_reply_status(rs, 204);

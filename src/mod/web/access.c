@@ -67,11 +67,5 @@ bool web_access(struct http_request *rq, struct http_response *rs, struct err *e
     struct json_writer j;
     buf_init(&b, ANSWER_BYTES_MAX);
     json_init(&j, &b, false);
-    if (put_all(rq, &j, e) && buf_ok(&b, e)) {
-        http_setz(rs, "Cache-Control", "no-store");
-        http_reply_buf(rs, 200, "application/json", &b);
-        return true;
-    }
-    buf_deinit(&b);
-    return false;
+    return http_reply_json(rs, &b, put_all(rq, &j, e), e);
 }

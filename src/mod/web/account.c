@@ -16,16 +16,6 @@ static struct str member(const struct json *body, const char *name) {
     return json_text(json_get(body, name));
 }
 
-static bool reply(struct http_response *rs, struct buf *b, bool ok, struct err *e) {
-    if (ok && buf_ok(b, e)) {
-        http_setz(rs, "Cache-Control", "no-store");
-        http_reply_buf(rs, 200, "application/json", b);
-        return true;
-    }
-    buf_deinit(b);
-    return false;
-}
-
 bool web_account(struct http_request *rq, struct http_response *rs, struct err *e) {
     const struct web *web = rq->context;
     struct buf b;
@@ -33,7 +23,7 @@ bool web_account(struct http_request *rq, struct http_response *rs, struct err *
     if (!is_user(rq, e)) return false;
     buf_init(&b, ANSWER_BYTES_MAX);
     json_init(&w, &b, false);
-    return reply(rs, &b, account_user_json(web->accounts, rq->user, &w, e), e);
+    return http_reply_json(rs, &b, account_user_json(web->accounts, rq->user, &w, e), e);
 }
 
 bool web_account_password(struct http_request *rq, struct http_response *rs, struct err *e) {
@@ -67,7 +57,7 @@ bool web_account_factor(struct http_request *rq, struct http_response *rs, struc
     buf_addf(&b, "?secret=%s&issuer=Gantry", secret);
     json_str_close(&w);
     json_end_object(&w);
-    return reply(rs, &b, true, e);
+    return http_reply_json(rs, &b, true, e);
 }
 
 bool web_account_factor_on(struct http_request *rq, struct http_response *rs, struct err *e) {
@@ -86,7 +76,7 @@ bool web_account_factor_on(struct http_request *rq, struct http_response *rs, st
     for (int i = 0; i < RECOVERY_CODES; i++) json_strz(&w, codes[i]);
     json_end_array(&w);
     json_end_object(&w);
-    return reply(rs, &b, true, e);
+    return http_reply_json(rs, &b, true, e);
 }
 
 bool web_account_factor_off(struct http_request *rq, struct http_response *rs, struct err *e) {
@@ -107,7 +97,7 @@ bool web_account_sessions(struct http_request *rq, struct http_response *rs, str
     if (!is_user(rq, e)) return false;
     buf_init(&b, ANSWER_BYTES_MAX);
     json_init(&w, &b, false);
-    return reply(rs, &b, account_sessions_json(web->accounts, rq->user, session_secret(rq), &w, e), e);
+    return http_reply_json(rs, &b, account_sessions_json(web->accounts, rq->user, session_secret(rq), &w, e), e);
 }
 
 static bool end_sessions(struct http_request *rq, struct http_response *rs, struct str id, struct err *e) {
@@ -141,7 +131,7 @@ bool web_account_tokens(struct http_request *rq, struct http_response *rs, struc
     if (!is_user(rq, e)) return false;
     buf_init(&b, ANSWER_BYTES_MAX);
     json_init(&w, &b, false);
-    return reply(rs, &b, account_tokens_json(web->accounts, &rq->user, &w, e), e);
+    return http_reply_json(rs, &b, account_tokens_json(web->accounts, &rq->user, &w, e), e);
 }
 
 bool web_account_token_add(struct http_request *rq, struct http_response *rs, struct err *e) {
@@ -168,7 +158,7 @@ bool web_account_token_add(struct http_request *rq, struct http_response *rs, st
     json_put_strz(&w, "token", token);
     json_put_int(&w, "until_ms", t.until_ms);
     json_end_object(&w);
-    return reply(rs, &b, true, e);
+    return http_reply_json(rs, &b, true, e);
 }
 
 bool web_account_token_end(struct http_request *rq, struct http_response *rs, struct err *e) {

@@ -15,7 +15,6 @@ static bool reply_list(struct http_request *rq, struct http_response *rs,
     const struct actor who = session_actor(rq);
     struct str json;
     if (!list(web->archive, &who, rq->arena, LIST_MAX, &json, e)) return false;
-    http_setz(rs, "Cache-Control", "no-store");
     http_reply_text(rs, 200, "application/json", json);
     rs->compress = true;
     return true;
@@ -35,7 +34,6 @@ bool web_cluster(struct http_request *rq, struct http_response *rs, struct err *
     struct str json;
     if (!scope_everywhere(&who, ACCESS_CLUSTER_READ, e)) return false;
     if (!cluster_status_json(web->archive, rq->arena, &json, e)) return false;
-    http_setz(rs, "Cache-Control", "no-store");
     http_reply_text(rs, 200, "application/json", json);
     rs->compress = true;
     return true;
@@ -62,7 +60,6 @@ bool web_figures(struct http_request *rq, struct http_response *rs, struct err *
     json_put_bool(&w, "read_only", f.read_only);
     json_put_bool(&w, "full", f.full);
     json_end_object(&w);
-    http_setz(rs, "Cache-Control", "no-store");
     http_reply_buf(rs, 200, "application/json", &b);
     return true;
 }

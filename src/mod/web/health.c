@@ -25,7 +25,6 @@ bool web_health(struct http_request *rq, struct http_response *rs, struct err *e
     json_put_uint(&w, "disk_free_bytes", f.disk_free);
     json_put_uint(&w, "flushes", f.flushes_total);
     json_end_object(&w);
-    http_setz(rs, "Cache-Control", "no-store");
     http_reply_buf(rs, ok ? 200 : 503, "application/json", &b);
     return true;
 }
@@ -36,7 +35,6 @@ bool web_ready(struct http_request *rq, struct http_response *rs, struct err *e)
     if (!web->node) return web_health(rq, rs, e);
     buf_init(&b, 16 * 1024);
     bool ready = node_ready_json(web->node, rq->user.n > 0, &b);
-    http_setz(rs, "Cache-Control", "no-store");
     http_reply_buf(rs, ready ? 200 : 503, "application/json", &b);
     return true;
 }

@@ -30,13 +30,7 @@ bool web_holds(struct http_request *rq, struct http_response *rs, struct err *e)
     json_begin_array(&w);
     bool ok = hold_each(web->archive, &who, add_hold, &w, e);
     json_end_array(&w);
-    if (ok && buf_ok(&b, e)) {
-        http_setz(rs, "Cache-Control", "no-store");
-        http_reply_buf(rs, 200, "application/json", &b);
-        return true;
-    }
-    buf_deinit(&b);
-    return false;
+    return http_reply_json(rs, &b, ok, e);
 }
 
 // The bucket's flags are set in the background: nobody waits for as many requests as the study has volumes.

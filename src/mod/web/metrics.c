@@ -217,7 +217,6 @@ bool web_metrics(struct http_request *rq, struct http_response *rs, struct err *
     add_kept(&b, web->archive);
     add_http(&b, &h);
     if (web->more_metrics) web->more_metrics(web->more_context, &b);
-    http_setz(rs, "Cache-Control", "no-store");
     http_reply_buf(rs, 200, "text/plain; version=0.0.4; charset=utf-8", &b);
     rs->compress = true;
     return true;

@@ -50,13 +50,7 @@ static bool reply_session(struct http_request *rq, struct http_response *rs, str
     json_begin_object(&w);
     bool ok = put_session(rq, &w, secret, e);
     json_end_object(&w);
-    if (ok && buf_ok(&b, e)) {
-        http_setz(rs, "Cache-Control", "no-store");
-        http_reply_buf(rs, 200, "application/json", &b);
-        return true;
-    }
-    buf_deinit(&b);
-    return false;
+    return http_reply_json(rs, &b, ok, e);
 }
 
 bool web_session(struct http_request *rq, struct http_response *rs, struct err *e) {
@@ -95,7 +89,6 @@ static bool by_password(struct http_request *rq, struct http_response *rs, const
     case SIGN_IN_DONE:
         return begun(rq, rs, out.secret, e);
     case SIGN_IN_CODE_NEEDED:
-        http_setz(rs, "Cache-Control", "no-store");
         http_reply_text(rs, 200, "application/json", STR_LIT("{\"token_required\":true,\"user\":\"\",\"code_needed\":true}"));
         return true;
     case SIGN_IN_WAIT:

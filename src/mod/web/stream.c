@@ -131,7 +131,6 @@ bool web_events(struct http_request *rq, struct http_response *rs, struct err *e
     buf_init(&s->text, STREAM_ARENA_BYTES);
     arena_init(&s->arena, STREAM_ARENA_BYTES);
     buf_addz(&s->text, "retry: 2000\n\n");
-    http_setz(rs, "Cache-Control", "no-store");
     http_setz(rs, "X-Accel-Buffering", "no");
     http_reply_stream(rs, 200, "text/event-stream", HTTP_LENGTH_UNKNOWN, generate, s, end_stream);
     return true;

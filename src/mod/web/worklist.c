@@ -59,7 +59,6 @@ bool web_worklist(struct http_request *rq, struct http_response *rs, struct err 
     if (!worklist_read(web->archive, &who, rq->arena, &filter, http_query(rq, "after"), (unsigned)limit, &page, e)) return false;
     buf_init(&b, HTTP_JSON_BYTES_MAX);
     write_page(&b, &page);
-    http_setz(rs, "Cache-Control", "no-store");
     http_reply_buf(rs, 200, "application/json", &b);
     rs->compress = true;
     return true;
