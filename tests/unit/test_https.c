@@ -19,7 +19,7 @@
 #include "net/tls.h"
 #include "tls_files.h"
 
-enum { LONG_MS = 60 * 1000, THREADS = 4, ROUNDS = 40, ANSWER_MAX = 4096 };
+enum { THREADS = 4, ROUNDS = 40, ANSWER_MAX = 4096 };
 
 static struct tls_files files;
 
@@ -34,10 +34,6 @@ static int tear_down(void **state) {
     (void)state;
     tls_files_remove(&files);
     return 0;
-}
-
-static int64_t late(void) {
-    return clock_mono_ms() + LONG_MS;
 }
 
 // ---- a server that says who asks ----
@@ -57,19 +53,12 @@ struct served {
     struct http_server *http;
 };
 
-static struct net_tls *open_tls(const struct net_tls_options *o) {
-    struct net_tls *t;
-    struct err e = {0};
-    if (!net_tls_open(o, &t, &e)) fail_msg("%s", e.message);
-    return t;
-}
-
 static void serve(struct served *s, struct http_options o) {
     struct err e = {0};
-    s->tls = open_tls(&(struct net_tls_options){
+    s->tls = tls_open(&(struct net_tls_options){
         .server = true, .cert = files.server_cert, .key = files.server_key, .ca = files.ca, .clients = NET_TLS_CLIENTS_ASKED, .alpn = "http/1.1"});
-    s->client = open_tls(&(struct net_tls_options){.cert = files.client_cert, .key = files.client_key, .ca = files.ca});
-    s->nobody = open_tls(&(struct net_tls_options){.ca = files.ca});
+    s->client = tls_open(&(struct net_tls_options){.cert = files.client_cert, .key = files.client_key, .ca = files.ca});
+    s->nobody = tls_open(&(struct net_tls_options){.ca = files.ca});
     o.address = "127.0.0.1";
     o.mounts = MOUNTS;
     o.tls = s->tls;
@@ -89,9 +78,9 @@ static bool ask(uint16_t port, struct net_tls *tls, char answer[ANSWER_MAX]) {
     struct net_conn c;
     size_t n = 0, got;
     *answer = '\0';
-    if (!net_connect(&c, "127.0.0.1", port, late(), NULL)) return false;
-    bool ok = (!tls || net_tls_connect(tls, &c, "localhost", late(), NULL, NULL)) && net_write(&c, REQUEST, sizeof REQUEST - 1, late(), NULL);
-    while (ok && n < ANSWER_MAX - 1 && net_read(&c, answer + n, ANSWER_MAX - 1 - n, false, late(), &got, NULL) == NET_OK) n += got;
+    if (!net_connect(&c, "127.0.0.1", port, tls_late(), NULL)) return false;
+    bool ok = (!tls || net_tls_connect(tls, &c, "localhost", tls_late(), NULL, NULL)) && net_write(&c, REQUEST, sizeof REQUEST - 1, tls_late(), NULL);
+    while (ok && n < ANSWER_MAX - 1 && net_read(&c, answer + n, ANSWER_MAX - 1 - n, false, tls_late(), &got, NULL) == NET_OK) n += got;
     answer[n] = '\0';
     net_close(&c);
     return n > 0;
@@ -161,14 +150,14 @@ static void an_address_has_no_more_connections_than_it_may(void **state) {
     for (unsigned kind = 0; kind < 2; kind++) {
         uint16_t port = kind ? http_server_plain_port(s.http) : http_server_port(s.http);
         for (unsigned i = 0; i < MOST; i++) {
-            assert_true(net_connect(&held[i], "127.0.0.1", port, late(), NULL));
-            if (!kind) assert_true(net_tls_connect(s.client, &held[i], "localhost", late(), NULL, NULL));
+            assert_true(net_connect(&held[i], "127.0.0.1", port, tls_late(), NULL));
+            if (!kind) assert_true(net_tls_connect(s.client, &held[i], "localhost", tls_late(), NULL, NULL));
         }
         struct http_figures f = {0};
         do http_server_figures(s.http, &f);
         while (f.connections < MOST); // the plain ones are taken by a thread of its own
-        assert_true(net_connect(&more, "127.0.0.1", port, late(), NULL));
-        assert_int_equal(net_read(&more, &c, 1, false, late(), &got, NULL), NET_EOF);
+        assert_true(net_connect(&more, "127.0.0.1", port, tls_late(), NULL));
+        assert_int_equal(net_read(&more, &c, 1, false, tls_late(), &got, NULL), NET_EOF);
         net_close(&more);
         for (unsigned i = 0; i < MOST; i++) net_close(&held[i]);
         do http_server_figures(s.http, &f);
@@ -185,8 +174,8 @@ static void a_proxy_for_many_may_have_all(void **state) {
     (void)state;
     serve(&s, (struct http_options){.per_address_max = 1, .trusted_proxies = PROXIES, .trusted_proxy_count = 1});
     for (unsigned i = 0; i < 4; i++) {
-        assert_true(net_connect(&held[i], "127.0.0.1", http_server_port(s.http), late(), NULL));
-        assert_true(net_tls_connect(s.client, &held[i], "localhost", late(), NULL, NULL));
+        assert_true(net_connect(&held[i], "127.0.0.1", http_server_port(s.http), tls_late(), NULL));
+        assert_true(net_tls_connect(s.client, &held[i], "localhost", tls_late(), NULL, NULL));
     }
     for (unsigned i = 0; i < 4; i++) net_close(&held[i]);
     stop(&s);
@@ -201,8 +190,8 @@ static void a_server_goes_down_while_connections_come(void **state) {
         struct net_conn held[AT_ONCE];
         serve(&s, (struct http_options){.per_address_max = AT_ONCE});
         for (unsigned k = 0; k < AT_ONCE; k++) {
-            assert_true(net_connect(&held[k], "127.0.0.1", http_server_port(s.http), late(), NULL));
-            assert_true(net_tls_connect(s.client, &held[k], "localhost", late(), NULL, NULL));
+            assert_true(net_connect(&held[k], "127.0.0.1", http_server_port(s.http), tls_late(), NULL));
+            assert_true(net_tls_connect(s.client, &held[k], "localhost", tls_late(), NULL, NULL));
         }
         http_server_stop(s.http, 0);
         for (unsigned k = 0; k < AT_ONCE; k++) net_close(&held[k]);

@@ -10,12 +10,11 @@
 #include <string.h>
 
 #include "base/log.h"
-#include "core/mark.h"
 #include "core/peers.h"
-#include "core_fixture.h"
 #include "dicom/uid.h"
 #include "dicom/write.h"
 #include "dimse/scu.h"
+#include "matrix_targets.h"
 #include "mod/dicom/dicom.h"
 
 enum { ASKERS_MAX = 32, CASES_AT_LEAST = 200 };
@@ -40,25 +39,7 @@ static void make_peers(void) {
     for (unsigned k = 1; k < 4; k++) add_peer("service", SCOPES[k]);
 }
 
-// ---- studies ----
-
-struct target {
-    const char *study, *series, *instance, *name;
-};
-static const struct target OWN = {"1.2.1", "1.2.1.5", "1.2.1.5.1", "Own^Patient"};
-static const struct target SIBLING = {"1.2.2", "1.2.2.5", "1.2.2.5.1", "Sibling^Patient"};
-static const struct target FOREIGN = {"1.2.3", "1.2.3.5", "1.2.3.5.1", "Foreign^Patient"};
-static const struct target MISSING = {"1.2.4", "1.2.4.5", "1.2.4.5.1", "Missing^Patient"};
-
-static void store(struct fixture *f, const struct target *t, struct realm home) {
-    const struct principal p = {.kind = PRINCIPAL_PEER, .name = STR_LIT("peer"), .grants = PRINCIPAL_OF_SYSTEM.grants, .grant_count = 1, .home = home};
-    const struct actor who = {.door = DOOR_DIMSE, .principal = &p};
-    struct ingest_result r;
-    struct err e = {0};
-    make_object(f, &(struct sample){.study = t->study, .series = t->series, .sop = t->instance, .name = t->name, .patient_id = t->name});
-    struct ingest *in = ingest_begin(f->ar, &who, NULL, &e);
-    if (!in || !ingest_write(in, f->object.p, f->object.n, &e) || !ingest_commit(in, &r, &e)) fail_msg("%s", e.message);
-}
+// ---- server ----
 
 struct site {
     struct fixture *f;
@@ -75,10 +56,7 @@ static int set_up(void **state) {
     log_set_level(LOG_ERROR);
     if (fixture_setup((void **)&s.f) != 0) return -1;
     make_peers();
-    store(s.f, &FOREIGN, (struct realm){{"F", 1}, {"S", 1}, {"D", 1}});
-    store(s.f, &SIBLING, (struct realm){{"T", 1}, {"other", 5}, {"", 0}});
-    store(s.f, &OWN, (struct realm){{"T", 1}, {"S", 1}, {"D", 1}});
-    if (!mark_set(s.f->ar, &TESTER, MARK_LABEL, str_of(OWN.study), STR_LIT("L"), true, &e)) fail_msg("%s", e.message);
+    targets_store(s.f);
     const struct peers_options any = {.unknown = (const char *const[]){"loopback"}, .unknown_count = 1};
     if (!peers_open(s.f->ar, &any, &s.anybody, &e)) fail_msg("%s", e.message);
     s.other = (struct dicom_config){.aet = "OTHER", .bind = "127.0.0.1", .peers = s.anybody, .any_called = true};

@@ -15,7 +15,7 @@
 #include "base/clock.h"
 #include "core/hold.h"
 #include "core/mark.h"
-#include "core_fixture.h"
+#include "matrix_targets.h"
 #include "mod/dicomweb/dicomweb.h"
 #include "mod/web/web.h"
 
@@ -66,29 +66,7 @@ static bool authorise(void *context, struct http_request *rq, unsigned permissio
     return access_require(&actor, permission, e);
 }
 
-// ---- studies ----
-
-struct target {
-    const char *study, *series, *instance, *name;
-};
-static const struct target OWN = {"1.2.1", "1.2.1.5", "1.2.1.5.1", "Own^Patient"};
-static const struct target SIBLING = {"1.2.2", "1.2.2.5", "1.2.2.5.1", "Sibling^Patient"}; // of the tenant, elsewhere in it
-static const struct target FOREIGN = {"1.2.3", "1.2.3.5", "1.2.3.5.1", "Foreign^Patient"};
-static const struct target MISSING = {"1.2.4", "1.2.4.5", "1.2.4.5.1", "Missing^Patient"};
-
-static void store(struct fixture *f, const struct target *t, const char *tenant, const char *site, const char *department) {
-    const struct principal p = {.kind = PRINCIPAL_PEER,
-                                .name = STR_LIT("peer"),
-                                .grants = PRINCIPAL_OF_SYSTEM.grants,
-                                .grant_count = 1,
-                                .home = {str_of(tenant), str_of(site), str_of(department)}};
-    const struct actor who = {.door = DOOR_DIMSE, .principal = &p};
-    struct ingest_result r;
-    struct err e = {0};
-    make_object(f, &(struct sample){.study = t->study, .series = t->series, .sop = t->instance, .name = t->name, .patient_id = t->name});
-    struct ingest *in = ingest_begin(f->ar, &who, NULL, &e);
-    if (!in || !ingest_write(in, f->object.p, f->object.n, &e) || !ingest_commit(in, &r, &e)) fail_msg("%s", e.message);
-}
+// ---- server ----
 
 struct server {
     struct fixture *f;
@@ -106,11 +84,8 @@ static int set_up(void **state) {
     s = (struct server){0};
     if (fixture_setup((void **)&s.f) != 0) return -1;
     make_askers();
-    store(s.f, &FOREIGN, "F", "S", "D");
-    store(s.f, &SIBLING, "T", "other", "");
-    store(s.f, &OWN, "T", "S", "D");
-    if (!mark_set(s.f->ar, &TESTER, MARK_LABEL, str_of(OWN.study), STR_LIT("L"), true, &e) ||
-        !mark_set(s.f->ar, &TESTER, MARK_ASSIGNMENT, str_of(OWN.study), STR_LIT("me"), true, &e) ||
+    targets_store(s.f);
+    if (!mark_set(s.f->ar, &TESTER, MARK_ASSIGNMENT, str_of(OWN.study), STR_LIT("me"), true, &e) ||
         !hold_set(s.f->ar, &TESTER, str_of(FOREIGN.study), true, STR_LIT("a foreign reason"), &e))
         fail_msg("%s", e.message);
     s.dicomweb.archive = s.web.archive = s.f->ar;

@@ -36,17 +36,6 @@ static int tear_down(void **state) {
     return 0;
 }
 
-static int64_t late(void) {
-    return clock_mono_ms() + LONG_MS;
-}
-
-static struct net_tls *open_tls(const struct net_tls_options *o) {
-    struct net_tls *t;
-    struct err e = {0};
-    if (!net_tls_open(o, &t, &e)) fail_msg("%s", e.message);
-    return t;
-}
-
 static struct net_tls_options server_options(void) {
     return (struct net_tls_options){
         .server = true, .cert = files.server_cert, .key = files.server_key, .ca = files.ca, .clients = NET_TLS_CLIENTS_REQUIRED, .alpn = "http/1.1"};
@@ -81,8 +70,8 @@ static void *answer(void *arg) {
     s->ok = net_tls_accept(s->tls, &c, clock_mono_ms() + s->handshake_ms, &s->fault, &s->e);
     if (s->ok) {
         s->info = *net_tls_info(&c);
-        enum net_status st = net_read(&c, s->first, sizeof s->first - 1, false, late(), &got, &s->e);
-        if (st == NET_OK) net_write(&c, "pong", 4, late(), &s->e);
+        enum net_status st = net_read(&c, s->first, sizeof s->first - 1, false, tls_late(), &got, &s->e);
+        if (st == NET_OK) net_write(&c, "pong", 4, tls_late(), &s->e);
     } else {
         net_linger(&c, clock_mono_ms() + 2000);
     }
@@ -91,7 +80,7 @@ static void *answer(void *arg) {
 }
 
 static void begin(struct side *s, const struct net_tls_options *o) {
-    *s = (struct side){.tls = open_tls(o), .handshake_ms = LONG_MS};
+    *s = (struct side){.tls = tls_open(o), .handshake_ms = LONG_MS};
     s->listener = net_listen("127.0.0.1", 0, &s->port, &s->e);
     assert_true(s->listener >= 0);
     assert_int_equal(pthread_create(&s->thread, NULL, answer, s), 0);
@@ -105,7 +94,7 @@ static void end(struct side *s) {
 
 static void call_plain(const struct side *s, struct net_conn *c) {
     struct err e = {0};
-    if (!net_connect(c, "127.0.0.1", s->port, late(), &e)) fail_msg("%s", e.message);
+    if (!net_connect(c, "127.0.0.1", s->port, tls_late(), &e)) fail_msg("%s", e.message);
 }
 
 // A client that shakes hands, says "ping" and hears "pong".
@@ -113,12 +102,12 @@ static void call(struct side *to, const struct net_tls_options *o, const char *n
     struct net_conn c;
     char heard[8] = "";
     size_t got;
-    *me = (struct side){.tls = open_tls(o)};
+    *me = (struct side){.tls = tls_open(o)};
     call_plain(to, &c);
-    me->ok = net_tls_connect(me->tls, &c, name, late(), &me->fault, &me->e);
+    me->ok = net_tls_connect(me->tls, &c, name, tls_late(), &me->fault, &me->e);
     if (me->ok) {
         me->info = *net_tls_info(&c);
-        me->ok = net_write(&c, "ping", 4, late(), &me->e) && net_read(&c, heard, 4, false, late(), &got, &me->e) == NET_OK;
+        me->ok = net_write(&c, "ping", 4, tls_late(), &me->e) && net_read(&c, heard, 4, false, tls_late(), &got, &me->e) == NET_OK;
         if (me->ok) assert_string_equal(heard, "pong");
     }
     net_close(&c);
@@ -248,7 +237,7 @@ static enum net_tls_fault fault_of_words(const char *words, size_t n) {
     struct side s;
     begin(&s, &so);
     call_plain(&s, &c);
-    assert_true(net_write(&c, words, n, late(), NULL));
+    assert_true(net_write(&c, words, n, tls_late(), NULL));
     shutdown(c.fd, SHUT_WR);
     end(&s);
     net_close(&c);
@@ -278,9 +267,9 @@ static void *answer_plain(void *arg) {
     char in[512];
     size_t got;
     assert_int_equal(net_accept(p->listener, -1, &c, NULL), NET_OK);
-    assert_int_equal(net_read(&c, in, sizeof in, false, late(), &got, NULL), NET_OK);
-    if (p->words.n) assert_true(net_write(&c, p->words.p, p->words.n, late(), NULL));
-    net_linger(&c, late());
+    assert_int_equal(net_read(&c, in, sizeof in, false, tls_late(), &got, NULL), NET_OK);
+    if (p->words.n) assert_true(net_write(&c, p->words.p, p->words.n, tls_late(), NULL));
+    net_linger(&c, tls_late());
     net_close(&c);
     return NULL;
 }
@@ -291,11 +280,11 @@ static enum net_tls_fault fault_of_server(struct str words, struct err *e) {
     struct net_conn c;
     pthread_t thread;
     enum net_tls_fault fault;
-    struct net_tls *t = open_tls(&co);
+    struct net_tls *t = tls_open(&co);
     p.listener = net_listen("127.0.0.1", 0, &p.port, NULL);
     assert_int_equal(pthread_create(&thread, NULL, answer_plain, &p), 0);
-    assert_true(net_connect(&c, "127.0.0.1", p.port, late(), NULL));
-    assert_false(net_tls_connect(t, &c, "localhost", late(), &fault, e));
+    assert_true(net_connect(&c, "127.0.0.1", p.port, tls_late(), NULL));
+    assert_false(net_tls_connect(t, &c, "localhost", tls_late(), &fault, e));
     net_close(&c);
     pthread_join(thread, NULL);
     close(p.listener);
@@ -319,10 +308,10 @@ static void who_says_nothing_is_let_go_at_the_deadline(void **state) {
     struct err e = {0};
     enum net_tls_fault fault;
     uint16_t port;
-    struct net_tls *t = open_tls(&so);
+    struct net_tls *t = tls_open(&so);
     int listener = net_listen("127.0.0.1", 0, &port, NULL);
     (void)state;
-    assert_true(net_connect(&c, "127.0.0.1", port, late(), NULL));
+    assert_true(net_connect(&c, "127.0.0.1", port, tls_late(), NULL));
     assert_int_equal(net_accept(listener, -1, &accepted, NULL), NET_OK);
     assert_false(net_tls_accept(t, &accepted, clock_mono_ms() + 20, &fault, &e));
     assert_int_equal(fault, NET_TLS_LATE);
@@ -332,7 +321,7 @@ static void who_says_nothing_is_let_go_at_the_deadline(void **state) {
         int *wake = i ? &accepted.halt : &accepted.wake;
         *wake = net_wake_open(NULL);
         net_wake(*wake);
-        assert_false(net_tls_accept(t, &accepted, late(), &fault, &e));
+        assert_false(net_tls_accept(t, &accepted, tls_late(), &fault, &e));
         close(*wake);
         *wake = -1;
     }
@@ -351,7 +340,7 @@ static void look_at(const struct net_tls_probe_ask *ask, struct arena *a, struct
     struct side s;
     begin(&s, &so);
     call_plain(&s, &c);
-    if (!net_tls_probe(&c, ask, late(), a, out, &e)) fail_msg("%s", e.message);
+    if (!net_tls_probe(&c, ask, tls_late(), a, out, &e)) fail_msg("%s", e.message);
     net_close(&c);
     end(&s);
 }
@@ -395,7 +384,7 @@ static void fingerprint_of_server(struct net_tls *server, char to[65]) {
 
 static void a_renewed_certificate_is_shown_without_a_restart(void **state) {
     struct net_tls_options so = server_options();
-    struct net_tls *t = open_tls(&so);
+    struct net_tls *t = tls_open(&so);
     char before[65], after[65], last[65];
     struct err e = {0};
     (void)state;
@@ -405,7 +394,7 @@ static void a_renewed_certificate_is_shown_without_a_restart(void **state) {
     assert_true(net_tls_reload(t, &e));
     fingerprint_of_server(t, after);
     assert_string_not_equal(before, after);
-    struct net_tls *fresh = open_tls(&so);
+    struct net_tls *fresh = tls_open(&so);
     fingerprint_of_server(fresh, last);
     assert_string_equal(after, last);
     net_tls_close(fresh);
@@ -414,7 +403,7 @@ static void a_renewed_certificate_is_shown_without_a_restart(void **state) {
 
 static void a_broken_file_leaves_the_old_certificate_in_use(void **state) {
     struct net_tls_options so = server_options();
-    struct net_tls *t = open_tls(&so);
+    struct net_tls *t = tls_open(&so);
     char before[65], after[65];
     struct err e = {0};
     (void)state;
@@ -483,11 +472,11 @@ static void *send_much(void *arg) {
     struct flood *f = arg;
     FILE *file = tmpfile();
     struct iovec head[2] = {{f->p, 12}, {f->p + 12, 1000}};
-    assert_true(net_writev(&f->c, head, 2, true, late(), NULL)); // short, and more follows
+    assert_true(net_writev(&f->c, head, 2, true, tls_late(), NULL)); // short, and more follows
     assert_int_equal(fwrite(f->p, 1, MUCH, file), MUCH);
     fflush(file);
-    assert_true(net_sendfile(&f->c, fileno(file), 1012, MUCH / 2 - 1012, late(), NULL));
-    assert_true(net_write(&f->c, f->p + MUCH / 2, MUCH - MUCH / 2, late(), NULL));
+    assert_true(net_sendfile(&f->c, fileno(file), 1012, MUCH / 2 - 1012, tls_late(), NULL));
+    assert_true(net_write(&f->c, f->p + MUCH / 2, MUCH - MUCH / 2, tls_late(), NULL));
     fclose(file);
     net_close(&f->c);
     return NULL;
@@ -503,7 +492,7 @@ struct accepting {
 
 static void *accept_one(void *arg) {
     const struct accepting *x = arg;
-    assert_true(net_tls_accept(x->tls, x->c, late(), NULL, NULL));
+    assert_true(net_tls_accept(x->tls, x->c, tls_late(), NULL, NULL));
     return NULL;
 }
 
@@ -512,13 +501,13 @@ static void pair_up(struct net_conn *a, struct net_conn *b, struct net_tls **at,
     uint16_t port;
     pthread_t thread;
     int listener = net_listen("127.0.0.1", 0, &port, NULL);
-    *at = open_tls(&so);
-    *bt = open_tls(&co);
-    assert_true(net_connect(b, "127.0.0.1", port, late(), NULL));
+    *at = tls_open(&so);
+    *bt = tls_open(&co);
+    assert_true(net_connect(b, "127.0.0.1", port, tls_late(), NULL));
     assert_int_equal(net_accept(listener, -1, a, NULL), NET_OK);
     close(listener);
     assert_int_equal(pthread_create(&thread, NULL, accept_one, &(struct accepting){*at, a}), 0);
-    assert_true(net_tls_connect(*bt, b, "localhost", late(), NULL, NULL));
+    assert_true(net_tls_connect(*bt, b, "localhost", tls_late(), NULL, NULL));
     pthread_join(thread, NULL);
 }
 
@@ -540,13 +529,13 @@ static void all_bytes_arrive_in_order_whatever_the_reader_takes_at_a_time(void *
     (void)state;
     pair_up(&f.c, &b, &at, &bt);
     assert_int_equal(pthread_create(&thread, NULL, send_much, &f), 0);
-    while ((st = net_read(&b, in + at_in, step < MUCH - at_in ? step : MUCH - at_in, false, late(), &got, NULL)) == NET_OK && at_in + got < MUCH) {
+    while ((st = net_read(&b, in + at_in, step < MUCH - at_in ? step : MUCH - at_in, false, tls_late(), &got, NULL)) == NET_OK && at_in + got < MUCH) {
         at_in += got;
         step = step * 3 % 70001 + 1;
     }
     assert_int_equal(st, NET_OK);
     assert_memory_equal(in, f.p, MUCH);
-    assert_int_equal(net_read(&b, in, 1, false, late(), &got, NULL), NET_EOF);
+    assert_int_equal(net_read(&b, in, 1, false, tls_late(), &got, NULL), NET_EOF);
     pthread_join(thread, NULL);
     net_close(&b);
     free(in);

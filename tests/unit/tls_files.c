@@ -13,6 +13,10 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/clock.h"
+
+enum { LATE_MS = 60 * 1000 };
+
 static struct cert_pair make(struct arena *a, enum cert_use use, const char *name, const struct cert_pair *by) {
     static const char *const NAMES[] = {"localhost", "127.0.0.1", "::1"};
     const struct cert_order o = {
@@ -94,4 +98,15 @@ void tls_files_remove(struct tls_files *f) {
     char command[96];
     snprintf(command, sizeof command, "rm -r %s", f->dir);
     assert_int_equal(system(command), 0);
+}
+
+struct net_tls *tls_open(const struct net_tls_options *o) {
+    struct net_tls *t;
+    struct err e = {0};
+    if (!net_tls_open(o, &t, &e)) fail_msg("%s", e.message);
+    return t;
+}
+
+int64_t tls_late(void) {
+    return clock_mono_ms() + LATE_MS;
 }

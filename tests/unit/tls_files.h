@@ -3,6 +3,7 @@
 #define GANTRY_TESTS_TLS_FILES_H
 
 #include "net/cert.h"
+#include "net/tls.h"
 
 enum { TLS_FILES_PATH_MAX = 160 };
 
@@ -21,5 +22,9 @@ void tls_files_make(struct tls_files *f);
 void tls_files_renew_server(struct tls_files *f);
 void tls_files_write(const char *path, struct str text);
 void tls_files_remove(struct tls_files *f);
+
+// Asserts that it succeeds.
+struct net_tls *tls_open(const struct net_tls_options *o);
+int64_t tls_late(void); // a deadline that only a hang reaches, monotonic ms
 
 #endif
