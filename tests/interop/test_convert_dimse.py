@@ -76,7 +76,7 @@ def moved(server, listeners, study, expected, scratch):
         result = run(GANTRY, "move", f"{server.aet}@127.0.0.1:{server.dicom_port}", "--to", peer.name, "--key", f"StudyInstanceUID={study}")
         assert f"{len(expected)} sent" in result.stdout, result.stdout
         check_arrived(peer, expected, scratch)
-        assert "objects were converted" in server.stderr(), "the log tells of it"
+        server.logged("objects were converted")
     run("movescu", "-aec", server.aet, "-aem", "RLE", "-S", "-k", "QueryRetrieveLevel=STUDY", "-k", f"StudyInstanceUID={study}", "localhost", server.dicom_port)
     check_arrived(next(p for p in listeners if p.name == "RLE"), expected, scratch)
 

@@ -5,7 +5,6 @@ import socket
 import struct
 import sys
 import tempfile
-import time
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "support"))
@@ -57,14 +56,6 @@ def refused(server, title, called=None):
         return bytes.fromhex(str(e).rsplit(" ", 1)[1])[1:4]
 
 
-def logged(server, pattern):
-    """The line comes after the answer: it is waited for."""
-    until = time.monotonic() + 30
-    while not re.search(pattern, server.stderr()):
-        assert time.monotonic() < until, f"{pattern} is not in the log: {server.stderr()[-3000:]}"
-        time.sleep(0.05)
-
-
 def only_who_fits_is_let_in(server):
     calling_not_recognised, called_not_recognised = b"\1\1\3", b"\1\1\7"
     assert refused(server, "READER") is None
@@ -72,7 +63,7 @@ def only_who_fits_is_let_in(server):
         assert refused(server, title) == calling_not_recognised, title
     assert refused(server, "READER", called="OTHER") == called_not_recognised
     for why in ("'STRANGER' at 127.0.0.1 is no known peer", "it calls from outside its networks", "it shows no client certificate, and is known by one"):
-        logged(server, why)
+        server.logged(why)
 
 
 def each_request_is_decided(server):
@@ -118,7 +109,7 @@ def requests_are_traced(server):
     _, headers, _ = server.http("GET", "/healthz", headers={"traceparent": "00-0-0-1"})
     assert re.fullmatch(r"00-[0-9a-f]{32}-[0-9a-f]{16}-01", headers["traceresponse"]) and trace not in headers["traceresponse"], headers
     refused(server, "STRANGER")
-    logged(server, r"'STRANGER'.* trace=[0-9a-f]{32}\n")
+    server.logged(r"'STRANGER'.* trace=[0-9a-f]{32}\n")
 
 
 def command(folder, *words, expect=0):
@@ -181,7 +172,7 @@ def users_of_associations_are_checked(folder):
                 raise AssertionError(f"identity {kind} {first} was taken")
             except ConnectionError as e:
                 assert bytes.fromhex(str(e).rsplit(" ", 1)[1])[1:4] == b"\1\1\1", e
-            logged(server, why)
+            server.logged(why)
         assert made.decode() not in server.stderr()
 
 

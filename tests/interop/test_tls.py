@@ -86,9 +86,8 @@ def dcmtk_sends_and_asks_with_a_certificate_and_is_refused_without(papers, serve
     for wrong in (["+tla", "+cf", papers.ca], papers.dcmtk("stranger"), []):
         refused = run("echoscu", *wrong, *to, check=False)
         assert refused.returncode != 0, wrong
-    log = server.stderr()
-    assert "it shows no certificate, and one is asked for here" in log, log
-    assert "its certificate is not good" in log and "A-ASSOCIATE-RQ came where TLS was expected" in log, log
+    for line in ("it shows no certificate, and one is asked for here", "its certificate is not good", "A-ASSOCIATE-RQ came where TLS was expected"):
+        server.logged(line)
     assert "Protocol Version Not Supported" in refused.stderr, refused.stderr
 
 
@@ -293,7 +292,8 @@ def an_address_has_so_many_connections_and_makes_them_so_fast(papers, folder):
                 pass
         most = 5 * 4 + 5 * (time.monotonic() - start) + 1  # a burst of four seconds' worth, and what came since
         assert taken <= most, (taken, most)
-        assert taken == 100 or "makes connections faster than is taken" in server.stderr(), server.stderr()
+        if taken < 100:
+            server.logged("makes connections faster than is taken")
 
 
 def https_status(papers, server):
@@ -313,7 +313,7 @@ def plain_ports_off_loopback_must_be_meant(folder):
     wrong = run(GANTRY, "serve", *where, "--plaintext", "telnet", check=False, timeout=60)
     assert wrong.returncode != 0 and "takes dicom or http" in wrong.stderr, wrong.stderr
     with gantry.Server(folder / "open", "--bind", "0.0.0.0", "--plaintext", "dicom", "--plaintext", "http", auth=True) as server:
-        assert "DICOM is taken without TLS on 0.0.0.0" in server.stderr(), server.stderr()
+        server.logged("DICOM is taken without TLS on 0.0.0.0")
 
 
 def a_plain_port_beside_serves_those_without_tls(papers, folder):

@@ -114,6 +114,13 @@ class Server:
         size = os.fstat(self.log.fileno()).st_size
         return os.pread(self.log.fileno(), size, 0).decode("utf-8", "replace")  # the server writes at the descriptor's position: it stays
 
+    def logged(self, pattern, seconds=60):
+        """Waits for a line: it may come after the answer that it tells of."""
+        end = time.monotonic() + seconds
+        while not re.search(pattern, self.stderr()):
+            assert time.monotonic() < end, f"{pattern} is not in the log: {self.stderr()[-3000:]}"
+            time.sleep(0.05)
+
     def kill(self):
         self.process.kill()
         self.process.wait()
