@@ -168,6 +168,40 @@ enum access_verdict access_decide(const struct principal *p, enum permission wha
     return permitted ? verdict(ACCESS_HIDDEN, reason, "no grant reaches this study") : verdict(ACCESS_FORBIDDEN, reason, "no grant has this permission");
 }
 
+// ---- what is within what ----
+
+static bool same_realm(const struct realm *a, const struct realm *b, unsigned parts) {
+    return str_eq(a->tenant, b->tenant) && (parts < 2 || str_eq(a->site, b->site)) && (parts < 3 || str_eq(a->department, b->department));
+}
+
+bool access_scope_holds(const struct access_scope *outer, const struct access_scope *inner) {
+    bool placed = inner->kind == SCOPE_TENANT || inner->kind == SCOPE_SITE || inner->kind == SCOPE_DEPARTMENT;
+    switch (outer->kind) {
+    case SCOPE_ALL:
+        return true;
+    case SCOPE_TENANT:
+        return (placed || inner->kind == SCOPE_LABEL) && same_realm(&outer->realm, &inner->realm, 1);
+    case SCOPE_SITE:
+        return placed && inner->kind != SCOPE_TENANT && same_realm(&outer->realm, &inner->realm, 2);
+    case SCOPE_DEPARTMENT:
+        return inner->kind == SCOPE_DEPARTMENT && same_realm(&outer->realm, &inner->realm, 3);
+    case SCOPE_LABEL:
+        return inner->kind == SCOPE_LABEL && same_realm(&outer->realm, &inner->realm, 1) && str_eq(outer->label, inner->label);
+    case SCOPE_ASSIGNED:
+        return false; // to another they are other studies
+    }
+    return false;
+}
+
+enum access_verdict access_decide_within(const struct principal *p, enum permission what, const struct access_scope *within, int64_t now_ms) {
+    static const struct access_scope EVERYWHERE = {.kind = SCOPE_ALL};
+    enum access_verdict v = access_decide(p, what, NULL, now_ms, NULL);
+    if (v != ACCESS_ALLOWED) return v;
+    for (unsigned i = 0; i < p->grant_count; i++)
+        if (counts(&p->grants[i], what, now_ms) && access_scope_holds(&p->grants[i].scope, within ? within : &EVERYWHERE)) return ACCESS_ALLOWED;
+    return ACCESS_HIDDEN;
+}
+
 // ---- for services ----
 
 const struct principal *access_principal(const struct actor *who) {

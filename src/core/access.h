@@ -150,6 +150,12 @@ enum access_verdict {
 // reason (may be NULL): a sentence for the log, static.
 enum access_verdict access_decide(const struct principal *p, enum permission what, const struct access_object *object, int64_t now_ms, const char **reason);
 
+// Whether everything of the inner scope lies within the outer.
+bool access_scope_holds(const struct access_scope *outer, const struct access_scope *inner);
+// Of accounts (users, tokens, peers) and places, which are no studies: whether a grant has this permission within the whole of this scope. within NULL:
+// everywhere. An account is in the hands of who has it within every scope that the account's own grants have (core/charge.h); to anybody else it is hidden.
+enum access_verdict access_decide_within(const struct principal *p, enum permission what, const struct access_scope *within, int64_t now_ms);
+
 // The principal that an actor stands for: its own; of DOOR_COMMAND and DOOR_JOB without one, the system; else NULL.
 const struct principal *access_principal(const struct actor *who);
 // access_decide for services: ERR_UNAUTHORIZED, ERR_FORBIDDEN (naming the permission), or for a hidden object ERR_NOT_FOUND.

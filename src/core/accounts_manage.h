@@ -1,4 +1,7 @@
 // Changing accounts: what administration (mod/admin) and the page's own settings do. Every change is one event; nobody gives away more than he has.
+//
+// Who has the permission within a scope alone (the administrator of a tenant) reaches those accounts that lie in it wholly (core/charge.h). Any other is not
+// there for him; what he may not do to one that is there is ERR_FORBIDDEN.
 #ifndef GANTRY_CORE_ACCOUNTS_MANAGE_H
 #define GANTRY_CORE_ACCOUNTS_MANAGE_H
 
@@ -26,9 +29,9 @@ bool account_user_unlock(struct accounts *a, const struct actor *who, struct str
 bool account_user_remove(struct accounts *a, const struct actor *who, struct str name, struct err *e);
 // The name of somebody who is there, as it is kept; in arena. ERR_NOT_FOUND.
 bool account_user_name(struct accounts *a, struct arena *arena, struct str name, struct str *out, struct err *e);
-// One value: an array of all, or the object of one.
-bool account_users_json(struct accounts *a, struct json_writer *to, struct err *e);
-bool account_user_json(struct accounts *a, struct str name, struct json_writer *to, struct err *e);
+// One value: an array of all that are in the asker's hands, or the object of one. who NULL: whoever is named asks about itself.
+bool account_users_json(struct accounts *a, const struct actor *who, struct json_writer *to, struct err *e);
+bool account_user_json(struct accounts *a, const struct actor *who, struct str name, struct json_writer *to, struct err *e);
 
 // ---- grants and roles ----
 
@@ -55,8 +58,8 @@ bool account_token_renew(struct accounts *a, const struct actor *who, struct str
 bool account_token_revoke(struct accounts *a, const struct actor *who, struct str name, struct err *e);
 // The same of one's own: ERR_NOT_FOUND of another's.
 bool account_token_end(struct accounts *a, const struct actor *who, struct str name, struct err *e);
-// owner NULL: all.
-bool account_tokens_json(struct accounts *a, const struct str *owner, struct json_writer *to, struct err *e);
+// owner NULL: all that are in the asker's hands. who NULL: the owner asks.
+bool account_tokens_json(struct accounts *a, const struct actor *who, const struct str *owner, struct json_writer *to, struct err *e);
 
 // Who the first start's token, or the taken-over one, is: made (again) with a new secret, of the first administrator. For `gantry cluster token`.
 #define ACCOUNT_FIRST_TOKEN "admin"
@@ -68,8 +71,8 @@ bool accounts_take_over(struct accounts *a, struct str digest_hex, struct err *e
 
 // ---- sessions ----
 
-// name empty: everybody's.
-bool account_sessions_json(struct accounts *a, struct str name, struct str own_secret, struct json_writer *to, struct err *e);
+// name empty: everybody's who is in the asker's hands. who NULL: whoever is named asks.
+bool account_sessions_json(struct accounts *a, const struct actor *who, struct str name, struct str own_secret, struct json_writer *to, struct err *e);
 // id as the list has it; empty: all of this user. but: the secret of a session that stays; may be empty.
 bool account_sessions_end(struct accounts *a, const struct actor *who, struct str name, struct str id, struct str but, struct err *e);
 
@@ -88,6 +91,6 @@ bool account_totp_off(struct accounts *a, const struct actor *who, struct str pa
 
 // A tenant, site or department by its path "T/S/D" gets a name to be shown; made when it is not there.
 bool account_site_set(struct accounts *a, const struct actor *who, struct str path, struct str display, struct err *e);
-bool account_sites_json(struct accounts *a, struct json_writer *to, struct err *e);
+bool account_sites_json(struct accounts *a, const struct actor *who, struct json_writer *to, struct err *e);
 
 #endif

@@ -6,6 +6,7 @@
 
 #include "core/accounts.h"
 #include "core/accounts_manage.h"
+#include "core/charge.h"
 #include "core/grants.h"
 #include "core/index.h"
 #include "core/passwords.h"
@@ -93,6 +94,9 @@ bool accounts_put_grants(struct db *d, struct arena *arena, struct grant_holder 
 bool accounts_name_taken(struct db *d, struct str folded, bool *user, bool *assigned, struct err *e);
 // ERR_NOT_FOUND; folded.
 bool accounts_user_id(struct db *d, struct str folded, int64_t *id, struct err *e);
+// The same of one who is in the asker's hands: anybody else is not there.
+bool accounts_user_of(struct db *d, const struct actor *who, enum permission what, struct str folded, int64_t *id, struct err *e);
+bool accounts_token_of(struct db *d, const struct actor *who, enum permission what, struct str name, int64_t *id, struct err *e);
 // Whether who may do something to a holder that has these grants: what it has, he has too. lasting: for as long, since he could use it as his own from
 // then on (its password, its secret).
 bool accounts_above(struct db *d, struct arena *arena, const struct actor *who, struct grant_holder holder, bool lasting, struct err *e);

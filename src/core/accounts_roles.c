@@ -17,15 +17,16 @@ struct deal {
     struct access_scope scope;
     struct str scope_text;
     uint64_t permissions;
+    enum permission what; // of the asker, over such holders
 };
 
 static bool find_holder(struct deal *d, const char *kind, struct str name, struct err *e) {
-    bool there;
     d->holder.kind = kind;
+    d->what = strcmp(kind, "user") == 0 ? ACCESS_USER_WRITE : ACCESS_TOKEN_WRITE;
     if (!account_name_fold(&d->arena, name, &d->name, e)) return false;
-    if (strcmp(kind, "user") == 0) return accounts_user_id(d->w, d->name, &d->holder.id, e);
-    return sql_one(d->w, "SELECT id FROM tokens WHERE name = ?1 AND revoked_ms = 0", SQL_VALUES(SQL_T(d->name)), &d->holder.id, 1, &there, e) &&
-           (there || err_set(e, ERR_NOT_FOUND, "accounts", "there is no token '%.*s'", STR_FMT(d->name)));
+    bool found = d->what == ACCESS_USER_WRITE ? accounts_user_of(d->w, d->who, d->what, d->name, &d->holder.id, e)
+                                              : accounts_token_of(d->w, d->who, d->what, d->name, &d->holder.id, e);
+    return found && charge_not_self(d->w, d->who, d->what, d->holder, e);
 }
 
 static bool deal_begin(struct deal *d, struct accounts *a, const struct actor *who, const char *kind, struct str name, struct str role, struct str scope,
@@ -65,6 +66,17 @@ bool account_grant(struct accounts *a, const struct actor *who, const char *hold
     return deal_end(&d, ok, "grant.given", e);
 }
 
+// Who has nothing more is nowhere: out of the asker's hands, and in nobody else's who is nearer than the administrator of the whole server.
+static bool has_some_left(struct deal *d, struct err *e) {
+    int64_t n = 0;
+    bool found;
+    return charge_all(d->who, d->what) ||
+           (sql_one(d->w, "SELECT count(*) FROM grants WHERE holder = ?1 AND holder_id = ?2", SQL_VALUES(SQL_T(str_of(d->holder.kind)), SQL_I(d->holder.id)),
+                    &n, 1, &found, e) &&
+            (n > 0 || err_set(e, ERR_CONFLICT, "accounts", "'%.*s' would have no role and be nowhere: give another first, switch it off, or remove it",
+                              STR_FMT(d->name))));
+}
+
 bool account_ungrant(struct accounts *a, const struct actor *who, const char *holder, struct str name, struct str role, struct str scope, struct err *e) {
     struct deal d;
     bool taken = false;
@@ -73,6 +85,7 @@ bool account_ungrant(struct accounts *a, const struct actor *who, const char *ho
     if (ok && !taken)
         ok = err_set(e, ERR_NOT_FOUND, "accounts", "'%.*s' was not given '%.*s' within '%.*s' by an administrator", STR_FMT(d.name), STR_FMT(role),
                      STR_FMT(d.scope_text));
+    ok = ok && has_some_left(&d, e);
     if (ok && str_eqz(role, "administrator")) ok = accounts_one_is_left(d.w, e);
     return deal_end(&d, ok, "grant.taken", e);
 }
@@ -200,6 +213,7 @@ bool account_site_set(struct accounts *a, const struct actor *who, struct str pa
     struct buf more;
     struct json_writer j;
     if (!realm_parse(path, &r, e)) return false;
+    if (!charge_realm(who, ACCESS_SITE_WRITE, &r)) return err_set(e, ERR_FORBIDDEN, "accounts", "the place '%.*s' is not yours to name", STR_FMT(path));
     if (display.n > SUMMARY_BYTES_MAX) return err_set(e, ERR_USAGE, "accounts", "a name to be shown has at most %d bytes", SUMMARY_BYTES_MAX);
     buf_init(&more, EVENT_DETAIL_MAX);
     json_init(&j, &more, false);
@@ -218,7 +232,7 @@ bool account_site_set(struct accounts *a, const struct actor *who, struct str pa
     return ok;
 }
 
-bool account_sites_json(struct accounts *a, struct json_writer *to, struct err *e) {
+bool account_sites_json(struct accounts *a, const struct actor *who, struct json_writer *to, struct err *e) {
     struct db *d = db_reader(a->ar->db, e);
     struct db_stmt *s = d ? db_prepare(d, "SELECT tenant, site, department, display FROM realms ORDER BY tenant, site, department", e) : NULL;
     enum db_step step = DB_FAIL;
@@ -227,6 +241,7 @@ bool account_sites_json(struct accounts *a, struct json_writer *to, struct err *
     while (ok && (step = db_next(s, e)) == DB_ROW) {
         char path[REALM_BYTES];
         struct realm r = {db_text(s, 0), db_text(s, 1), db_text(s, 2)};
+        if (!charge_realm(who, ACCESS_USER_READ, &r)) continue;
         ok = realm_format(&r, path, e);
         json_begin_object(to);
         json_put_strz(to, "place", path);

@@ -6,7 +6,7 @@
 #include "core/accounts_part.h"
 #include "core/glass.h"
 
-enum { SESSION_ID_DIGITS = 16, AGENT_BYTES_MAX = 200, SESSIONS_LISTED_MAX = 1000 };
+enum { SESSION_ID_DIGITS = 16, AGENT_BYTES_MAX = 200, SESSIONS_LISTED_MAX = 1000, SESSIONS_READ_MAX = 20000, LIST_BYTES_MAX = 64 << 20 };
 
 static bool digest_hex(struct str secret, uint8_t digest[DIGEST_BYTES], struct hex *h) {
     if (secret.n != ACCOUNT_SECRET_HEX || !digest_of(secret.p, secret.n, digest, NULL)) return false;
@@ -177,6 +177,7 @@ static bool end_some(struct accounts *a, struct db *w, struct arena *arena, cons
     int64_t user;
     if (!accounts_user_id(w, name, &user, e)) return false;
     bool own = who->principal && who->principal->kind == PRINCIPAL_USER && who->principal->id == user;
+    if (!own && !accounts_user_of(w, who, ACCESS_USER_WRITE, name, &user, e)) return false;
     if (!own && !accounts_above(w, arena, who, (struct grant_holder){"user", user}, false, e)) return false;
     if (but.n) digest_hex(but, digest, &h);
     if (id.n && !sql_run(w, "DELETE FROM user_sessions WHERE user_id = ?1 AND substr(digest, 1, 16) = ?2", SQL_VALUES(SQL_I(user), SQL_T(id)), e)) return false;
@@ -201,45 +202,71 @@ bool account_sessions_end(struct accounts *a, const struct actor *who, struct st
 
 // ---- listing ----
 
-static void put_session(struct json_writer *j, struct db_stmt *s, const char *own) {
-    struct str digest = db_text(s, 0);
-    json_begin_object(j);
-    json_put_str(j, "id", str_sub(digest, 0, SESSION_ID_DIGITS));
-    json_put_str(j, "user", db_text(s, 1));
-    json_put_int(j, "begun_ms", db_int(s, 2));
-    json_put_int(j, "seen_ms", db_int(s, 3));
-    json_put_int(j, "until_ms", db_int(s, 4));
-    json_put_str(j, "address", db_text(s, 5));
-    json_put_str(j, "agent", db_text(s, 6));
-    json_put_bool(j, "this", str_eqz(digest, own));
-    json_end_object(j);
+struct listed {
+    int64_t user_id, begun_ms, seen_ms, until_ms;
+    struct str digest, user, address, agent;
+};
+
+static bool take_listed(struct db_stmt *s, struct arena *arena, struct listed *l, struct err *e) {
+    *l = (struct listed){.begun_ms = db_int(s, 2), .seen_ms = db_int(s, 3), .until_ms = db_int(s, 4), .user_id = db_int(s, 7)};
+    return arena_dup(arena, db_text(s, 0), &l->digest, e) && arena_dup(arena, db_text(s, 1), &l->user, e) && arena_dup(arena, db_text(s, 5), &l->address, e) &&
+           arena_dup(arena, db_text(s, 6), &l->agent, e);
 }
 
-static bool list(struct accounts *a, struct db *d, struct str name, const char *own, struct json_writer *to, struct err *e) {
+static bool read_listed(struct accounts *a, struct db *d, struct arena *arena, struct str name, struct listed *out, unsigned *count, struct err *e) {
     struct db_stmt *s = db_prepare(d,
-                                   "SELECT s.digest, u.name, s.begun_ms, s.seen_ms, s.until_ms, s.address, s.agent FROM user_sessions s JOIN users u ON u.id = "
-                                   "s.user_id WHERE (?1 = '' OR u.name = ?1) AND s.until_ms > ?2 AND s.seen_ms > ?3 ORDER BY s.seen_ms DESC, s.digest LIMIT ?4",
+                                   "SELECT s.digest, u.name, s.begun_ms, s.seen_ms, s.until_ms, s.address, s.agent, s.user_id FROM user_sessions s JOIN users "
+                                   "u ON u.id = s.user_id WHERE (?1 = '' OR u.name = ?1) AND s.until_ms > ?2 AND s.seen_ms > ?3 ORDER BY s.seen_ms DESC, "
+                                   "s.digest",
                                    e);
     int64_t now = clock_wall_ms();
+    enum db_step step = DB_END;
+    bool ok = s;
     if (!s) return false;
     db_bind_text(s, 1, name.n ? name : STR_LIT(""));
     db_bind_int(s, 2, now);
     db_bind_int(s, 3, now - a->idle_ms);
-    db_bind_int(s, 4, SESSIONS_LISTED_MAX);
-    enum db_step step;
-    json_begin_array(to);
-    while ((step = db_next(s, e)) == DB_ROW) put_session(to, s, own);
-    json_end_array(to);
+    while (ok && *count < SESSIONS_READ_MAX && (step = db_next(s, e)) == DB_ROW) ok = take_listed(s, arena, &out[(*count)++], e);
     db_done(s);
-    return step != DB_FAIL;
+    return ok && step != DB_FAIL;
 }
 
-bool account_sessions_json(struct accounts *a, struct str name, struct str own_secret, struct json_writer *to, struct err *e) {
+static void put_session(struct json_writer *j, const struct listed *l, const char *own) {
+    json_begin_object(j);
+    json_put_str(j, "id", str_sub(l->digest, 0, SESSION_ID_DIGITS));
+    json_put_str(j, "user", l->user);
+    json_put_int(j, "begun_ms", l->begun_ms);
+    json_put_int(j, "seen_ms", l->seen_ms);
+    json_put_int(j, "until_ms", l->until_ms);
+    json_put_str(j, "address", l->address);
+    json_put_str(j, "agent", l->agent);
+    json_put_bool(j, "this", str_eqz(l->digest, own));
+    json_end_object(j);
+}
+
+static bool list(struct accounts *a, struct db *d, const struct actor *who, struct str name, const char *own, struct json_writer *to, struct err *e) {
+    struct arena arena;
+    unsigned count = 0, put = 0;
+    arena_init(&arena, LIST_BYTES_MAX);
+    struct listed *all = arena_zero(&arena, SESSIONS_READ_MAX, sizeof *all, e);
+    bool ok = all && read_listed(a, d, &arena, name, all, &count, e);
+    json_begin_array(to);
+    for (unsigned i = 0; ok && i < count && put < SESSIONS_LISTED_MAX; i++) {
+        bool in = true;
+        ok = !who || charge_account(d, who, ACCESS_USER_READ, (struct grant_holder){"user", all[i].user_id}, &in, e);
+        if (ok && in) put_session(to, &all[i], own), put++;
+    }
+    json_end_array(to);
+    arena_deinit(&arena);
+    return ok;
+}
+
+bool account_sessions_json(struct accounts *a, const struct actor *who, struct str name, struct str own_secret, struct json_writer *to, struct err *e) {
     uint8_t digest[DIGEST_BYTES];
     struct hex h = {""};
     if (own_secret.n) digest_hex(own_secret, digest, &h);
     struct db *d = db_reader(a->ar->db, e);
-    bool ok = d && list(a, d, name, h.text, to, e);
+    bool ok = d && list(a, d, who, name, h.text, to, e);
     db_return(a->ar->db, d);
     return ok;
 }

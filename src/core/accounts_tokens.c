@@ -102,17 +102,26 @@ bool account_token_session(struct accounts *a, struct str token, struct str addr
 
 // ---- changing ----
 
+static bool no_token(struct str name, struct err *e) {
+    return err_set(e, ERR_NOT_FOUND, "accounts", "there is no token '%.*s'", STR_FMT(name));
+}
+
 static bool find_token(struct db *d, struct str name, int64_t *id, struct err *e) {
     bool there;
-    return sql_one(d, "SELECT id FROM tokens WHERE name = ?1 AND revoked_ms = 0", SQL_VALUES(SQL_T(name)), id, 1, &there, e) &&
-           (there || err_set(e, ERR_NOT_FOUND, "accounts", "there is no token '%.*s'", STR_FMT(name)));
+    return sql_one(d, "SELECT id FROM tokens WHERE name = ?1 AND revoked_ms = 0", SQL_VALUES(SQL_T(name)), id, 1, &there, e) && (there || no_token(name, e));
+}
+
+bool accounts_token_of(struct db *d, const struct actor *who, enum permission what, struct str name, int64_t *id, struct err *e) {
+    bool in;
+    return find_token(d, name, id, e) && charge_account(d, who, what, (struct grant_holder){"token", *id}, &in, e) && (in || no_token(name, e));
 }
 
 // A token of that name that was revoked leaves its name.
-static bool insert(struct db *w, struct str name, const char *digest, int64_t owner, int64_t until_ms, int64_t *id, struct err *e) {
+static bool insert(struct db *w, const struct actor *who, struct str name, const char *digest, int64_t owner, int64_t until_ms, int64_t *id, struct err *e) {
     int64_t one;
     bool taken;
     if (!sql_one(w, "SELECT 1 FROM tokens WHERE name = ?1 AND revoked_ms = 0", SQL_VALUES(SQL_T(name)), &one, 1, &taken, e)) return false;
+    if (taken && !charge_all(who, ACCESS_TOKEN_WRITE)) return charge_not_free("token", name, e);
     if (taken) return err_set(e, ERR_CONFLICT, "accounts", "there is a token '%.*s' already: renew it, revoke it, or take another name", STR_FMT(name));
     // Its row's number may become the new one's: nothing that was opened with the old one is left.
     return sql_run(w, "DELETE FROM user_sessions WHERE token_id IN (SELECT id FROM tokens WHERE name = ?1)", SQL_VALUES(SQL_T(name)), e) &&
@@ -128,13 +137,14 @@ static bool tell(struct accounts *a, struct db *w, const struct actor *who, cons
     return grants_changed(w, e) && accounts_tell(a, w, who, type, (struct str){more, (size_t)n}, e);
 }
 
-static bool owner_of(struct db *w, struct arena *arena, struct str owner, int64_t *id, struct err *e) {
+// Whoever signed in makes some of his own; of others only who has charge of them.
+static bool owner_of(struct db *w, struct arena *arena, const struct actor *who, struct str owner, int64_t *id, struct err *e) {
+    const struct principal *p = who->principal;
     struct str folded;
-    bool there;
     *id = 0;
     if (!owner.n) return true;
-    return account_name_fold(arena, owner, &folded, e) && sql_one(w, "SELECT id FROM users WHERE name = ?1", SQL_VALUES(SQL_T(folded)), id, 1, &there, e) &&
-           (there || err_set(e, ERR_NOT_FOUND, "accounts", "there is no user '%.*s'", STR_FMT(folded)));
+    if (!account_name_fold(arena, owner, &folded, e) || !accounts_user_id(w, folded, id, e)) return false;
+    return (p && p->kind == PRINCIPAL_USER && p->id == *id) || accounts_user_of(w, who, ACCESS_TOKEN_WRITE, folded, id, e);
 }
 
 static bool add(struct accounts *a, struct db *w, struct arena *arena, const struct actor *who, const struct account_token *t, const char *digest,
@@ -142,14 +152,14 @@ static bool add(struct accounts *a, struct db *w, struct arena *arena, const str
     struct str name;
     struct access_scope scope;
     uint64_t permissions;
-    int64_t owner, id;
-    if (!account_name_fold(arena, t->name, &name, e) || !owner_of(w, arena, t->owner, &owner, e)) return false;
+    int64_t owner, id = 0;
+    if (!account_name_fold(arena, t->name, &name, e) || !owner_of(w, arena, who, t->owner, &owner, e)) return false;
     if (!grants_role(w, arena, t->role, &permissions, e) || !access_scope_parse(t->scope, &scope, e)) return false;
     if (!grants_cover(access_principal(who), permissions, &scope, t->until_ms))
         return err_set(e, ERR_FORBIDDEN, "accounts", "you cannot give '%.*s' within '%.*s': it is more than you have yourself", STR_FMT(t->role),
                        STR_FMT(t->scope));
-    return insert(w, name, digest, owner, t->until_ms, &id, e) && grants_give(w, arena, (struct grant_holder){"token", id}, t->role, t->scope, "admin", 0, e) &&
-           tell(a, w, who, "token.added", name, e);
+    return insert(w, who, name, digest, owner, t->until_ms, &id, e) &&
+           grants_give(w, arena, (struct grant_holder){"token", id}, t->role, t->scope, "admin", 0, e) && tell(a, w, who, "token.added", name, e);
 }
 
 bool account_token_add(struct accounts *a, const struct actor *who, const struct account_token *t, char token[ACCOUNT_SECRET_HEX + 1], struct err *e) {
@@ -165,12 +175,17 @@ bool account_token_add(struct accounts *a, const struct actor *who, const struct
     return ok;
 }
 
-static bool is_own(struct db *d, const struct actor *who, int64_t id, struct err *e) {
+// Another's is not there.
+static bool find_own(struct db *d, const struct actor *who, struct str name, int64_t *id, struct err *e) {
     int64_t owner = 0;
     bool there;
     bool user = who->principal && who->principal->kind == PRINCIPAL_USER;
-    return sql_one(d, "SELECT owner FROM tokens WHERE id = ?1", SQL_VALUES(SQL_I(id)), &owner, 1, &there, e) &&
-           ((user && owner == who->principal->id) || err_set(e, ERR_NOT_FOUND, "accounts", "you have no such token"));
+    return find_token(d, name, id, e) && sql_one(d, "SELECT owner FROM tokens WHERE id = ?1", SQL_VALUES(SQL_I(*id)), &owner, 1, &there, e) &&
+           ((user && owner == who->principal->id) || no_token(name, e));
+}
+
+static bool find_for_change(struct db *w, struct arena *arena, const struct actor *who, struct str name, bool lasting, int64_t *id, struct err *e) {
+    return accounts_token_of(w, who, ACCESS_TOKEN_WRITE, name, id, e) && accounts_above(w, arena, who, (struct grant_holder){"token", *id}, lasting, e);
 }
 
 // own: nobody else's. Of others only what gives whoever renews it no more than he has.
@@ -181,7 +196,7 @@ static bool change(struct accounts *a, const struct actor *who, struct str name,
     arena_init(&arena, SCRATCH_BYTES_MAX);
     bool ok = account_name_fold(&arena, name, &folded, e);
     struct db *w = ok ? accounts_begin(a, e) : NULL;
-    ok = w && find_token(w, folded, &id, e) && (own ? is_own(w, who, id, e) : accounts_above(w, &arena, who, (struct grant_holder){"token", id}, digest, e)) &&
+    ok = w && (own ? find_own(w, who, folded, &id, e) : find_for_change(w, &arena, who, folded, digest != NULL, &id, e)) &&
          sql_run(w, "DELETE FROM user_sessions WHERE token_id = ?1", SQL_VALUES(SQL_I(id)), e);
     if (ok && digest) ok = sql_run(w, "UPDATE tokens SET digest = ?2 WHERE id = ?1", SQL_VALUES(SQL_I(id), SQL_T(str_of(digest))), e);
     if (ok && !digest) ok = sql_run(w, "UPDATE tokens SET revoked_ms = ?2 WHERE id = ?1", SQL_VALUES(SQL_I(id), SQL_I(clock_wall_ms())), e);
@@ -242,7 +257,7 @@ bool accounts_take_over(struct accounts *a, struct str digest_hex, struct err *e
     if (ok && !known) {
         ok = sql_run(w, "UPDATE tokens SET revoked_ms = ?2 WHERE name = ?1 AND revoked_ms = 0", SQL_VALUES(SQL_T(NAME), SQL_I(clock_wall_ms())), e);
         char *digest = ok ? arena_strz(&arena, digest_hex, e) : NULL;
-        ok = digest && admin_id(w, &owner, e) && insert(w, NAME, digest, owner, 0, &id, e) &&
+        ok = digest && admin_id(w, &owner, e) && insert(w, &WHO, NAME, digest, owner, 0, &id, e) &&
              grants_give(w, &arena, (struct grant_holder){"token", id}, STR_LIT("administrator"), STR_LIT("*"), "admin", 0, e) &&
              tell(a, w, &WHO, "token.added", NAME, e);
     }
@@ -283,12 +298,15 @@ static bool read_list(struct db *d, struct arena *arena, struct str owner, struc
     return ok && step != DB_FAIL;
 }
 
-static bool put_list(struct db *d, struct arena *arena, struct str owner, struct json_writer *j, struct err *e) {
+static bool put_list(struct db *d, struct arena *arena, const struct actor *who, struct str owner, struct json_writer *j, struct err *e) {
     struct listed *all = arena_zero(arena, TOKENS_LISTED_MAX, sizeof *all, e);
     unsigned count = 0;
     bool ok = all && read_list(d, arena, owner, all, &count, e);
     json_begin_array(j);
     for (unsigned i = 0; ok && i < count; i++) {
+        bool in = true;
+        ok = !who || charge_account(d, who, ACCESS_USER_READ, (struct grant_holder){"token", all[i].id}, &in, e);
+        if (!ok || !in) continue;
         json_begin_object(j);
         json_put_str(j, "name", all[i].name);
         json_put_str(j, "owner", all[i].owner);
@@ -302,13 +320,13 @@ static bool put_list(struct db *d, struct arena *arena, struct str owner, struct
     return ok;
 }
 
-bool account_tokens_json(struct accounts *a, const struct str *owner, struct json_writer *to, struct err *e) {
+bool account_tokens_json(struct accounts *a, const struct actor *who, const struct str *owner, struct json_writer *to, struct err *e) {
     struct arena arena;
     struct str folded = STR_LIT("");
     arena_init(&arena, 64 << 20);
     bool ok = !owner || account_name_fold(&arena, *owner, &folded, e);
     struct db *d = ok ? db_reader(a->ar->db, e) : NULL;
-    ok = d && put_list(d, &arena, folded, to, e);
+    ok = d && put_list(d, &arena, who, folded, to, e);
     db_return(a->ar->db, d);
     arena_deinit(&arena);
     return ok;

@@ -4,10 +4,18 @@
 
 enum { DISPLAY_BYTES_MAX = 200, USERS_LISTED_MAX = 20000, LIST_BYTES_MAX = 64 << 20 };
 
+static bool no_user(struct str folded, struct err *e) {
+    return err_set(e, ERR_NOT_FOUND, "accounts", "there is no user '%.*s'", STR_FMT(folded));
+}
+
 bool accounts_user_id(struct db *d, struct str folded, int64_t *id, struct err *e) {
     bool there;
-    return sql_one(d, "SELECT id FROM users WHERE name = ?1", SQL_VALUES(SQL_T(folded)), id, 1, &there, e) &&
-           (there || err_set(e, ERR_NOT_FOUND, "accounts", "there is no user '%.*s'", STR_FMT(folded)));
+    return sql_one(d, "SELECT id FROM users WHERE name = ?1", SQL_VALUES(SQL_T(folded)), id, 1, &there, e) && (there || no_user(folded, e));
+}
+
+bool accounts_user_of(struct db *d, const struct actor *who, enum permission what, struct str folded, int64_t *id, struct err *e) {
+    bool in;
+    return accounts_user_id(d, folded, id, e) && charge_account(d, who, what, (struct grant_holder){"user", *id}, &in, e) && (in || no_user(folded, e));
 }
 
 bool accounts_name_taken(struct db *d, struct str folded, bool *user, bool *assigned, struct err *e) {
@@ -58,8 +66,10 @@ static bool change_begin(struct change *c, struct accounts *a, const struct acto
     arena_init(&c->arena, SCRATCH_BYTES_MAX);
     if (!account_name_fold(&c->arena, name, &c->name, e) || !(c->w = accounts_begin(a, e))) return false;
     if (of == OF_NEW) return true;
-    return accounts_user_id(c->w, c->name, &c->id, e) &&
-           (of == OF_SELF || accounts_above(c->w, &c->arena, who, (struct grant_holder){"user", c->id}, of == OF_TAKEN, e));
+    if (of == OF_SELF) return accounts_user_id(c->w, c->name, &c->id, e);
+    if (!accounts_user_of(c->w, who, ACCESS_USER_WRITE, c->name, &c->id, e)) return false;
+    const struct grant_holder holder = {"user", c->id};
+    return charge_not_self(c->w, who, ACCESS_USER_WRITE, holder, e) && accounts_above(c->w, &c->arena, who, holder, of == OF_TAKEN, e);
 }
 
 static bool change_end(struct change *c, bool ok, const char *type, const char *more, struct err *e) {
@@ -91,6 +101,7 @@ static bool insert(struct change *c, const struct account_user *u, const char *e
     bool taken, assigned;
     struct str display = u->display.n ? u->display : u->name;
     if (!accounts_name_taken(c->w, c->name, &taken, &assigned, e)) return false;
+    if ((taken || assigned) && !charge_all(c->who, ACCESS_USER_WRITE)) return charge_not_free("user", c->name, e);
     if (taken) return err_set(e, ERR_CONFLICT, "accounts", "there is a user '%.*s' already", STR_FMT(c->name));
     if (assigned)
         return err_set(
@@ -119,7 +130,8 @@ bool account_user_add(struct accounts *a, const struct actor *who, const struct 
     struct change c;
     one_time[0] = '\0';
     if (!display_fits(u->display, e) || (!u->external && !encode(a, u->password, u->name, encoded, one_time, e))) return false;
-    bool ok = change_begin(&c, a, who, u->name, OF_NEW, e) && insert(&c, u, encoded, e) && first_grant(&c, u, e);
+    bool ok = change_begin(&c, a, who, u->name, OF_NEW, e) && charge_needs_role(who, ACCESS_USER_WRITE, u->role, e) && insert(&c, u, encoded, e) &&
+              first_grant(&c, u, e);
     return change_end(&c, ok, "user.added", u->role.n ? "\"granted\":true" : "", e);
 }
 
@@ -328,12 +340,25 @@ static bool put_user(struct db *d, struct arena *arena, const struct listed *u, 
     return ok;
 }
 
-static bool put_users(struct accounts *a, struct arena *arena, const struct str *name, struct json_writer *to, struct err *e) {
+// Those that are in the asker's hands. who NULL: all.
+static bool keep_users(struct db *d, const struct actor *who, struct listed *all, unsigned *count, struct err *e) {
+    unsigned kept = 0;
+    if (!who || charge_all(who, ACCESS_USER_READ)) return true;
+    for (unsigned i = 0; i < *count; i++) {
+        bool in;
+        if (!charge_account(d, who, ACCESS_USER_READ, (struct grant_holder){"user", all[i].id}, &in, e)) return false;
+        if (in) all[kept++] = all[i];
+    }
+    *count = kept;
+    return true;
+}
+
+static bool put_users(struct accounts *a, struct arena *arena, const struct actor *who, const struct str *name, struct json_writer *to, struct err *e) {
     struct listed *all = arena_zero(arena, USERS_LISTED_MAX, sizeof *all, e);
     unsigned count = 0;
     struct db *d = all ? db_reader(a->ar->db, e) : NULL;
-    bool ok = d && read_users(d, arena, name ? *name : STR_LIT(""), all, &count, e);
-    if (ok && name && count == 0) ok = err_set(e, ERR_NOT_FOUND, "accounts", "there is no user '%.*s'", STR_FMT(*name));
+    bool ok = d && read_users(d, arena, name ? *name : STR_LIT(""), all, &count, e) && keep_users(d, who, all, &count, e);
+    if (ok && name && count == 0) ok = no_user(*name, e);
     if (ok && !name) json_begin_array(to);
     for (unsigned i = 0; ok && i < count; i++) ok = put_user(d, arena, &all[i], to, e);
     if (ok && !name) json_end_array(to);
@@ -341,19 +366,19 @@ static bool put_users(struct accounts *a, struct arena *arena, const struct str 
     return ok;
 }
 
-bool account_users_json(struct accounts *a, struct json_writer *to, struct err *e) {
+bool account_users_json(struct accounts *a, const struct actor *who, struct json_writer *to, struct err *e) {
     struct arena arena;
     arena_init(&arena, LIST_BYTES_MAX);
-    bool ok = put_users(a, &arena, NULL, to, e);
+    bool ok = put_users(a, &arena, who, NULL, to, e);
     arena_deinit(&arena);
     return ok;
 }
 
-bool account_user_json(struct accounts *a, struct str name, struct json_writer *to, struct err *e) {
+bool account_user_json(struct accounts *a, const struct actor *who, struct str name, struct json_writer *to, struct err *e) {
     struct arena arena;
     struct str folded;
     arena_init(&arena, LIST_BYTES_MAX);
-    bool ok = account_name_fold(&arena, name, &folded, e) && put_users(a, &arena, &folded, to, e);
+    bool ok = account_name_fold(&arena, name, &folded, e) && put_users(a, &arena, who, &folded, to, e);
     arena_deinit(&arena);
     return ok;
 }

@@ -104,34 +104,11 @@ bool grants_changed(struct db *w, struct err *e) {
 
 // ---- what is within what ----
 
-static bool same_realm(const struct realm *a, const struct realm *b, unsigned parts) {
-    return str_eq(a->tenant, b->tenant) && (parts < 2 || str_eq(a->site, b->site)) && (parts < 3 || str_eq(a->department, b->department));
-}
-
-bool grants_scope_holds(const struct access_scope *outer, const struct access_scope *inner) {
-    bool placed = inner->kind == SCOPE_TENANT || inner->kind == SCOPE_SITE || inner->kind == SCOPE_DEPARTMENT;
-    switch (outer->kind) {
-    case SCOPE_ALL:
-        return true;
-    case SCOPE_TENANT:
-        return (placed || inner->kind == SCOPE_LABEL) && same_realm(&outer->realm, &inner->realm, 1);
-    case SCOPE_SITE:
-        return placed && inner->kind != SCOPE_TENANT && same_realm(&outer->realm, &inner->realm, 2);
-    case SCOPE_DEPARTMENT:
-        return inner->kind == SCOPE_DEPARTMENT && same_realm(&outer->realm, &inner->realm, 3);
-    case SCOPE_LABEL:
-        return inner->kind == SCOPE_LABEL && same_realm(&outer->realm, &inner->realm, 1) && str_eq(outer->label, inner->label);
-    case SCOPE_ASSIGNED:
-        return false; // to another they are other studies
-    }
-    return false;
-}
-
 uint64_t grants_within(const struct access_grant *own, unsigned count, uint64_t permissions, const struct access_scope *scope, int64_t now_ms) {
     uint64_t left = 0;
     for (unsigned i = 0; i < count; i++) {
         bool over = own[i].until_ms && own[i].until_ms <= now_ms;
-        if (!over && grants_scope_holds(&own[i].scope, scope)) left |= own[i].permissions & permissions;
+        if (!over && access_scope_holds(&own[i].scope, scope)) left |= own[i].permissions & permissions;
     }
     return left;
 }
@@ -142,7 +119,7 @@ bool grants_cover(const struct principal *p, uint64_t permissions, const struct 
     for (unsigned i = 0; p && i < p->grant_count; i++) {
         const struct access_grant *own = &p->grants[i];
         bool lasts = own->until_ms == 0 || (own->until_ms > now_ms && until_ms && own->until_ms >= until_ms);
-        if (lasts && !own->lent && grants_scope_holds(&own->scope, scope)) covered |= own->permissions & permissions;
+        if (lasts && !own->lent && access_scope_holds(&own->scope, scope)) covered |= own->permissions & permissions;
     }
     return p && covered == permissions;
 }

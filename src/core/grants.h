@@ -29,6 +29,5 @@ bool grants_changed(struct db *w, struct err *e);
 bool grants_cover(const struct principal *p, uint64_t permissions, const struct access_scope *scope, int64_t until_ms);
 // What is left of permissions within scope when they are bounded by the grants of another.
 uint64_t grants_within(const struct access_grant *own, unsigned count, uint64_t permissions, const struct access_scope *scope, int64_t now_ms);
-bool grants_scope_holds(const struct access_scope *outer, const struct access_scope *inner);
 
 #endif

@@ -1,4 +1,5 @@
 // Peers as JSON, of the table and of the configuration.
+#include "core/charge.h"
 #include "core/index.h"
 #include "core/peers_manage.h"
 #include "core/peers_part.h"
@@ -66,7 +67,14 @@ static bool put_peer(struct json_writer *j, struct arena *a, const struct peer *
     return ok;
 }
 
-bool peers_json(struct archive *ar, struct peers *p, struct json_writer *to, struct err *e) {
+// As core/charge.h has it of rows: those of the configuration lie somewhere, too.
+static bool in_charge(const struct actor *who, const struct peer *k) {
+    bool in = charge_realm(who, ACCESS_PEER_READ, &k->home);
+    for (unsigned i = 0; in && i < k->grant_count; i++) in = charge_scope(who, ACCESS_PEER_READ, &k->grants[i].scope);
+    return in;
+}
+
+bool peers_json(struct archive *ar, struct peers *p, const struct actor *who, struct json_writer *to, struct err *e) {
     struct peer_set *set = NULL;
     struct arena a;
     struct db *d = db_reader(ar->db, e);
@@ -75,7 +83,8 @@ bool peers_json(struct archive *ar, struct peers *p, struct json_writer *to, str
     if (!ok) return false;
     arena_init(&a, SCRATCH_BYTES_MAX);
     json_begin_array(to);
-    for (unsigned i = 0; ok && i < set->count; i++) ok = put_peer(to, &a, &set->all[i], e);
+    for (unsigned i = 0; ok && i < set->count; i++)
+        if (in_charge(who, &set->all[i])) ok = put_peer(to, &a, &set->all[i], e);
     json_end_array(to);
     arena_deinit(&a);
     peer_set_free(set);

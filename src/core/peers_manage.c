@@ -5,6 +5,7 @@
 
 #include "base/clock.h"
 #include "core/change.h"
+#include "core/charge.h"
 #include "core/grants.h"
 #include "core/index.h"
 #include "dimse/pdu.h"
@@ -133,6 +134,11 @@ static bool put_change(struct arena *a, const struct peer_change *c, struct row 
 static const char READ[] = "SELECT id, port, tls, associations, name, aet, called, networks, fingerprint, subject, host, tls_name, services, realm, state FROM "
                            "peers WHERE name = ?1";
 
+static bool no_peer(struct str name, struct err *e) {
+    return err_set(e, ERR_NOT_FOUND, "peers", "there is no peer '%.*s' in the archive: 'gantry peer list' shows those that are",
+                   STR_FMT(str_sub(name, 0, PEER_NAME_BYTES)));
+}
+
 static bool read_row(struct db *d, struct arena *a, struct str name, struct row *r, struct err *e) {
     struct str *const texts[ROW_TEXTS] = {&r->name, &r->aet,      &r->called,   &r->networks, &r->fingerprint, &r->subject,
                                           &r->host, &r->tls_name, &r->services, &r->realm,    &r->state};
@@ -144,8 +150,13 @@ static bool read_row(struct db *d, struct arena *a, struct str name, struct row 
     if (ok) *r = (struct row){.id = db_int(s, 0), .port = db_int(s, 1), .tls = db_int(s, 2), .associations = db_int(s, 3)};
     for (int i = 0; ok && i < ROW_TEXTS; i++) ok = arena_dup(a, db_text(s, i + 4), texts[i], e);
     db_done(s);
-    return ok || (step == DB_END && err_set(e, ERR_NOT_FOUND, "peers", "there is no peer '%.*s' in the archive: 'gantry peer list' shows those that are",
-                                            STR_FMT(str_sub(name, 0, PEER_NAME_BYTES))));
+    return ok || (step == DB_END && no_peer(name, e));
+}
+
+// One that is in the asker's hands.
+static bool find_row(struct db *d, struct arena *a, const struct actor *who, struct str name, struct row *r, struct err *e) {
+    bool in;
+    return read_row(d, a, name, r, e) && charge_account(d, who, ACCESS_PEER_WRITE, (struct grant_holder){"peer", r->id}, &in, e) && (in || no_peer(name, e));
 }
 
 #define ROW_VALUES(r)                                                                                                                                         \
@@ -153,10 +164,11 @@ static bool read_row(struct db *d, struct arena *a, struct str name, struct row 
                SQL_I((r)->port), SQL_I((r)->tls), SQL_T((r)->tls_name), SQL_T((r)->services), SQL_I((r)->associations), SQL_T((r)->realm), SQL_T((r)->state), \
                SQL_I(clock_wall_ms()))
 
-static bool insert(struct db *w, struct row *r, struct err *e) {
+static bool insert(struct db *w, const struct actor *who, struct row *r, struct err *e) {
     int64_t one;
     bool there;
     if (!sql_one(w, "SELECT 1 FROM peers WHERE name = ?1", SQL_VALUES(SQL_T(r->name)), &one, 1, &there, e)) return false;
+    if (there && !charge_all(who, ACCESS_PEER_WRITE)) return charge_not_free("peer", r->name, e);
     if (there) return err_set(e, ERR_CONFLICT, "peers", "there is a peer '%.*s' already: 'gantry peer set' changes it", STR_FMT(r->name));
     return sql_insert(w,
                       "INSERT INTO peers (name, aet, called, networks, fingerprint, subject, host, port, tls, tls_name, services, associations, realm, state, "
@@ -187,19 +199,15 @@ static bool give(struct db *w, struct arena *a, const struct actor *who, const s
     return grants_take_all(w, holder, NULL, e) && grants_give(w, a, holder, role, text, "admin", 0, e);
 }
 
-static bool may_place(const struct actor *who, const struct realm *realm) {
-    const struct access_object there = {.realm = *realm};
-    return access_decide(access_principal(who), ACCESS_PEER_WRITE, &there, clock_wall_ms(), NULL) == ACCESS_ALLOWED;
-}
-
 // What a peer sends belongs to its realm: whoever has no say there does not put it there. A peer that has more than one's own is not changed either.
 static bool is_within(struct db *d, struct arena *a, const struct actor *who, const struct row *r, struct err *e) {
     const struct access_grant *grants;
     unsigned count;
-    struct access_object there = {0};
+    struct realm realm;
     const struct principal *p = access_principal(who);
-    if (!realm_parse(r->realm, &there.realm, e)) return false;
-    if (!may_place(who, &there.realm)) return err_set(e, ERR_FORBIDDEN, "peers", "the place '%.*s' is not yours to say who sends to it", STR_FMT(r->realm));
+    if (!realm_parse(r->realm, &realm, e)) return false;
+    if (!charge_realm(who, ACCESS_PEER_WRITE, &realm))
+        return err_set(e, ERR_FORBIDDEN, "peers", "the place '%.*s' is not yours to say who sends to it: name one of yours as its realm", STR_FMT(r->realm));
     if (!grants_load(d, a, (struct grant_holder){"peer", r->id}, &grants, &count, e)) return false;
     for (unsigned i = 0; i < count; i++)
         if (!grants_cover(p, grants[i].permissions, &grants[i].scope, grants[i].until_ms))
@@ -212,6 +220,8 @@ static const char ALIKE[] = "SELECT realm, fingerprint FROM peers WHERE id <> ?1
 // What might be taken for another tenant's peer, or take what is sent to it, is made only by who has a say there, too.
 static bool takes_nobodys_place(struct db *d, const struct actor *who, const struct row *r, struct err *e) {
     struct realm own, other;
+    if (!r->aet.n && !r->fingerprint.n && !charge_all(who, ACCESS_PEER_WRITE))
+        return err_set(e, ERR_FORBIDDEN, "peers", "whoever calls from there, under any AE title, is not yours to take: say its AE title or its certificate");
     bool ok = realm_parse(r->realm, &own, e);
     struct db_stmt *s = ok && str_eqz(r->state, "on") ? db_prepare(d, ALIKE, e) : NULL;
     enum db_step step = DB_END;
@@ -222,7 +232,7 @@ static bool takes_nobodys_place(struct db *d, const struct actor *who, const str
         // Two certificates are never one; but what is sent by title goes by the title alone.
         bool apart = !r->host.n && r->fingerprint.n && db_text(s, 1).n && !str_eq(r->fingerprint, db_text(s, 1));
         ok = realm_parse(db_text(s, 0), &other, e);
-        if (ok && !apart && !str_eq(own.tenant, other.tenant) && !may_place(who, &other))
+        if (ok && !apart && !str_eq(own.tenant, other.tenant) && !charge_realm(who, ACCESS_PEER_WRITE, &other))
             ok = err_set(e, ERR_CONFLICT, "peers",
                          "a peer of another tenant has the AE title '%.*s', or any: take another title, or ask an administrator of both tenants",
                          STR_FMT(r->aet));
@@ -263,8 +273,8 @@ static bool put(struct archive *ar, struct db *w, struct arena *a, const struct 
                     .services = STR_LIT("[]"),
                     .realm = NONE,
                     .state = STR_LIT("on")};
-    if (!fresh && (!read_row(w, a, c->name, &r, e) || !is_within(w, a, who, &r, e))) return false;
-    if (!put_change(a, c, &r, e) || !(fresh ? insert(w, &r, e) : update(w, &r, e)) || !is_within(w, a, who, &r, e)) return false;
+    if (!fresh && (!find_row(w, a, who, c->name, &r, e) || !is_within(w, a, who, &r, e))) return false;
+    if (!put_change(a, c, &r, e) || !(fresh ? insert(w, who, &r, e) : update(w, &r, e)) || !is_within(w, a, who, &r, e)) return false;
     if (!takes_nobodys_place(w, who, &r, e)) return false;
     bool grant = fresh || c->role.n || c->scope.n;
     return (!grant || give(w, a, who, &r, c, e)) && tell(ar, w, who, fresh ? "peer.added" : "peer.changed", &r, e);
@@ -294,7 +304,7 @@ bool peer_remove(struct archive *ar, const struct actor *who, struct str name, s
     struct db *w = change_begin(ar, e);
     if (!w) return false;
     arena_init(&a, SCRATCH_BYTES_MAX);
-    bool ok = read_row(w, &a, name, &r, e) && is_within(w, &a, who, &r, e) && grants_take_all(w, (struct grant_holder){"peer", r.id}, NULL, e) &&
+    bool ok = find_row(w, &a, who, name, &r, e) && is_within(w, &a, who, &r, e) && grants_take_all(w, (struct grant_holder){"peer", r.id}, NULL, e) &&
               sql_run(w, "DELETE FROM peers WHERE id = ?1", SQL_VALUES(SQL_I(r.id)), e) && tell(ar, w, who, "peer.removed", &r, e);
     ok = change_end(ar, w, ok, e);
     arena_deinit(&a);

@@ -1,4 +1,4 @@
-// Changing peers: what administration does. Every change is one event; nobody gives away more than he has.
+// Changing peers: what administration does. Every change is one event; nobody gives away more than he has. Of another's hands (core/charge.h) is as missing.
 #ifndef GANTRY_CORE_PEERS_MANAGE_H
 #define GANTRY_CORE_PEERS_MANAGE_H
 
@@ -20,7 +20,7 @@ bool peer_add(struct archive *ar, const struct actor *who, const struct peer_cha
 // name says which. A role or a scope that is said takes the place of all that an administrator gave it.
 bool peer_set(struct archive *ar, const struct actor *who, const struct peer_change *c, struct err *e);
 bool peer_remove(struct archive *ar, const struct actor *who, struct str name, struct err *e);
-// One value: an array of all, those of the configuration (p, may be NULL) last.
-bool peers_json(struct archive *ar, struct peers *p, struct json_writer *to, struct err *e);
+// One value: an array of all that are in the asker's hands (core/charge.h), those of the configuration (p, may be NULL) last.
+bool peers_json(struct archive *ar, struct peers *p, const struct actor *who, struct json_writer *to, struct err *e);
 
 #endif

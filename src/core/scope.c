@@ -65,13 +65,8 @@ bool scope_of(const struct actor *who, enum permission what, struct arena *a, st
 }
 
 bool scope_everywhere(const struct actor *who, enum permission what, struct err *e) {
-    const struct principal *p = access_principal(who);
-    int64_t now_ms = clock_wall_ms();
     if (!access_require(who, what, e)) return false;
-    for (unsigned i = 0; i < p->grant_count; i++) {
-        const struct access_grant *g = &p->grants[i];
-        if (g->scope.kind == SCOPE_ALL && (g->permissions & ACCESS_BIT(what)) && (g->until_ms == 0 || g->until_ms > now_ms)) return true;
-    }
+    if (access_decide_within(access_principal(who), what, NULL, clock_wall_ms()) == ACCESS_ALLOWED) return true;
     const char *name = access_permission_name(what);
     return err_set(e, ERR_FORBIDDEN, "access", "this needs the permission %s for the whole server, which none of your roles has: ask an administrator", name);
 }

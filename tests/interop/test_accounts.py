@@ -167,6 +167,37 @@ def roles(server, folder, page):
     command(folder, "user", "set", "li.wei", "--state", "on")
 
 
+def settle(server, folder_answer, name, password):
+    """Who was just added, signed in with a password of its own."""
+    browser = Browser(server)
+    browser.sign_in(name, folder_answer["one_time_password"])
+    check(f"{name} has a password", browser.ask("POST", "/api/account/password", {"old": folder_answer["one_time_password"], "new": password})[0] == 204)
+    return browser
+
+
+def tenants(server, folder):
+    head = settle(server, answer(folder, "user", "add", "head.north", "--role", "administrator", "--scope", "tenant:north"), "head.north", "nine yellow tractors")
+    answer(folder, "user", "add", "reader.south", "--role", "viewer", "--scope", "tenant:south")
+    status, _, added = head.ask("POST", "/api/admin/user/add", {"name": "reader.north", "role": "radiologist"})
+    check("who administers a tenant adds its people", status == 200 and added["one_time_password"], added)
+    reader = settle(server, added, "reader.north", "four orange ladders")
+    told = reader.ask("GET", "/api/session")[2]
+    check("who work there", told["roles"] == ["radiologist"], told)
+    status, _, told = head.ask("GET", "/api/admin/user/list")
+    check("and sees those alone", status == 200 and {u["name"] for u in told} == {"head.north", "reader.north"}, told)
+    check("and who of them is signed in", {s["user"] for s in head.ask("GET", "/api/admin/session/list")[2]} == {"head.north", "reader.north"})
+    missing = head.ask("POST", "/api/admin/user/password", {"name": "reader.nowhere"})
+    for name in ("reader.south", "admin"):
+        status, _, told = head.ask("POST", "/api/admin/user/password", {"name": name})
+        same = json.loads(json.dumps(missing[2]).replace("reader.nowhere", name))
+        check(f"{name} is as one who is not there", status == missing[0] == 404 and {**told, "trace": ""} == {**same, "trace": ""}, (told, same))
+    for body in ({"name": "reader.north", "role": "viewer", "scope": "*"}, {"name": "reader.north", "role": "viewer", "scope": "tenant:south"},
+                 {"name": "head.north", "role": "auditor", "scope": "tenant:north"}):
+        check(f"nobody is given {body['role']} within {body['scope']}", head.ask("POST", "/api/admin/user/grant", body)[0] == 403)
+    check("switched off at once", head.ask("POST", "/api/admin/user/set", {"name": "reader.north", "state": "off"})[0] == 200 and reader.ask("GET", "/api/account")[0] == 401)
+    check("the log is not the tenant's", head.ask("GET", "/api/admin/audit/search")[0] == 403 and head.ask("GET", "/api/admin/role/list")[0] == 200)
+
+
 def tokens(server, folder, page):
     with_token = lambda token, path: server.http("GET", path, headers={"Authorization": f"Bearer {token}"})[0]
     made = answer(folder, "token", "add", "mirror", "--role", "viewer")["token"]
@@ -229,6 +260,7 @@ def main():
             data = Path(gantry.cluster.directory(folder)) if gantry.on_cluster() and hasattr(gantry.cluster, "directory") else folder
             page, one_time = first_start(server)
             roles(server, folder, page)
+            tenants(server, folder)
             tokens(server, folder, page)
             second_factor(server, page)
             sessions(server, page)

@@ -539,9 +539,10 @@ static bool administer(struct fixture *f, const struct actor *who, const char *n
     return admin_run(op, &c, e);
 }
 
-// Labels, assignments and emergency accesses keep to the asker's own scope; nothing else may be had from within one.
+// The audit trail and what roles are made of are of the whole server; all else keeps to the asker's own scope.
 static bool is_bounded(const struct admin_operation *op) {
-    return strcmp(op->noun, "label") == 0 || strcmp(op->noun, "assign") == 0 || strcmp(op->noun, "glass") == 0;
+    bool makes_roles = strcmp(op->noun, "role") == 0 && !op->reads;
+    return strcmp(op->noun, "audit") != 0 && !makes_roles;
 }
 
 static void who_administers_one_tenant_does_not_administer_the_server(void **state) {
@@ -566,7 +567,7 @@ static void who_administers_one_tenant_does_not_administer_the_server(void **sta
                     fail_msg("%s %s gives %s: %s", op->noun, op->verb, askers[i]->principal.name.p, e.message);
             }
         }
-    assert_true(refused > 40);
+    assert_true(refused >= 2 * 7);
     if (!administer(f, &chief.actor, "audit", "search", &out, &why) || !administer(f, &admin.actor, "label", "list", &out, &why)) fail_msg("%s", why.message);
     buf_deinit(&out);
 }

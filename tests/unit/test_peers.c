@@ -280,6 +280,8 @@ static void nobody_makes_a_peer_that_may_more_than_himself(void **state) {
     c.networks = networks, c.network_count = 1;
     is_refused(f, &who, c, ERR_FORBIDDEN, "not yours"); // its studies would be of the hospital without a tenant
     c.realm = STR_LIT("north");
+    is_refused(f, &who, c, ERR_FORBIDDEN, "under any AE title"); // everybody's, from there
+    c.aet = STR_LIT("X");
     c.scope = STR_LIT("*");
     is_refused(f, &who, c, ERR_FORBIDDEN, "more than you have");
     c.scope = STR_LIT("tenant:south");
@@ -292,7 +294,11 @@ static void nobody_makes_a_peer_that_may_more_than_himself(void **state) {
     c = same("Y");
     c.realm = STR_LIT("north");
     assert_false(peer_set(f->ar, &who, &c, &why));
+    assert_int_equal(why.kind, ERR_NOT_FOUND);
     assert_false(peer_remove(f->ar, &who, STR_LIT("Y"), &why));
+    assert_int_equal(why.kind, ERR_NOT_FOUND);
+    c.networks = networks, c.network_count = 1;
+    is_refused(f, &who, c, ERR_CONFLICT, "not free"); // no more than that
 }
 
 static void nobody_takes_the_title_of_another_tenants_peer(void **state) {

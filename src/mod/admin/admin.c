@@ -4,6 +4,7 @@
 #include <stdio.h>
 
 #include "core/audit.h"
+#include "core/charge.h"
 #include "core/scope.h"
 #include "mod/admin/tables.h"
 #include "text/json.h"
@@ -166,6 +167,11 @@ bool admin_list(const struct admin_call *c, const char *name, const struct str *
     for (const struct json *one = v ? v->first : NULL; one; one = one->next) all[(*count)++] = json_text(one);
     *out = all;
     return true;
+}
+
+bool admin_scope(const struct admin_call *c, enum permission what, struct str *out, struct err *e) {
+    *out = admin_text(c, "scope");
+    return out->n || charge_own_scope(c->arena, c->who, what, out, e);
 }
 
 bool admin_done(struct admin_call *c, bool ok) {

@@ -31,7 +31,7 @@ static bool change_of(const struct admin_call *c, struct peer_change *out, struc
 }
 
 static bool list(struct admin_call *c, struct err *e) {
-    return peers_json(c->archive, c->peers, c->out, e);
+    return peers_json(c->archive, c->peers, c->who, c->out, e);
 }
 
 // Without an AE title it has its name's, as most have.
@@ -88,9 +88,9 @@ static const struct admin_field SET[] = {
 static const struct admin_field ONE[] = {NAME, {.name = NULL}};
 
 const struct admin_operation ADMIN_PEER[] = {
-    {"peer", "list", ACCESS_PEER_READ, true, "List known application entities", "列出已知对端设备", NULL, list},
-    {"peer", "add", ACCESS_PEER_WRITE, false, "Make an application entity known", "登记对端设备", ADD, add},
-    {"peer", "set", ACCESS_PEER_WRITE, false, "Change what is known of it, switch it off or on", "修改、停用或启用对端设备", SET, set},
-    {"peer", "remove", ACCESS_PEER_WRITE, false, "Forget it", "删除对端设备", ONE, remove_peer},
+    {"peer", "list", ACCESS_PEER_READ, true, "List known application entities", "列出已知对端设备", NULL, list, .scoped = true},
+    {"peer", "add", ACCESS_PEER_WRITE, false, "Make an application entity known", "登记对端设备", ADD, add, .scoped = true},
+    {"peer", "set", ACCESS_PEER_WRITE, false, "Change what is known of it, switch it off or on", "修改、停用或启用对端设备", SET, set, .scoped = true},
+    {"peer", "remove", ACCESS_PEER_WRITE, false, "Forget it", "删除对端设备", ONE, remove_peer, .scoped = true},
     {.noun = NULL},
 };

@@ -42,8 +42,8 @@ static const struct admin_field SET[] = {
 static const struct admin_field ONE[] = {NAME, {.name = NULL}};
 
 const struct admin_operation ADMIN_ROLE[] = {
-    {"role", "list", ACCESS_USER_READ, true, "List the roles and what they permit", "列出角色及其权限", NULL, list},
-    {"role", "permissions", ACCESS_USER_READ, true, "List the permissions that roles are made of", "列出全部权限", NULL, permissions},
+    {"role", "list", ACCESS_USER_READ, true, "List the roles and what they permit", "列出角色及其权限", NULL, list, .scoped = true},
+    {"role", "permissions", ACCESS_USER_READ, true, "List the permissions that roles are made of", "列出全部权限", NULL, permissions, .scoped = true},
     {"role", "set", ACCESS_ROLE_WRITE, false, "Make or change a role of one's own", "新建或修改自定义角色", SET, set},
     {"role", "remove", ACCESS_ROLE_WRITE, false, "Remove a role of one's own", "删除自定义角色", ONE, remove_role},
     {.noun = NULL},

@@ -3,7 +3,7 @@
 #include "mod/admin/tables.h"
 
 static bool list_sites(struct admin_call *c, struct err *e) {
-    return account_sites_json(c->accounts, c->out, e);
+    return account_sites_json(c->accounts, c->who, c->out, e);
 }
 
 static bool set_site(struct admin_call *c, struct err *e) {
@@ -11,7 +11,7 @@ static bool set_site(struct admin_call *c, struct err *e) {
 }
 
 static bool list_sessions(struct admin_call *c, struct err *e) {
-    return account_sessions_json(c->accounts, admin_text(c, "name"), (struct str){0}, c->out, e);
+    return account_sessions_json(c->accounts, c->who, admin_text(c, "name"), (struct str){0}, c->out, e);
 }
 
 static bool end_session(struct admin_call *c, struct err *e) {
@@ -37,13 +37,13 @@ static const struct admin_field END[] = {
 };
 
 const struct admin_operation ADMIN_SITE[] = {
-    {"site", "list", ACCESS_USER_READ, true, "List tenants, sites and departments", "列出租户、院区与科室", NULL, list_sites},
-    {"site", "set", ACCESS_SITE_WRITE, false, "Name a tenant, a site or a department", "登记租户、院区或科室", SITE, set_site},
+    {"site", "list", ACCESS_USER_READ, true, "List tenants, sites and departments", "列出租户、院区与科室", NULL, list_sites, .scoped = true},
+    {"site", "set", ACCESS_SITE_WRITE, false, "Name a tenant, a site or a department", "登记租户、院区或科室", SITE, set_site, .scoped = true},
     {.noun = NULL},
 };
 
 const struct admin_operation ADMIN_SESSION[] = {
-    {"session", "list", ACCESS_USER_READ, true, "List who is signed in", "列出在线会话", OF_USER, list_sessions},
-    {"session", "end", ACCESS_USER_WRITE, false, "End a user's sessions", "结束用户会话", END, end_session},
+    {"session", "list", ACCESS_USER_READ, true, "List who is signed in", "列出在线会话", OF_USER, list_sessions, .scoped = true},
+    {"session", "end", ACCESS_USER_WRITE, false, "End a user's sessions", "结束用户会话", END, end_session, .scoped = true},
     {.noun = NULL},
 };

@@ -12,6 +12,8 @@ struct str admin_text(const struct admin_call *c, const char *name);
 bool admin_flag(const struct admin_call *c, const char *name);
 int64_t admin_number(const struct admin_call *c, const char *name, int64_t otherwise);
 bool admin_list(const struct admin_call *c, const char *name, const struct str **out, unsigned *count, struct err *e);
+// What stands in "scope", or the scope that the asker has the permission within: everywhere, or the first of its own.
+bool admin_scope(const struct admin_call *c, enum permission what, struct str *out, struct err *e);
 // {"done":true}, for those that have nothing to tell. Gives ok back.
 bool admin_done(struct admin_call *c, bool ok);
 

@@ -17,11 +17,13 @@ static bool tell(struct admin_call *c, const char *token, bool ok) {
 static bool add(struct admin_call *c, struct err *e) {
     char token[ACCOUNT_SECRET_HEX + 1];
     int64_t days = admin_number(c, "days", DAYS);
+    struct str scope;
     if (days < 0 || days > DAYS_MAX) return err_set(e, ERR_USAGE, "admin", "days: 0 (without end) to %d", DAYS_MAX);
+    if (!admin_scope(c, ACCESS_TOKEN_WRITE, &scope, e)) return false;
     const struct account_token t = {.name = admin_text(c, "name"),
                                     .owner = admin_text(c, "owner"),
                                     .role = admin_text(c, "role"),
-                                    .scope = admin_text(c, "scope").n ? admin_text(c, "scope") : STR_LIT("*"),
+                                    .scope = scope,
                                     .until_ms = days ? clock_wall_ms() + days * DAY_MS : 0};
     return tell(c, token, account_token_add(c->accounts, c->who, &t, token, e));
 }
@@ -37,29 +39,29 @@ static bool revoke(struct admin_call *c, struct err *e) {
 
 static bool list(struct admin_call *c, struct err *e) {
     struct str owner = admin_text(c, "owner");
-    return account_tokens_json(c->accounts, owner.n ? &owner : NULL, c->out, e);
-}
-
-static struct str scope_of(const struct admin_call *c) {
-    return admin_text(c, "scope").n ? admin_text(c, "scope") : STR_LIT("*");
+    return account_tokens_json(c->accounts, c->who, owner.n ? &owner : NULL, c->out, e);
 }
 
 static bool grant(struct admin_call *c, struct err *e) {
-    return admin_done(c, account_grant(c->accounts, c->who, "token", admin_text(c, "name"), admin_text(c, "role"), scope_of(c), 0, e));
+    struct str scope;
+    return admin_scope(c, ACCESS_TOKEN_WRITE, &scope, e) &&
+           admin_done(c, account_grant(c->accounts, c->who, "token", admin_text(c, "name"), admin_text(c, "role"), scope, 0, e));
 }
 
 static bool ungrant(struct admin_call *c, struct err *e) {
-    return admin_done(c, account_ungrant(c->accounts, c->who, "token", admin_text(c, "name"), admin_text(c, "role"), scope_of(c), e));
+    struct str scope;
+    return admin_scope(c, ACCESS_TOKEN_WRITE, &scope, e) &&
+           admin_done(c, account_ungrant(c->accounts, c->who, "token", admin_text(c, "name"), admin_text(c, "role"), scope, e));
 }
 
 #define NAME \
     { .name = "name", .type = ADMIN_TEXT, .required = true, .positional = true, .help = "the token's name", .help_zh = "令牌名" }
 #define ROLE \
     { .name = "role", .type = ADMIN_TEXT, .required = true, .help = "what it may do, see 'gantry role list'", .help_zh = "角色，见“gantry role list”" }
-#define SCOPE                                                                                                             \
-    {                                                                                                                     \
-        .name = "scope", .type = ADMIN_TEXT, .help = "*, tenant:T, site:T/S, department:T/S/D or label:T/L (default: *)", \
-        .help_zh = "范围：*、tenant:T、site:T/S、department:T/S/D 或 label:T/L（默认：*）"                    \
+#define SCOPE                                                                                                                    \
+    {                                                                                                                            \
+        .name = "scope", .type = ADMIN_TEXT, .help = "*, tenant:T, site:T/S, department:T/S/D or label:T/L (default: your own)", \
+        .help_zh = "范围：*、tenant:T、site:T/S、department:T/S/D 或 label:T/L（默认：您自己的范围）"          \
     }
 
 static const struct admin_field ADD[] = {
@@ -75,11 +77,11 @@ static const struct admin_field LIST[] = {{.name = "owner", .type = ADMIN_TEXT, 
 static const struct admin_field GRANT[] = {NAME, ROLE, SCOPE, {.name = NULL}};
 
 const struct admin_operation ADMIN_TOKEN[] = {
-    {"token", "list", ACCESS_USER_READ, true, "List the API tokens", "列出 API 令牌", LIST, list},
-    {"token", "add", ACCESS_TOKEN_WRITE, false, "Make an API token and show it, once", "新建 API 令牌（仅显示一次）", ADD, add},
-    {"token", "renew", ACCESS_TOKEN_WRITE, false, "Give a token another secret; the old one ends", "更换令牌密钥，旧密钥失效", ONE, renew},
-    {"token", "revoke", ACCESS_TOKEN_WRITE, false, "End a token", "吊销令牌", ONE, revoke},
-    {"token", "grant", ACCESS_TOKEN_WRITE, false, "Give a token a further role", "为令牌增加角色", GRANT, grant},
-    {"token", "ungrant", ACCESS_TOKEN_WRITE, false, "Take a role from a token", "收回令牌的角色", GRANT, ungrant},
+    {"token", "list", ACCESS_USER_READ, true, "List the API tokens", "列出 API 令牌", LIST, list, .scoped = true},
+    {"token", "add", ACCESS_TOKEN_WRITE, false, "Make an API token and show it, once", "新建 API 令牌（仅显示一次）", ADD, add, .scoped = true},
+    {"token", "renew", ACCESS_TOKEN_WRITE, false, "Give a token another secret; the old one ends", "更换令牌密钥，旧密钥失效", ONE, renew, .scoped = true},
+    {"token", "revoke", ACCESS_TOKEN_WRITE, false, "End a token", "吊销令牌", ONE, revoke, .scoped = true},
+    {"token", "grant", ACCESS_TOKEN_WRITE, false, "Give a token a further role", "为令牌增加角色", GRANT, grant, .scoped = true},
+    {"token", "ungrant", ACCESS_TOKEN_WRITE, false, "Take a role from a token", "收回令牌的角色", GRANT, ungrant, .scoped = true},
     {.noun = NULL},
 };

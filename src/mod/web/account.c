@@ -23,7 +23,7 @@ bool web_account(struct http_request *rq, struct http_response *rs, struct err *
     if (!is_user(rq, e)) return false;
     buf_init(&b, ANSWER_BYTES_MAX);
     json_init(&w, &b, false);
-    return http_reply_json(rs, &b, account_user_json(web->accounts, rq->user, &w, e), e);
+    return http_reply_json(rs, &b, account_user_json(web->accounts, NULL, rq->user, &w, e), e);
 }
 
 bool web_account_password(struct http_request *rq, struct http_response *rs, struct err *e) {
@@ -97,7 +97,7 @@ bool web_account_sessions(struct http_request *rq, struct http_response *rs, str
     if (!is_user(rq, e)) return false;
     buf_init(&b, ANSWER_BYTES_MAX);
     json_init(&w, &b, false);
-    return http_reply_json(rs, &b, account_sessions_json(web->accounts, rq->user, session_secret(rq), &w, e), e);
+    return http_reply_json(rs, &b, account_sessions_json(web->accounts, NULL, rq->user, session_secret(rq), &w, e), e);
 }
 
 static bool end_sessions(struct http_request *rq, struct http_response *rs, struct str id, struct err *e) {
@@ -131,7 +131,7 @@ bool web_account_tokens(struct http_request *rq, struct http_response *rs, struc
     if (!is_user(rq, e)) return false;
     buf_init(&b, ANSWER_BYTES_MAX);
     json_init(&w, &b, false);
-    return http_reply_json(rs, &b, account_tokens_json(web->accounts, &rq->user, &w, e), e);
+    return http_reply_json(rs, &b, account_tokens_json(web->accounts, NULL, &rq->user, &w, e), e);
 }
 
 bool web_account_token_add(struct http_request *rq, struct http_response *rs, struct err *e) {
