@@ -46,6 +46,7 @@ struct scp_server {
     pthread_mutex_t lock; // sessions and figures
     pthread_cond_t ended;
     struct scp_session *sessions;
+    struct thread_trail gone;
     unsigned count;   // of them
     unsigned serving; // but for those that are refused
     struct scp_figures figures;
@@ -307,16 +308,26 @@ static void end_serving(struct scp_session *s) {
     pthread_mutex_unlock(&sv->lock);
 }
 
-static void leave(struct scp_session *s) {
+// With the lock held.
+static void forget(struct scp_session *s) {
     struct scp_server *sv = s->server;
-    pthread_mutex_lock(&sv->lock);
     if (s->prev) s->prev->next = s->next;
     if (s->next) s->next->prev = s->prev;
     if (sv->sessions == s) sv->sessions = s->next;
     sv->count--;
     pthread_cond_broadcast(&sv->ended);
-    pthread_mutex_unlock(&sv->lock);
     free(s);
+}
+
+// The last that its thread does.
+static void leave(struct scp_session *s) {
+    struct scp_server *sv = s->server;
+    pthread_t before;
+    pthread_mutex_lock(&sv->lock);
+    forget(s);
+    const bool any = thread_trail_pass(&sv->gone, &before);
+    pthread_mutex_unlock(&sv->lock);
+    if (any) pthread_join(before, NULL);
 }
 
 static void *session_main(void *arg) {
@@ -370,9 +381,21 @@ static bool is_too_fast(struct scp_server *sv, const struct net_conn *conn) {
     return true;
 }
 
+static void start(struct scp_session *s, const char *address) {
+    struct scp_server *sv = s->server;
+    pthread_t thread; // which is joined by the one that ends after it
+    struct err e = {0};
+    if (thread_start(&thread, "dimse", session_main, s, &e)) return;
+    log_err(&e, "association from %s", address);
+    end_serving(s);
+    dimse_deinit(&s->d, true);
+    pthread_mutex_lock(&sv->lock);
+    forget(s);
+    pthread_mutex_unlock(&sv->lock);
+}
+
 static void begin_session(const struct listener *l, struct net_conn *conn) {
     struct scp_server *sv = l->server;
-    struct err e = {0};
     const bool too_fast = is_too_fast(sv, conn);
     struct scp_session *s = too_fast && l->tls ? NULL : calloc(1, sizeof *s);
     if (!s) {
@@ -386,14 +409,11 @@ static void begin_session(const struct listener *l, struct net_conn *conn) {
     s->server = sv;
     s->tls = l->tls;
     ul_init_acceptor(&s->d.ul, conn, &sv->config.timers);
-    if (!enter(sv, s, too_fast)) {
+    if (enter(sv, s, too_fast)) {
+        start(s, conn->address);
+    } else {
         dimse_deinit(&s->d, true);
         free(s);
-    } else if (!thread_start(NULL, "dimse", session_main, s, &e)) {
-        log_err(&e, "association from %s", conn->address);
-        end_serving(s);
-        dimse_deinit(&s->d, true);
-        leave(s);
     }
 }
 
@@ -462,6 +482,7 @@ static bool open_listeners(struct scp_server *sv, struct err *e) {
 }
 
 static void free_server(struct scp_server *sv) {
+    thread_trail_join(&sv->gone);
     if (sv->wake >= 0) close(sv->wake);
     if (sv->rest >= 0) close(sv->rest);
     if (sv->halt >= 0) close(sv->halt);

@@ -41,6 +41,7 @@ struct http_door {
     pthread_mutex_t lock;
     pthread_cond_t gone; // a guest, or one that was being handed over
     struct guest *guests;
+    struct thread_trail ended;
     uint64_t count, handing;
     bool shut; // nobody is handed over any more
     _Atomic uint64_t handshakes_failed, refused;
@@ -65,15 +66,25 @@ bool http_door_address(const char *address, uint16_t port, struct sockaddr_stora
 
 // ---- one connection ----
 
-static void leave(struct guest *g) {
+// With the lock held.
+static void forget(struct guest *g) {
     struct http_door *d = g->door;
-    pthread_mutex_lock(&d->lock);
     if (g->next) g->next->prev = g->prev;
     *(g->prev ? &g->prev->next : &d->guests) = g->next;
     d->count--;
     pthread_cond_broadcast(&d->gone);
-    pthread_mutex_unlock(&d->lock);
     free(g);
+}
+
+// The last that its thread does.
+static void leave(struct guest *g) {
+    struct http_door *d = g->door;
+    pthread_t before;
+    pthread_mutex_lock(&d->lock);
+    forget(g);
+    const bool any = thread_trail_pass(&d->ended, &before);
+    pthread_mutex_unlock(&d->lock);
+    if (any) pthread_join(before, NULL);
 }
 
 // So that whoever typed http:// reads what to do.
@@ -187,8 +198,20 @@ static void refuse(struct http_door *d, struct net_conn *c) {
     net_close(c);
 }
 
-static void take(struct http_door *d, struct net_conn *c) {
+static void start(struct guest *g) {
+    struct http_door *d = g->door;
+    struct net_conn c = g->conn;
+    pthread_t thread; // which is joined by the one that ends after it
     struct err e = {0};
+    if (thread_start(&thread, "https", guest_main, g, &e)) return;
+    log_err(&e, "connection from %s", c.address);
+    pthread_mutex_lock(&d->lock);
+    forget(g);
+    pthread_mutex_unlock(&d->lock);
+    refuse(d, &c);
+}
+
+static void take(struct http_door *d, struct net_conn *c) {
     bool tell = false;
     const bool spared = d->o.spare && d->o.spare(d->o.context, c->address);
     if (!spared && !net_pace_take(d->o.pace, c->address, &tell)) {
@@ -203,13 +226,11 @@ static void take(struct http_door *d, struct net_conn *c) {
     }
     *g = (struct guest){.door = d, .conn = *c};
     g->conn.halt = d->halt;
-    if (!enter(d, g, spared)) {
+    if (enter(d, g, spared)) {
+        start(g);
+    } else {
         free(g);
         refuse(d, c);
-    } else if (!thread_start(NULL, "https", guest_main, g, &e)) {
-        log_err(&e, "connection from %s", c->address);
-        refuse(d, c);
-        leave(g);
     }
 }
 
@@ -298,6 +319,7 @@ void http_door_close(struct http_door *d) {
     wait_gone(d, FLUSH_MS);
     net_wake(d->halt);
     wait_gone(d, -1);
+    thread_trail_join(&d->ended);
     free_door(d);
 }
 

@@ -7,11 +7,13 @@
 #include <cmocka.h>
 #include <errno.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "base/arena.h"
 #include "base/buf.h"
 #include "base/err.h"
 #include "base/str.h"
+#include "base/thread.h"
 #include "base/trace.h"
 
 static void numbers_are_parsed_whole_or_not_at_all(void **state) {
@@ -147,12 +149,68 @@ static void a_trace_goes_on_or_begins_anew(void **state) {
     assert_int_equal(trace_id().n, 0);
 }
 
+// ---- threads ----
+
+enum { GUESTS = 100 };
+
+static struct {
+    pthread_mutex_t lock;
+    pthread_cond_t fewer;
+    struct thread_trail trail;
+    unsigned here;
+} inn = {.lock = PTHREAD_MUTEX_INITIALIZER, .fewer = PTHREAD_COND_INITIALIZER};
+
+static pthread_key_t at_end;
+static _Atomic unsigned ended;
+
+// As libraries clean up what they keep for each thread: after its function has returned.
+static void on_end(void *ignored) {
+    (void)ignored;
+    usleep(1000);
+    ended++;
+}
+
+static void *visit(void *arg) {
+    pthread_t before;
+    pthread_setspecific(at_end, arg);
+    pthread_mutex_lock(&inn.lock);
+    inn.here--;
+    pthread_cond_signal(&inn.fewer);
+    bool any = thread_trail_pass(&inn.trail, &before);
+    pthread_mutex_unlock(&inn.lock);
+    if (any) pthread_join(before, NULL);
+    return NULL;
+}
+
+static void threads_that_end_by_themselves_are_over_when_the_last_of_them_was_joined(void **state) {
+    (void)state;
+    pthread_t thread;
+    assert_int_equal(pthread_key_create(&at_end, on_end), 0);
+    for (unsigned i = 0; i < GUESTS; i++) {
+        pthread_mutex_lock(&inn.lock);
+        inn.here++;
+        pthread_mutex_unlock(&inn.lock);
+        assert_true(thread_start(&thread, "guest", visit, &inn, NULL));
+    }
+    pthread_mutex_lock(&inn.lock);
+    while (inn.here) pthread_cond_wait(&inn.fewer, &inn.lock);
+    pthread_mutex_unlock(&inn.lock);
+    thread_trail_join(&inn.trail);
+    assert_int_equal(ended, GUESTS);
+    pthread_key_delete(at_end);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(numbers_are_parsed_whole_or_not_at_all),          cmocka_unit_test(splitting_yields_every_part_even_empty_ones),
-        cmocka_unit_test(a_ceiling_below_the_first_allocation_holds),      cmocka_unit_test(a_buffer_stops_at_its_ceiling_and_remembers),
-        cmocka_unit_test(an_arena_refuses_more_than_its_ceiling),          cmocka_unit_test(an_arena_goes_back_to_a_mark),
-        cmocka_unit_test(errors_chain_their_context_and_know_a_full_disk), cmocka_unit_test(a_trace_goes_on_or_begins_anew),
+        cmocka_unit_test(numbers_are_parsed_whole_or_not_at_all),
+        cmocka_unit_test(splitting_yields_every_part_even_empty_ones),
+        cmocka_unit_test(a_ceiling_below_the_first_allocation_holds),
+        cmocka_unit_test(a_buffer_stops_at_its_ceiling_and_remembers),
+        cmocka_unit_test(an_arena_refuses_more_than_its_ceiling),
+        cmocka_unit_test(an_arena_goes_back_to_a_mark),
+        cmocka_unit_test(errors_chain_their_context_and_know_a_full_disk),
+        cmocka_unit_test(a_trace_goes_on_or_begins_anew),
+        cmocka_unit_test(threads_that_end_by_themselves_are_over_when_the_last_of_them_was_joined),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
