@@ -41,6 +41,7 @@ struct http_server {
     struct MHD_Daemon *daemon;  // with a listener of its own, for plain connections; NULL: there are none
     struct MHD_Daemon *indoors; // whose connections come through the door; NULL: there is no TLS
     struct http_door *door;
+    int quiesced; // the listener of its own when nobody is to come any more, else -1
     struct net_pace *pace;
     unsigned connections_max, per_address_max;
     _Atomic uint64_t refused;
@@ -712,9 +713,10 @@ static bool start_tls(struct http_server *s, const struct http_options *o, struc
     return true;
 }
 
+// The door stands before the first plain request asks for its figures.
 static bool start(struct http_server *s, const struct http_options *o, struct err *e) {
     if (!net_pace_open(o->per_second, &s->pace, e) || !http_watch_start(&s->watch, e)) return false;
-    if (o->tls) return (!o->plain_too || start_plain(s, o->address, o->plain_port, e)) && start_tls(s, o, e);
+    if (o->tls) return start_tls(s, o, e) && (!o->plain_too || start_plain(s, o->address, o->plain_port, e));
     if (!start_plain(s, o->address, o->port, e)) return false;
     s->port = s->plain_port;
     s->plain_port = 0;
@@ -723,6 +725,7 @@ static bool start(struct http_server *s, const struct http_options *o, struct er
 
 static void free_server(struct http_server *s) {
     if (s->daemon) MHD_stop_daemon(s->daemon);
+    if (s->quiesced >= 0) close(s->quiesced);
     if (s->door) http_door_shut(s->door);
     if (s->indoors) MHD_stop_daemon(s->indoors);
     if (s->door) http_door_close(s->door);
@@ -734,6 +737,7 @@ static void free_server(struct http_server *s) {
 bool http_server_start(const struct http_options *o, struct http_server **out, struct err *e) {
     struct http_server *s = calloc(1, sizeof *s);
     if (!s) return err_nomem(e, "http");
+    s->quiesced = -1;
     s->mounts = o->mounts;
     s->authorise = o->authorise;
     s->authorise_context = o->authorise_context;
@@ -763,11 +767,18 @@ uint16_t http_server_plain_port(const struct http_server *s) {
     return s->plain_port;
 }
 
+// Nobody can connect any more. The descriptor stays until libmicrohttpd's thread has ended, which may be about to use it: closed, it could be somebody else's.
+static void quiesce(struct http_server *s) {
+    MHD_socket listening = s->daemon ? MHD_quiesce_daemon(s->daemon) : MHD_INVALID_SOCKET;
+    if (listening == MHD_INVALID_SOCKET) return;
+    shutdown(listening, SHUT_RDWR);
+    s->quiesced = listening;
+}
+
 void http_server_stop(struct http_server *s, int drain_ms) {
     s->stopping = true;
     if (s->door) http_door_shut(s->door);
-    MHD_socket listening = s->daemon ? MHD_quiesce_daemon(s->daemon) : MHD_INVALID_SOCKET;
-    if (listening != MHD_INVALID_SOCKET) close(listening);
+    quiesce(s);
     int64_t until = clock_mono_ms() + drain_ms;
     while (s->in_flight > 0 && clock_mono_ms() < until) usleep(DRAIN_STEP_MS * 1000);
     http_watch_cut_all(s->watch);
