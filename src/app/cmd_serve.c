@@ -62,7 +62,7 @@ static int serve(struct cli_args *args, struct server *s) {
     serve_node_ready(s);
     print_ready(s);
     log_line(LOG_INFO, "serve", "stopping on %s", strsignal(wait_for_end(s)));
-    signal_unblock(); // a second signal ends at once
+    signal_unblock(); // a second one ends at once
     serve_node_drain(s);
     db_pool_hurry(archive_db(s->archive)); // one that does not answer keeps nobody from ending
     modules_stop(s);
@@ -101,7 +101,7 @@ const struct cli_command CMD_SERVE = {
     .group = "Server",
     .details =
         "Prints one line 'ready dicom=AET@ADDR:PORT http=URL' when it takes requests. SIGTERM finishes what is under way and exits 0: /readyz says 503\n"
-        "at once, after drain-seconds new associations are rejected, after deadline-seconds more what is left is cut. A second signal ends at once.\n"
+        "at once, after drain-seconds new associations are rejected, after deadline-seconds more what is left is cut. A second SIGTERM ends at once.\n"
         "With a certificate both ports speak TLS only; SIGHUP, or a change of its files, has them read again. Without one, addresses that are not loopback\n"
         "are refused unless plaintext is allowed by name.\n"
         "The first start prints, once, a one-time password of the administrator for the page's sign-in, and a token for programs (Authorization: Bearer "

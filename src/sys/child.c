@@ -22,11 +22,15 @@ static bool add_descriptors(posix_spawn_file_actions_t *actions, const int *fds,
     return ok && posix_spawn_file_actions_addclosefrom_np(actions, FIRST_FD + (int)n) == 0;
 }
 
-static bool plain_signals(posix_spawnattr_t *attributes) {
-    sigset_t none, all;
-    sigemptyset(&none);
+// What is sent to all processes of a group or a service (by a terminal, by systemd) is for the parent, which may still want something done before it ends.
+static bool own_signals(posix_spawnattr_t *attributes) {
+    sigset_t ending, all;
+    sigemptyset(&ending);
+    sigaddset(&ending, SIGTERM);
+    sigaddset(&ending, SIGINT);
+    sigaddset(&ending, SIGHUP);
     sigfillset(&all);
-    return posix_spawnattr_setsigmask(attributes, &none) == 0 && posix_spawnattr_setsigdefault(attributes, &all) == 0 &&
+    return posix_spawnattr_setsigmask(attributes, &ending) == 0 && posix_spawnattr_setsigdefault(attributes, &all) == 0 &&
            posix_spawnattr_setflags(attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF) == 0;
 }
 
@@ -51,7 +55,7 @@ bool child_start(const char *program, const char *argument, const int *fds, unsi
     if (posix_spawn_file_actions_init(&actions) != 0) return err_nomem(e, "child");
     if (posix_spawnattr_init(&attributes) != 0) return posix_spawn_file_actions_destroy(&actions), err_nomem(e, "child");
     errno = ENOMEM;
-    int code = add_descriptors(&actions, fds, n) && plain_signals(&attributes) ? posix_spawn(pid, program, &actions, &attributes, argv, variables) : ENOMEM;
+    int code = add_descriptors(&actions, fds, n) && own_signals(&attributes) ? posix_spawn(pid, program, &actions, &attributes, argv, variables) : ENOMEM;
     posix_spawnattr_destroy(&attributes);
     posix_spawn_file_actions_destroy(&actions);
     errno = code;

@@ -11,7 +11,7 @@
 
 // Runs program with one argument. fds become its descriptors 3, 4, ...; standard input and output are /dev/null, standard error is ours, nothing else is open;
 // of our environment it gets what sanitizers and the loader need.
-// Signals are as a new process expects them.
+// Signals are as a new process expects them, but that SIGTERM, SIGINT and SIGHUP end it no sooner than its parent does.
 bool child_start(const char *program, const char *argument, const int *fds, unsigned n, pid_t *pid, struct err *e);
 // Ends it at once.
 void child_kill(pid_t pid);

@@ -8,12 +8,16 @@ static void ending_signals(sigset_t *set) {
     sigemptyset(set);
     sigaddset(set, SIGTERM);
     sigaddset(set, SIGINT);
+}
+
+static void awaited_signals(sigset_t *set) {
+    ending_signals(set);
     sigaddset(set, SIGHUP);
 }
 
 void signal_block(void) {
     sigset_t set;
-    ending_signals(&set);
+    awaited_signals(&set);
     pthread_sigmask(SIG_BLOCK, &set, NULL);
     signal(SIGPIPE, SIG_IGN);
 }
@@ -21,7 +25,7 @@ void signal_block(void) {
 int signal_wait(void) {
     sigset_t set;
     int number = 0;
-    ending_signals(&set);
+    awaited_signals(&set);
     while (sigwait(&set, &number) != 0) continue;
     return number;
 }

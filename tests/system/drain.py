@@ -148,11 +148,26 @@ def a_second_signal_ends_at_once(folder):
     assert server.process.wait(50) == -signal.SIGTERM
 
 
+def a_request_to_read_certificates_again_does_not_cut_the_end_short(folder):
+    config = folder / "reload.yaml"
+    config.write_text("drain-seconds: 1\n")
+    server = Server(folder / "reload", config=config)
+    server.process.send_signal(signal.SIGTERM)
+    try:
+        while ready(server)[0] != 503:
+            time.sleep(0.01)
+    except OSError:
+        pass  # the second is over
+    server.process.send_signal(signal.SIGHUP)
+    assert server.process.wait(50) == 0
+
+
 def main():
     if gantry.on_cluster():
         gantry.skip("one node on its own; several are drained in tests of theirs")
     with tempfile.TemporaryDirectory() as top:
-        for test in (what_is_under_way_is_finished, who_rests_does_not_hold_it_up, the_deadline_ends_what_does_not_end, a_second_signal_ends_at_once):
+        for test in (what_is_under_way_is_finished, who_rests_does_not_hold_it_up, the_deadline_ends_what_does_not_end, a_second_signal_ends_at_once,
+                     a_request_to_read_certificates_again_does_not_cut_the_end_short):
             test(Path(top))
             print(f"ok {test.__name__.replace('_', ' ')}")
 

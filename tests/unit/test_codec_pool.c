@@ -238,6 +238,26 @@ static void a_worker_that_dies_at_rest_costs_nothing(void **state) {
     for (int i = 0; i < 10; i++) works();
 }
 
+// As a terminal and systemd send them: to every process of the service. The parent may have work for its workers before it ends.
+static void what_is_sent_to_all_processes_ends_no_worker(void **state) {
+    static const int SIGNALS[] = {SIGTERM, SIGINT, SIGHUP};
+    (void)state;
+    int all[WORKERS * 2], alive[WORKERS * 2];
+    works();
+    unsigned n = children(all), count = 0;
+    char now = 0;
+    for (unsigned i = 0; i < n; i++)
+        if (parent_of(all[i], &now) == getpid() && now != 'Z') alive[count++] = all[i];
+    assert_in_range(count, 1, WORKERS);
+    for (unsigned i = 0; i < count; i++)
+        for (unsigned k = 0; k < sizeof SIGNALS / sizeof *SIGNALS; k++) kill(alive[i], SIGNALS[k]);
+    for (int i = 0; i < 4 * WORKERS; i++) works();
+    for (unsigned i = 0; i < count; i++) {
+        assert_int_equal(parent_of(alive[i], &now), getpid());
+        assert_int_not_equal(now, 'Z');
+    }
+}
+
 static void jobs_may_be_waited_for_in_any_order_and_more_than_there_are_workers(void **state) {
     (void)state;
     enum { MANY = 4 * WORKERS };
@@ -381,6 +401,7 @@ int main(int argc, char **argv) {
         cmocka_unit_test(a_worker_cannot_get_out),
         cmocka_unit_test(what_a_lying_worker_says_is_not_believed),
         cmocka_unit_test(a_worker_that_dies_at_rest_costs_nothing),
+        cmocka_unit_test(what_is_sent_to_all_processes_ends_no_worker),
         cmocka_unit_test(jobs_may_be_waited_for_in_any_order_and_more_than_there_are_workers),
         cmocka_unit_test(large_frames_give_their_memory_back),
         cmocka_unit_test(encoding_is_done_there_too),
