@@ -38,7 +38,8 @@ static void take_old(const struct serve_audit *a) {
     struct audit_cut cut;
     struct err e = {0};
     int64_t before_ms = clock_wall_ms() - a->server->settings->audit.keep_days * DAY_MS;
-    if (!audit_retain(a->server->archive, &WHO, before_ms, &cut, &e)) {
+    bool ok = audit_retain(a->server->archive, &WHO, before_ms, &a->stopping, &cut, &e);
+    if (!ok) {
         if (e.kind == ERR_BUSY)
             log_line(LOG_INFO, "audit", "old events stay for today: %s", e.message);
         else
@@ -47,7 +48,7 @@ static void take_old(const struct serve_audit *a) {
     if (cut.waits_for[0])
         log_line(LOG_WARN, "audit", "old events stay until the collector '%s' has them; one that is no more is forgotten by 'gantry audit forget'",
                  cut.waits_for);
-    if (cut.last) log_line(LOG_INFO, "audit", "events %lld to %lld were taken away by the rule of keep-days", (long long)cut.first, (long long)cut.last);
+    if (ok && cut.last) log_line(LOG_INFO, "audit", "events %lld to %lld were taken away by the rule of keep-days", (long long)cut.first, (long long)cut.last);
 }
 
 static void *keep(void *arg) {

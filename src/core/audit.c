@@ -153,15 +153,25 @@ static void pause_ms(int ms) {
     nanosleep(&(struct timespec){.tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000L}, NULL);
 }
 
+// Administrators make checkpoints, too.
+static void read_flushed(struct audit_watch *w, int64_t *seq, int64_t *at_ms) {
+    pthread_mutex_lock(&w->lock);
+    *seq = w->flushed_seq;
+    *at_ms = w->flushed_ms;
+    pthread_mutex_unlock(&w->lock);
+}
+
 // Once what the log has of it survives a power cut, the spool is empty.
 static void follow(struct audit *a) {
     struct audit_watch *w = &a->ar->watch;
     struct err e = {0};
-    int64_t flushed = w->flushed_ms;
+    int64_t seq, before_ms, now_ms;
+    read_flushed(w, &seq, &before_ms);
     if (!audit_watch_step(a->ar, false, &e)) log_err(&e, "the head of the audit trail stays behind");
     bool left;
     if (!audit_index_step(a->ar, INDEX_RUNS, &left, &e)) log_err(&e, "the search of the audit trail stays behind");
-    if (w->flushed_ms != flushed && w->flushed_seq >= a->moved_seq && !audit_spool_empty(&a->spool, &e)) log_err(&e, "the spool of the audit trail grows");
+    read_flushed(w, &seq, &now_ms);
+    if (now_ms != before_ms && seq >= a->moved_seq && !audit_spool_empty(&a->spool, &e)) log_err(&e, "the spool of the audit trail grows");
 }
 
 static void *run(void *arg) {
@@ -206,13 +216,13 @@ bool audit_start(struct archive *ar, const struct audit_options *o, struct err *
     for (unsigned i = 0; i < o->elsewhere_count && i < AUDIT_ELSEWHERE_MAX; i++) ar->watch.elsewhere[ar->watch.elsewhere_count++] = o->elsewhere[i];
     if (!open_spool(a, e)) return free(a), false;
     if (a->spool.kept_before) log_line(LOG_INFO, "audit", "what was noted before the last end is carried over into the log");
-    a->started = audit_watch_start(ar, e) && audit_retain_settle(ar, e) && meet(a, e) && move_rest(a, e) && thread_start(&a->thread, "audit", run, a, e);
     if (o->checkpoint_s) ar->watch.checkpoint_every_ms = o->checkpoint_s * 1000LL;
-    if (a->started)
+    bool ok = audit_watch_start(ar, e) && audit_retain_settle(ar, e) && meet(a, e) && move_rest(a, e) && thread_start(&a->thread, "audit", run, a, e);
+    if (ok)
         ar->audit = a;
     else
         audit_spool_close(&a->spool), free(a);
-    return ar->audit != NULL;
+    return ok;
 }
 
 void audit_stop(struct archive *ar) {

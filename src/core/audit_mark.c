@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "sys/file.h"
+#include "sys/lockfile.h"
 
 #define WORD "gantry-audit 1 "
 
@@ -96,6 +97,7 @@ static bool add_line(const char *dir, const char *name, mode_t mode, struct str 
     int fd;
     snprintf(path, sizeof path, "%.4000s/%s", dir, name);
     if (!sys_open(NULL, path, O_RDWR | O_CREAT, mode, &fd, e)) return false;
+    lockfile_wait(fd); // a cut is marked while the thread of the trail makes a checkpoint, and several nodes may have one directory for theirs
     bool ok = add_at_end(fd, line, e);
     sys_close(NULL, fd);
     return ok && sys_flush_dir(NULL, dir, e);

@@ -13,7 +13,6 @@ struct audit {
     struct archive *ar;
     struct audit_spool spool;
     pthread_t thread;
-    bool started;
     int64_t moved_seq; // the last event that came from the spool
     _Atomic bool stopping;
 };

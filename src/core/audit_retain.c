@@ -78,10 +78,10 @@ static void count_finding(void *ctx, const struct audit_finding *f) {
     if (!first->text[0]) *first = *f;
 }
 
-static bool is_whole(struct archive *ar, struct err *e) {
+static bool is_whole(struct archive *ar, const _Atomic bool *stopping, struct err *e) {
     struct audit_finding first = {0};
     struct audit_verify_report r;
-    const struct audit_verify_options o = {.on_finding = count_finding, .ctx = &first};
+    const struct audit_verify_options o = {.on_finding = count_finding, .ctx = &first, .stopping = stopping};
     if (!audit_verify(ar, &o, &r, e)) return false;
     return r.findings == 0 || err_set(e, ERR_CORRUPT, "audit", "nothing is taken away from a log that does not hold: %s", first.text);
 }
@@ -147,7 +147,7 @@ static bool spare_collectors(struct archive *ar, int64_t *last, struct audit_cut
     return true;
 }
 
-static bool retain(struct archive *ar, const struct actor *who, int64_t before_ms, struct audit_cut *out, struct err *e) {
+static bool retain(struct archive *ar, const struct actor *who, int64_t before_ms, const _Atomic bool *stopping, struct audit_cut *out, struct err *e) {
     struct audit_mark m;
     int64_t known, lowest, last;
     bool found;
@@ -155,7 +155,7 @@ static bool retain(struct archive *ar, const struct actor *who, int64_t before_m
     if (!audit_last_before(ar, before_ms, &last, e) || !last_cut(ar, &known, &lowest, e) || (last > known && !spare_collectors(ar, &last, out, e)))
         return false;
     if (last <= known || last == 0) return audit_retain_settle(ar, e);
-    if (!is_whole(ar, e) || !audit_mark_of(ar, last, &m, &found, e)) return false;
+    if (!is_whole(ar, stopping, e) || !audit_mark_of(ar, last, &m, &found, e)) return false;
     if (!found) return err_set(e, ERR_CORRUPT, "audit", "event %lld of the log is missing", (long long)last);
     out->first = known + 1;
     out->last = last;
@@ -164,13 +164,13 @@ static bool retain(struct archive *ar, const struct actor *who, int64_t before_m
     return cut(ar, who, before_ms, out, &m, e) && audit_retain_settle(ar, e);
 }
 
-bool audit_retain(struct archive *ar, const struct actor *who, int64_t before_ms, struct audit_cut *out, struct err *e) {
+bool audit_retain(struct archive *ar, const struct actor *who, int64_t before_ms, const _Atomic bool *stopping, struct audit_cut *out, struct err *e) {
     struct lease lease;
     bool taken;
     *out = (struct audit_cut){0};
     if (!lease_take(ar, "audit retention", &lease, &taken, e)) return false;
     if (!taken) return err_set(e, ERR_BUSY, "audit", "another takes old events away at the moment");
-    bool ok = retain(ar, who, before_ms, out, e);
+    bool ok = retain(ar, who, before_ms, stopping, out, e);
     lease_drop(ar, &lease);
     return ok;
 }

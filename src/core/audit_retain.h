@@ -11,9 +11,10 @@ struct audit_cut {
     char waits_for[320]; // the collector that has not got what else is old enough; empty: none
 };
 
-// Takes away what is older than a time and every collector has: one that is away keeps what it lacks until it is back or forgotten. A log that does not hold is evidence: ERR_CORRUPT, and nothing is taken. One node at a time
-// does it: ERR_BUSY. The event of it, "audit.cut", comes first.
-bool audit_retain(struct archive *ar, const struct actor *who, int64_t before_ms, struct audit_cut *out, struct err *e);
+// Takes away what is older than a time and every collector has: one that is away keeps what it lacks until it is back or
+// forgotten. A log that does not hold is evidence: ERR_CORRUPT, and nothing is taken. One node at a time does it: ERR_BUSY. The event of it, "audit.cut", comes
+// first. stopping (may be NULL): once it is true while the log is still being read, nothing is taken: ERR_CANCELLED.
+bool audit_retain(struct archive *ar, const struct actor *who, int64_t before_ms, const _Atomic bool *stopping, struct audit_cut *out, struct err *e);
 // The last cut, as the index has it; seq 0: there was none.
 struct audit_cut_row {
     int64_t seq;

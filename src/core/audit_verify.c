@@ -43,7 +43,7 @@ struct verify {
     struct audit_finding *found;
     size_t found_count;
     struct err why;
-    bool failed;
+    _Atomic bool failed; // looked at without the lock, too
 };
 
 // ---- findings ----
@@ -67,6 +67,11 @@ static void fail(struct verify *v, const struct err *e) {
     if (!v->failed) v->why = *e;
     v->failed = true;
     pthread_mutex_unlock(&v->lock);
+}
+
+static bool is_stopped(const struct verify *v, struct err *e) {
+    const _Atomic bool *stopping = v->o->stopping;
+    return stopping && *stopping && !err_set(e, ERR_CANCELLED, "audit", "the log was not read to its end: this process is ending");
 }
 
 static int by_place(const void *a, const void *b) {
@@ -225,7 +230,7 @@ static void *work(void *arg) {
     bool ok = d && digest_init(&k.digest, &e);
     for (int64_t from; ok && !v->failed && (from = v->out->first + CHUNK * v->next++) <= v->out->last;) {
         int64_t to = from + CHUNK - 1;
-        ok = check_chunk(&k, d, from, to < v->out->last ? to : v->out->last, &e);
+        ok = !is_stopped(v, &e) && check_chunk(&k, d, from, to < v->out->last ? to : v->out->last, &e);
     }
     if (!ok) fail(v, &e);
     digest_deinit(&k.digest);

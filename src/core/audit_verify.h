@@ -28,6 +28,7 @@ struct audit_verify_options {
     unsigned dir_count;
     const char *const *keys; // public keys in hexadecimal that are trusted; none: those in dir's key.pub
     unsigned key_count;
+    const _Atomic bool *stopping;                                 // once it is true the reading ends with ERR_CANCELLED; may be NULL
     unsigned threads;                                             // 0: as many as there are processors, 16 at most
     void (*on_begin)(void *ctx);                                  // it is known where the log begins, and is read now; may be NULL
     void (*on_finding)(void *ctx, const struct audit_finding *f); // in the order of places

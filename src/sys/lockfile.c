@@ -37,6 +37,11 @@ bool lockfile_take(const char *path, int *fd, struct err *e) {
     return true;
 }
 
+void lockfile_wait(int fd) {
+    struct flock whole = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+    while (fcntl(fd, F_OFD_SETLKW, &whole) != 0 && errno == EINTR) continue;
+}
+
 void lockfile_drop(int fd) {
     if (fd >= 0) close(fd);
 }

@@ -11,4 +11,8 @@
 bool lockfile_take(const char *path, int *fd, struct err *e);
 void lockfile_drop(int fd);
 
+// Waits until nobody else, in this process or another, has locked an open file that lines are added to, and locks it until it is closed. Where the file system
+// has no locks it goes without.
+void lockfile_wait(int fd);
+
 #endif

@@ -173,6 +173,13 @@ static void a_torn_end_of_the_spool_is_cut_and_the_rest_counts(void **state) {
     verify(f);
 }
 
+static bool is_moved(struct audit_spool *s) {
+    pthread_mutex_lock(&s->lock);
+    bool moved = s->read == s->end;
+    pthread_mutex_unlock(&s->lock);
+    return moved;
+}
+
 // The file begins anew once the log has its records: what lies behind the new ones is old.
 static void a_spool_that_began_anew_and_was_killed_gives_each_record_once(void **state) {
     struct fixture *f = *state;
@@ -183,7 +190,7 @@ static void a_spool_that_began_anew_and_was_killed_gives_each_record_once(void *
         struct err e = {0};
         if (!audit_start(f->ar, &DEFAULTS, &e)) _exit(2);
         for (int i = 0; i < 50; i++) note(f, "1.2.3", 1);
-        while (f->ar->audit->spool.read != f->ar->audit->spool.end) usleep(1000);
+        while (!is_moved(&f->ar->audit->spool)) usleep(1000);
         if (!audit_spool_empty(&f->ar->audit->spool, &e)) _exit(3);
         for (int i = 0; i < 7; i++) note(f, "1.2.3", 1);
         kill(getpid(), SIGKILL);

@@ -14,6 +14,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include "base/thread.h"
 #include "core/audit_cursor.h"
 #include "core/audit_part.h"
 #include "core/audit_retain.h"
@@ -434,6 +435,42 @@ static void a_mark_that_could_not_be_written_whole_does_not_spoil_the_next(void 
     buf_deinit(&line);
 }
 
+enum { MARKERS = 4, MARKS_EACH = 25 };
+
+struct marker {
+    const char *dir;
+    struct str mark;
+    bool ok;
+};
+
+static void *put_many(void *arg) {
+    struct marker *m = arg;
+    m->ok = true;
+    for (unsigned i = 0; i < MARKS_EACH; i++) m->ok = audit_checkpoint_put(m->dir, m->mark, NULL) && m->ok;
+    return NULL;
+}
+
+// A rule marks its cut while the trail makes a checkpoint, and several nodes may keep theirs in one directory.
+static void no_mark_takes_the_place_of_one_that_is_written_at_the_same_time(void **state) {
+    struct fixture *f = *state;
+    static struct log l;
+    char dir[128];
+    struct buf line;
+    pthread_t threads[MARKERS];
+    struct marker markers[MARKERS];
+    make_log(f, &l);
+    struct str mark = a_mark(f, &line);
+    snprintf(dir, sizeof dir, "%s/notary", f->dir);
+    for (unsigned i = 0; i < MARKERS; i++) {
+        markers[i] = (struct marker){dir, mark, false};
+        assert_true(thread_start(&threads[i], "marker", put_many, &markers[i], NULL));
+    }
+    for (unsigned i = 0; i < MARKERS; i++) pthread_join(threads[i], NULL);
+    for (unsigned i = 0; i < MARKERS; i++) assert_true(markers[i].ok);
+    assert_int_equal(marks_of(dir), MARKERS * MARKS_EACH);
+    buf_deinit(&line);
+}
+
 static void what_a_key_signed_that_was_replaced_stays_proven(void **state) {
     struct fixture *f = *state;
     static struct log l;
@@ -476,7 +513,7 @@ static int64_t make_old(struct fixture *f, struct log *l, int64_t *before_ms) {
 
 static void retain(struct fixture *f, int64_t before_ms, struct audit_cut *cut) {
     struct err e = {0};
-    if (!audit_retain(f->ar, &TESTER, before_ms, cut, &e)) fail_msg("%s", e.message);
+    if (!audit_retain(f->ar, &TESTER, before_ms, NULL, cut, &e)) fail_msg("%s", e.message);
 }
 
 static void what_a_rule_took_away_is_gone_and_proven_to_be_gone_rightly(void **state) {
@@ -620,9 +657,24 @@ static void one_at_a_time_takes_old_events_away(void **state) {
     bool taken;
     int64_t before_ms, last = make_old(f, &l, &before_ms);
     assert_true(lease_take(f->ar, "audit retention", &lease, &taken, &e) && taken);
-    assert_false(audit_retain(f->ar, &TESTER, before_ms, &cut, &e));
+    assert_false(audit_retain(f->ar, &TESTER, before_ms, NULL, &cut, &e));
     assert_int_equal(e.kind, ERR_BUSY);
     lease_drop(f->ar, &lease);
+    retain(f, before_ms, &cut);
+    assert_int_equal(cut.last, last);
+}
+
+// The log of years is read for minutes before any of it goes: a server that is to end does not wait for that.
+static void who_is_ending_takes_nothing_away_and_goes(void **state) {
+    struct fixture *f = *state;
+    static struct log l;
+    struct audit_cut cut;
+    struct err e = {0};
+    const _Atomic bool stopping = true;
+    int64_t before_ms, last = make_old(f, &l, &before_ms), all = count_rows(f, "SELECT count(*) FROM events");
+    assert_false(audit_retain(f->ar, &TESTER, before_ms, &stopping, &cut, &e));
+    assert_int_equal(e.kind, ERR_CANCELLED);
+    assert_int_equal(count_rows(f, "SELECT count(*) FROM events"), all);
     retain(f, before_ms, &cut);
     assert_int_equal(cut.last, last);
 }
@@ -654,7 +706,7 @@ static void nothing_is_taken_from_a_log_that_does_not_hold(void **state) {
     int64_t before_ms;
     make_old(f, &l, &before_ms);
     run_sql(f, "UPDATE events SET detail = '{}' WHERE seq = 5");
-    assert_false(audit_retain(f->ar, &TESTER, before_ms, &cut, &e));
+    assert_false(audit_retain(f->ar, &TESTER, before_ms, NULL, &cut, &e));
     assert_int_equal(e.kind, ERR_CORRUPT);
     assert_int_equal(count_rows(f, "SELECT min(seq) FROM events"), 1);
 }
@@ -768,6 +820,7 @@ int main(void) {
         TEST(a_start_finds_that_the_end_was_cut_and_it_stays_found),
         TEST(what_a_power_cut_takes_is_no_alarm),
         TEST(a_mark_that_could_not_be_written_whole_does_not_spoil_the_next),
+        TEST(no_mark_takes_the_place_of_one_that_is_written_at_the_same_time),
         TEST(what_a_key_signed_that_was_replaced_stays_proven),
         TEST(what_a_rule_took_away_is_gone_and_proven_to_be_gone_rightly),
         TEST(a_cut_is_proven_where_its_key_is_trusted_and_nowhere_else),
@@ -775,6 +828,7 @@ int main(void) {
         TEST(what_a_rule_takes_away_while_it_is_proven_is_not_missing),
         TEST(what_nobody_signed_for_is_missing_also_when_it_goes_meanwhile),
         TEST(one_at_a_time_takes_old_events_away),
+        TEST(who_is_ending_takes_nothing_away_and_goes),
         TEST(a_cut_that_nobody_signed_is_found),
         TEST(nothing_is_taken_from_a_log_that_does_not_hold),
         TEST(what_a_collector_lacks_stays_until_it_has_it_or_is_forgotten),

@@ -232,7 +232,7 @@ static bool retain(struct admin_call *c, struct err *e) {
     if (!before_ms == !days) return err_set(e, ERR_USAGE, "audit", "say either 'before' or 'keep-days'");
     if (days < 0 || days > DAYS_MAX) return err_set(e, ERR_USAGE, "audit", "'keep-days' is a number from 1 to %d", DAYS_MAX);
     if (days) before_ms = clock_wall_ms() - days * DAY_MS;
-    if (!audit_retain(c->archive, c->who, before_ms, &cut, e)) return false;
+    if (!audit_retain(c->archive, c->who, before_ms, NULL, &cut, e)) return false;
     json_begin_object(c->out);
     json_put_int(c->out, "taken", cut.last ? cut.last - cut.first + 1 : 0);
     if (cut.last) {
