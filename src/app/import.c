@@ -141,11 +141,17 @@ static void hand_over(struct importer *m, struct import_item *item) {
     pthread_mutex_unlock(&m->lock);
 }
 
-static void note_failed(void *ctx, const char *file, const struct err *why) {
-    struct importer *m = ctx;
+// Of what no worker gets to see.
+static void note_found(struct importer *m, const char *file, enum import_outcome outcome, const struct err *why) {
     struct import_item item = {.name = (char *)(uintptr_t)file, .fd = -1};
+    pthread_mutex_lock(&m->lock);
     m->found++;
-    note(m, &item, IMPORT_FAILED, why);
+    pthread_mutex_unlock(&m->lock);
+    note(m, &item, outcome, why);
+}
+
+static void note_failed(void *ctx, const char *file, const struct err *why) {
+    note_found(ctx, file, IMPORT_FAILED, why);
 }
 
 static bool begin_entry(void *ctx, const char *name, bool *take_it, struct err *e) {
@@ -207,12 +213,8 @@ static void read_archive(struct importer *m, const char *file) {
     m->archive_read = false;
     m->entry_fd = -1;
     bool ok = unarchive_read(file, &LIMITS, &visit, &why);
-    struct import_item item = {.name = (char *)(uintptr_t)file, .fd = -1};
-    if (!ok) {
-        m->found++;
-        // gzip of something else than a tar is just another file
-        note(m, &item, why.kind == ERR_UNSUPPORTED && !m->archive_read ? IMPORT_NOT_DICOM : IMPORT_FAILED, &why);
-    }
+    // gzip of something else than a tar is just another file
+    if (!ok) note_found(m, file, why.kind == ERR_UNSUPPORTED && !m->archive_read ? IMPORT_NOT_DICOM : IMPORT_FAILED, &why);
     sys_close(NULL, m->entry_fd);
     free(m->entry.p);
     free(m->entry_name);
