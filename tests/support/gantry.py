@@ -203,9 +203,18 @@ def item(kind, body):
 class Association:
     """The least of an association requestor: enough to echo, to store and to hold a connection open."""
 
-    def __init__(self, port, called, sop_classes, transfer_syntaxes=("1.2.840.10008.1.2",), calling="TEST", timeout=10, identity=None):
+    def __init__(self, port, called, sop_classes, transfer_syntaxes=("1.2.840.10008.1.2",), calling="TEST", timeout=10, identity=None, tls=None):
         self.socket = socket.create_connection(("127.0.0.1", port), timeout=timeout)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        try:
+            if tls:
+                self.socket = tls.wrap_socket(self.socket, server_hostname="localhost")
+            self.ask(called, sop_classes, transfer_syntaxes, calling, identity)
+        except BaseException:
+            self.socket.close()
+            raise
+
+    def ask(self, called, sop_classes, transfer_syntaxes, calling, identity):
         contexts = b""
         for i, sop_class in enumerate(sop_classes):
             body = struct.pack(">BBBB", 2 * i + 1, 0, 0, 0) + item(0x30, sop_class.encode())

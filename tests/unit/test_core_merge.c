@@ -109,10 +109,10 @@ static uint64_t volume_bytes = 4 << 20;
 static void reopen(struct fixture *f) {
     static struct sys_file_ops files;
     struct err e = {0};
+    if (f->ar) archive_close(f->ar); // whose threads use the functions
     files = sys_files;
     files.rename = rename_and_act;
     between.f = f;
-    if (f->ar) archive_close(f->ar);
     if (!archive_open(&(struct archive_options){.dir = f->dir, .encryption = encrypted(), .volume_bytes = volume_bytes, .files = &files}, &f->ar, &e))
         fail_msg("%s", e.message);
 }
