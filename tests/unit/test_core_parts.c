@@ -268,6 +268,36 @@ static void sums_do_not_depend_on_how_bytes_came(void **state) {
     }
 }
 
+#if defined(__x86_64__)
+// The upper halves of the sixteen registers that 128-bit instructions use.
+__attribute__((target("avx"))) static bool upper_halves_are_clear(void) {
+    static const uint8_t zero[16 * 16];
+    uint8_t upper[16 * 16];
+#define HALF(n) "vextractf128 $1, %%ymm" #n ", 16*" #n "(%0)\n\t"
+    __asm__ volatile(HALF(0) HALF(1) HALF(2) HALF(3) HALF(4) HALF(5) HALF(6) HALF(7) HALF(8) HALF(9) HALF(10) HALF(11) HALF(12) HALF(13) HALF(14) HALF(15)
+                     :
+                     : "r"(upper)
+                     : "memory");
+#undef HALF
+    return memcmp(upper, zero, sizeof upper) == 0;
+}
+#endif
+
+static void a_sum_leaves_no_wide_vectors_in_use(void **state) {
+    (void)state;
+#if defined(__x86_64__)
+    uint8_t bytes[4096];
+    for (size_t i = 0; i < sizeof bytes; i++) bytes[i] = (uint8_t)(i * 7);
+    if (!__builtin_cpu_supports("avx")) skip();
+    for (size_t n = 1; n <= sizeof bytes; n *= 2) {
+        uint64_t sum = sum_of(bytes, n);
+        bool clear = upper_halves_are_clear();
+        assert_true(sum != 0);
+        assert_true(clear);
+    }
+#endif
+}
+
 static void what_is_deleted_leaves_no_parts(void **state) {
     struct fixture *f = *state;
     struct err e = {0};
@@ -291,6 +321,7 @@ int main(void) {
         TEST(damage_is_not_served_and_what_is_whole_still_is),
         TEST(sums_are_not_made_of_damaged_bytes),
         TEST(sums_do_not_depend_on_how_bytes_came),
+        cmocka_unit_test(a_sum_leaves_no_wide_vectors_in_use),
         TEST(what_is_deleted_leaves_no_parts),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
