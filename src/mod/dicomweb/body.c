@@ -76,13 +76,46 @@ static size_t find_piece(struct dw_body *b, uint64_t position) {
     return b->at = low;
 }
 
+static bool holds(const struct dw_block *h, const struct instance_ref *ref, uint64_t from) {
+    return h->of == ref && from >= h->from && from - h->from < h->length;
+}
+
+static bool hold(struct dw_body *b, const struct instance_ref *ref, uint64_t from, struct err *e) {
+    struct dw_block *h = &b->held;
+    uint64_t left = ref->loc.length - from;
+    if (!h->bytes) h->bytes = arena_alloc(b->arena, RETRIEVE_BLOCK_BYTES, e);
+    h->of = NULL;
+    h->from = from;
+    h->length = left < RETRIEVE_BLOCK_BYTES ? (size_t)left : RETRIEVE_BLOCK_BYTES;
+    if (!h->bytes || !retrieve_read(b->archive, ref, from, h->bytes, h->length, e)) return false;
+    h->of = ref;
+    return true;
+}
+
+// Blocks are read, decrypted and checked whole. Where some bytes of one are wanted the others are wanted next: it is held until then, and read once.
+static bool read_object(struct dw_body *b, const struct instance_ref *ref, uint64_t from, char *p, size_t n, struct err *e) {
+    if (from > ref->loc.length || n > ref->loc.length - from) return err_set(e, ERR_BAD_INPUT, "dicomweb", "read past the end of an object");
+    for (size_t take; n > 0; from += take, p += take, n -= take) {
+        size_t skip = (size_t)(from % RETRIEVE_BLOCK_BYTES), whole = n == ref->loc.length - from ? n : n - n % RETRIEVE_BLOCK_BYTES;
+        if (!holds(&b->held, ref, from) && skip == 0 && whole) {
+            take = whole;
+            if (!retrieve_read(b->archive, ref, from, p, whole, e)) return false;
+            continue;
+        }
+        if (!holds(&b->held, ref, from) && !hold(b, ref, from - skip, e)) return false;
+        take = b->held.length - skip < n ? b->held.length - skip : n;
+        memcpy(p, b->held.bytes + skip, take);
+    }
+    return true;
+}
+
 static bool read_plain(struct dw_body *b, const struct dw_piece *piece, uint64_t from, char *p, size_t n, struct err *e) {
     switch (piece->kind) {
     case DW_TEXT:
         memcpy(p, piece->text + from, n);
         return true;
     case DW_OBJECT:
-        return retrieve_read(b->archive, piece->ref, piece->offset + from, p, n, e);
+        return read_object(b, piece->ref, piece->offset + from, p, n, e);
     case DW_SOURCE:
         return piece->source->read_at(piece->source->ctx, piece->offset + from, p, n, e);
     case DW_WINDOW:

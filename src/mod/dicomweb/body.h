@@ -27,6 +27,14 @@ struct dw_piece {
 
 enum { DW_MADE_MAX = 4096 };
 
+// One block of an object (RETRIEVE_BLOCK_BYTES), checked.
+struct dw_block {
+    const struct instance_ref *of; // NULL: none
+    uint64_t from;                 // in the object
+    size_t length;
+    char *bytes; // in the body's arena
+};
+
 struct dw_body {
     struct arena *arena;
     struct archive *archive;
@@ -38,6 +46,7 @@ struct dw_body {
     void *context;          // of make
     void (*end)(void *ctx); // of context, when the body was sent; may be NULL
     size_t checked;         // DW_OBJECT: the piece that was last found to be as it was stored; SIZE_MAX: none
+    struct dw_block held;   // DW_OBJECT: that was last read for some of its bytes
     int fd;                 // lent by dw_body_locate, or -1
     uint32_t fd_volume;
 };
