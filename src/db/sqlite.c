@@ -7,11 +7,13 @@
 
 #include "db/checkpoint.h"
 #include "db/driver.h"
+#include "sys/file.h"
 
 enum {
-    READERS_MAX = 64,         // per pool
-    BUSY_MS = 10 * 1000,      // another process holds the file
-    MMAP_BYTES = 64 << 20,    // file-backed, not anonymous
+    READERS_MAX = 64,      // per pool
+    BUSY_MS = 10 * 1000,   // another process holds the file
+    MMAP_BYTES = 64 << 20, // file-backed, not anonymous
+    PATH_BYTES = 4096,
     WAL_KEEP_BYTES = 32 << 20 // what the write-ahead log's file shrinks to after a burst
 };
 
@@ -58,13 +60,26 @@ static bool fail(sqlite3 *h, int code, const char *doing, struct err *e) {
 
 // ---- pool ----
 
+// It holds digests of passwords. SQLite gives the files beside it the mode of the first one; those of before are there already.
+static void keep_private(const char *path) {
+    static const char *const BESIDE[] = {"-wal", "-shm"};
+    char name[PATH_BYTES];
+    sys_keep_private(path, true);
+    for (unsigned i = 0; i < sizeof BESIDE / sizeof *BESIDE; i++) {
+        int n = snprintf(name, sizeof name, "%s%s", path, BESIDE[i]);
+        if (n < (int)sizeof name) sys_keep_private(name, false);
+    }
+}
+
 static bool open_file(struct db_pool *p, const struct db_options *o, struct err *e) {
     struct file *f = calloc(1, sizeof *f);
     if (!f) return err_nomem(e, "db");
     db_pool_set_native(p, f);
     f->cache_kib = o->cache_kib ? o->cache_kib : 2048;
     f->path = strdup(o->path);
-    return f->path || err_nomem(e, "db");
+    if (!f->path) return err_nomem(e, "db");
+    keep_private(f->path);
+    return true;
 }
 
 static int on_commit(void *ctx, sqlite3 *h, const char *name, int pages) {

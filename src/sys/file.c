@@ -108,6 +108,13 @@ bool sys_open(const struct sys_file_ops *f, const char *path, int flags, mode_t 
     return err_errno(e, errno == ENOENT ? ERR_NOT_FOUND : errno == EEXIST ? ERR_CONFLICT : ERR_IO, "file", "open %s", path);
 }
 
+void sys_keep_private(const char *path, bool make) {
+    struct stat st;
+    int fd = make ? open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600) : -1;
+    if (fd >= 0) close(fd);
+    if (fd < 0 && stat(path, &st) == 0 && (st.st_mode & 077)) chmod(path, st.st_mode & 0700);
+}
+
 bool sys_open_unnamed(const char *dir, int *fd, struct err *e) {
     char path[4096];
     *fd = open(dir, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);

@@ -58,6 +58,9 @@ bool sys_flush_dir(const struct sys_file_ops *f, const char *path, struct err *e
 bool sys_room(const struct sys_file_ops *f, const char *path, uint64_t *available, uint64_t *total, struct err *e);
 
 // Not replaced by tests: nothing durable hangs on them.
+// A file of its owner's alone (0600): made when it is not there and make says so, else taken from group and others. By its path, for a descriptor that is
+// closed takes the locks with it that the process has on the file. What cannot be changed stays as it is: whoever opens it next says why.
+void sys_keep_private(const char *path, bool make);
 
 struct sys_stat {
     uint64_t size;

@@ -409,6 +409,35 @@ static void the_log_is_copied_beside_the_commits_and_begins_anew(void **state) {
     db_pool_close(p);
 }
 
+static unsigned mode_of(const char *suffix) {
+    char path[256];
+    struct stat st;
+    snprintf(path, sizeof path, "%s%s", options.path, suffix);
+    if (stat(path, &st) != 0) fail_msg("%s is not there", path);
+    return st.st_mode & 0777;
+}
+
+static void let_all_read(const char *suffix) {
+    char path[256];
+    snprintf(path, sizeof path, "%s%s", options.path, suffix);
+    assert_int_equal(chmod(path, 0644), 0);
+}
+
+static void the_index_is_its_owners_alone(void **state) {
+    static const char *const FILES[] = {"", "-wal", "-shm"};
+    (void)state;
+    mode_t before = umask(022);
+    struct db_pool *p = open_pool(), *again;
+    for (unsigned i = 0; i < 3; i++) assert_int_equal(mode_of(FILES[i]), 0600);
+    // One that was made by an earlier version, while it is in use.
+    for (unsigned i = 0; i < 3; i++) let_all_read(FILES[i]);
+    again = open_pool();
+    for (unsigned i = 0; i < 3; i++) assert_int_equal(mode_of(FILES[i]), 0600);
+    db_pool_close(again);
+    db_pool_close(p);
+    umask(before);
+}
+
 int main(void) {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, make, forget)
     const struct CMUnitTest both[] = {
@@ -428,7 +457,7 @@ int main(void) {
         TEST(of_many_that_start_at_once_one_migrates),
         TEST(a_schema_of_one_version_ahead_is_worked_with),
     };
-    const struct CMUnitTest sqlite[] = {TEST(the_log_is_copied_beside_the_commits_and_begins_anew)};
+    const struct CMUnitTest sqlite[] = {TEST(the_log_is_copied_beside_the_commits_and_begins_anew), TEST(the_index_is_its_owners_alone)};
     int failures = 0;
     for (engine = DB_SQLITE; engine <= DB_POSTGRES; engine++)
         if (engine_there(engine)) failures += cmocka_run_group_tests_name(engine == DB_SQLITE ? "sqlite" : "postgres", both, NULL, NULL);
