@@ -5,6 +5,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "app/audit_used.h"
 #include "app/commands.h"
 #include "app/opening.h"
 #include "core/audit.h"
@@ -97,6 +98,14 @@ static bool verify(struct cli_args *args, struct archive *ar, const char *dir, s
     return ok;
 }
 
+// Afterwards, so that it was proven as it was found. One that is not whole is left so where no server goes on writing it anyway; and that of a copy which
+// nobody can write is proven all the same.
+static void note_verified(struct cli_args *args, const struct audit_verify_report *r) {
+    const struct audit_use u = {.type = "audit.verified", .failed = r->findings > 0, .faults = r->findings};
+    struct err e = {0};
+    if (!audit_used(args, &u, r->findings == 0, &e)) fprintf(stderr, "not noted in the log: %s\n", e.message);
+}
+
 static int run_verify(struct cli_args *args) {
     struct err e = {0};
     struct opening o;
@@ -106,6 +115,7 @@ static int run_verify(struct cli_args *args) {
     bool ok = verify(args, o.archive, dir, &r, &e);
     opening_end(&o);
     if (!ok) return cli_fail(args, &e);
+    note_verified(args, &r);
     return r.findings ? EXIT_FOUND : 0;
 }
 
@@ -201,6 +211,14 @@ static bool open_output(struct cli_args *args, struct exporting *x, struct err *
     return x->to || err_errno(e, ERR_IO, "audit", "open %s", path);
 }
 
+// Before anything goes out: what cannot be noted is not handed out.
+static bool note_export(struct cli_args *args, struct err *e) {
+    struct audit_filter f = {0};
+    if (!take_filter(args, &f, e)) return false;
+    const struct audit_use u = {.type = "audit.exported", .patient = f.patient_id, .issuer = f.issuer, .study = f.study_uid, .user = f.user};
+    return audit_used(args, &u, true, e);
+}
+
 static int run_export(struct cli_args *args) {
     struct err e = {0};
     struct opening o;
@@ -208,7 +226,7 @@ static int run_export(struct cli_args *args) {
     struct settings *s;
     const char *dir;
     char host[256] = "gantry";
-    if (!opening_settings(args, &s, &e) || !open_beside(args, &o, &dir, &e)) return cli_fail(args, &e);
+    if (!opening_settings(args, &s, &e) || !note_export(args, &e) || !open_beside(args, &o, &dir, &e)) return cli_fail(args, &e);
     gethostname(host, sizeof host - 1);
     x.ar = o.archive;
     x.source = (struct audit_source){.id = s->node ? s->node : host, .aet = s->aet};

@@ -13,6 +13,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "app/audit_used.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/thread.h"
@@ -108,9 +109,14 @@ static bool caller(int fd, char name[64], struct err *e) {
 static bool run(struct control *c, struct arena *a, const char *user, struct str line, struct json_writer *w, struct err *e) {
     const struct json *request = json_read(a, line, 0, e);
     if (!request) return false;
-    const struct admin_operation *op = admin_find(json_text(json_get(request, "noun")), json_text(json_get(request, "verb")));
-    if (!op) return err_set(e, ERR_NOT_FOUND, "control", "this server knows no such operation: is it of another version?");
     const struct actor who = {.door = DOOR_COMMAND, .user = str_of(user)};
+    struct str noun = json_text(json_get(request, "noun")), verb = json_text(json_get(request, "verb"));
+    const struct admin_operation *op = admin_find(noun, verb);
+    if (str_eqz(noun, "audit") && str_eqz(verb, AUDIT_USED_VERB)) {
+        json_bool(w, true);
+        return audit_used_note(c->server->archive, &who, json_get(request, "in"), e);
+    }
+    if (!op) return err_set(e, ERR_NOT_FOUND, "control", "this server knows no such operation: is it of another version?");
     struct admin_call call = {.archive = c->server->archive,
                               .accounts = c->server->accounts,
                               .peers = c->server->peers,

@@ -32,7 +32,7 @@ GET = "1.2.840.10008.5.1.4.1.2.1.3"
 SECONDARY = "1.2.840.10008.5.1.4.1.1.7"
 SCHEMA = Path(__file__).resolve().parent / "audit_message.rng"
 # Of the server itself, not of what it is asked for.
-OWN = {"audit.key", "server.started", "server.stopped"}
+OWN = {"audit.key", "server.started", "server.stopped", "audit.exported", "audit.verified"}
 
 
 def explicit(group, element, value):
@@ -381,6 +381,33 @@ def commands_ask_the_server_that_runs(folder):
     assert verified(folder, "--checkpoints", elsewhere, "--key", key, expect=1)["findings"][0]["fault"] == "forged"
 
 
+def using_the_log_is_noted_once(folder):
+    def noted():
+        found = json.loads(command(folder, "search", "--type", "audit.", "--limit", "10000"))
+        of = collections.Counter(e["type"] for e in found if e["type"] in ("audit.exported", "audit.verified"))
+        of["report"] = sum(e["detail"].get("operation") == "audit report" for e in found)
+        return of
+
+    before = noted()
+    for _ in range(2):
+        exported(folder, "--patient", "P3")
+        verified(folder)
+        command(folder, "report", "P3")
+    expected = before + collections.Counter({"audit.exported": 2, "audit.verified": 2, "report": 2})
+    in_time(lambda: noted() == expected)
+    last = json.loads(command(folder, "search", "--type", "audit.exported", "--patient", "P3"))[0]
+    assert last["detail"]["operation"] == "audit export" and last["detail"]["outcome"] == "success" and last["user"], last
+
+
+def also_where_no_server_is(folder):
+    def noted():
+        return collections.Counter(t for t in map(type_of, exported(folder)) if t in ("audit.exported", "audit.verified"))
+
+    before = noted()
+    verified(folder)
+    assert noted() == before + collections.Counter({"audit.exported": 1, "audit.verified": 1})
+
+
 def who_brings_no_token_is_refused_and_noted(folder):
     before = counted(exported(folder))["access.denied"]
     with gantry.Server(folder / "archive", config=folder / "config.yaml", auth=True) as server:
@@ -396,8 +423,11 @@ def somebody_was_at_it(folder):
     with sqlite3.connect(folder / "archive" / "index.db") as db:
         number, = db.execute("SELECT seq FROM events WHERE type = 'study.read' ORDER BY seq LIMIT 1 OFFSET 3").fetchone()
         db.execute("UPDATE events SET actor = 'page:nobody@10.0.0.9' WHERE seq = ?", (number,))
-    report = verified(folder, expect=1)
-    assert report["findings"][0]["seq"] == number and report["findings"][0]["fault"] == "changed", report["findings"][:2]
+    for _ in range(2):  # and nobody writes into it meanwhile
+        report = verified(folder, expect=1)
+        assert report["findings"][0]["seq"] == number and report["findings"][0]["fault"] == "changed", report["findings"][:2]
+    with sqlite3.connect(folder / "archive" / "index.db") as db:
+        assert db.execute("SELECT max(seq) FROM events").fetchone()[0] == report["last"]
 
 
 def main():
@@ -420,7 +450,9 @@ def main():
             killed_the_log_is_proven(folder)
             with gantry.Server(folder / "archive", config=folder / "config.yaml"):
                 commands_ask_the_server_that_runs(folder)
+                using_the_log_is_noted_once(folder)
             killed_the_log_is_proven(folder)
+            also_where_no_server_is(folder)
             who_brings_no_token_is_refused_and_noted(folder)
             somebody_was_at_it(folder)
         finally:

@@ -33,6 +33,8 @@ static const struct words {
     {"study.held", "put under legal hold", "设置法律保留"},
     {"study.released", "released from legal hold", "解除法律保留"},
     {"audit.read", "looked up in the audit trail", "查阅审计记录"},
+    {"audit.exported", "exported from the audit trail", "导出审计记录"},
+    {"audit.verified", "verified the audit trail", "校验审计记录"},
     {"access.denied", "was refused", "访问被拒绝"},
     {"glass.broken", "broke the glass", "紧急越权访问"},
 };
