@@ -314,6 +314,44 @@ static void shrinking_averages_and_enlarging_interpolates(void **state) {
     assert_true(w == 10 && h == 1);
 }
 
+// The mean of the input under an output sample, as the definition has it; what is enlarged in a direction is wider than the sample.
+static double mean_under(const uint8_t *in, const uint32_t size[2], unsigned c, const double from[2], const double step[2]) {
+    double sum = 0, area = 0;
+    for (uint32_t y = 0; y < size[1]; y++)
+        for (uint32_t x = 0; x < size[0]; x++) {
+            double w = 1;
+            for (unsigned d = 0; d < 2; d++) {
+                double at = d ? y : x, middle = from[d] + step[d] / 2, half = fmax(step[d], 1) / 2;
+                w *= fmax(0, fmin(at + 1, middle + half) - fmax(at, middle - half));
+            }
+            sum += w * in[(y * size[0] + x) * 3 + c];
+            area += w;
+        }
+    return sum / area;
+}
+
+static void a_part_of_a_coloured_picture_is_scaled_to_the_means_under_its_samples(void **state) {
+    enum { WIDTH = 41, HEIGHT = 29, SIDES = 5 };
+    static const uint32_t sides[SIDES] = {1, 3, 7, 19, 60};
+    static const uint32_t size[2] = {WIDTH, HEIGHT};
+    static uint8_t in[WIDTH * HEIGHT * 3], out[60 * 60 * 3];
+    (void)state;
+    for (size_t i = 0; i < sizeof in; i++) in[i] = (uint8_t)(i * i * 2654435761u >> 13);
+    for (unsigned k = 0; k < SIDES * SIDES; k++) {
+        uint32_t w = sides[k / SIDES], h = sides[k % SIDES];
+        const struct px_part part = {7.25, 3.5, 30.5 / w, 22.0 / h};
+        struct px_scaler *s = px_scaler_part(&arena, 3, WIDTH, HEIGHT, &part, w, h, out, (size_t)w * 3, NULL);
+        assert_non_null(s);
+        for (uint32_t y = px_scaler_first(s); y < HEIGHT && !px_scaler_done(s); y++) px_scaler_row(s, in + (size_t)y * WIDTH * 3);
+        assert_true(px_scaler_done(s));
+        for (uint32_t i = 0; i < w * h * 3; i++) {
+            const double step[2] = {part.step_x, part.step_y}, from[2] = {part.x + i / 3 % w * step[0], part.y + i / 3 / w * step[1]};
+            double mean = mean_under(in, size, i % 3, from, step);
+            if (fabs(out[i] - mean) > 0.51) fail_msg("%u x %u: byte %u is %u, not %.2f", w, h, i, out[i], mean);
+        }
+    }
+}
+
 static void every_row_of_any_scaling_is_written(void **state) {
     (void)state;
     enum { SIDE = 37 };
@@ -369,6 +407,7 @@ int main(void) {
         RENDERING(floats_are_shown_and_junk_among_them_is_black),
         RENDERING(impossible_descriptions_are_refused),
         RENDERING(shrinking_averages_and_enlarging_interpolates),
+        RENDERING(a_part_of_a_coloured_picture_is_scaled_to_the_means_under_its_samples),
         RENDERING(every_row_of_any_scaling_is_written),
         RENDERING(pictures_have_the_marks_of_their_format),
     };

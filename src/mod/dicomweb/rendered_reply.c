@@ -14,7 +14,7 @@ enum {
     PART_BYTES_MAX = 256 * 1024 * 1024,
     PARTS_MAX = 65536,
     LOCATION_BYTES_MAX = 2048, // the header of an answer shares its buffer with that of the request
-    RENDERING_VERSION = 1,     // to be raised when the same request gives other pictures, which browsers keep
+    RENDERING_VERSION = 2,     // to be raised when the same request gives other pictures, which browsers keep
     ANIMATION_FRAMES_MAX = 4096,
     ANIMATION_PIXELS_MAX = 128 * 1024 * 1024, // beyond it an animation takes too long to be made while somebody waits
 };
