@@ -1,6 +1,7 @@
 // PNG by libpng.
 #include <png.h>
 #include <setjmp.h>
+#include <zlib.h>
 
 #include "base/limits.h"
 #include "pixel/png.h"
@@ -30,6 +31,10 @@ static void on_flush(png_structp png) {
 static void write_picture(png_structp png, png_infop info, const struct px_picture *picture, struct buf *to) {
     png_set_write_fn(png, to, on_bytes, on_flush);
     png_set_compression_level(png, 3); // near the size of level 6 at half its time
+    if (picture->channels == 1) {      // what differs from its neighbours by noise repeats nothing: not to look for it is smaller too, and takes a third
+        png_set_filter(png, PNG_FILTER_TYPE_BASE, PNG_FILTER_AVG);
+        png_set_compression_strategy(png, Z_RLE);
+    }
     png_set_IHDR(png, info, picture->width, picture->height, 8, picture->channels == 3 ? PNG_COLOR_TYPE_RGB : PNG_COLOR_TYPE_GRAY, PNG_INTERLACE_NONE,
                  PNG_COMPRESSION_TYPE_DEFAULT, PNG_FILTER_TYPE_DEFAULT);
     if (picture->icc.n) png_set_iCCP(png, info, "ICC", PNG_COMPRESSION_TYPE_BASE, (png_const_bytep)picture->icc.p, (png_uint_32)picture->icc.n);

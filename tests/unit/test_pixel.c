@@ -9,6 +9,7 @@
 
 #include "base/limits.h"
 #include "dicom/vr.h"
+#include "pixel/png.h"
 #include "pixel/render.h"
 #include "pixel/scale.h"
 
@@ -388,6 +389,23 @@ static void pictures_have_the_marks_of_their_format(void **state) {
     buf_deinit(&b);
 }
 
+static void a_png_holds_every_pixel(void **state) {
+    static const uint32_t sides[] = {1, 2, 9, 40};
+    static uint8_t pixels[40 * 40 * 3];
+    (void)state;
+    for (size_t i = 0; i < sizeof pixels; i++) pixels[i] = (uint8_t)(i % 7 < 3 ? 0 : i * i * 2654435761u >> 13); // runs, and what repeats nothing
+    for (unsigned k = 0; k < 2 * 4 * 4; k++) {
+        const struct px_picture p = {.width = sides[k / 4 % 4], .height = sides[k % 4], .channels = k < 16 ? 1 : 3, .pixels = pixels};
+        struct px_png again;
+        struct buf b;
+        buf_init(&b, 1 << 20);
+        assert_true(px_write_png(&p, &b, NULL) && px_read_png(&arena, buf_str(&b), &again, NULL));
+        assert_true(again.width == p.width && again.height == p.height && again.channels == p.channels && again.bits == 8);
+        assert_memory_equal(again.pixels, pixels, (size_t)p.width * p.height * p.channels);
+        buf_deinit(&b);
+    }
+}
+
 #define RENDERING(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 int main(void) {
@@ -409,6 +427,7 @@ int main(void) {
         RENDERING(shrinking_averages_and_enlarging_interpolates),
         RENDERING(a_part_of_a_coloured_picture_is_scaled_to_the_means_under_its_samples),
         RENDERING(every_row_of_any_scaling_is_written),
+        RENDERING(a_png_holds_every_pixel),
         RENDERING(pictures_have_the_marks_of_their_format),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
