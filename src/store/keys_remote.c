@@ -17,14 +17,36 @@ static bool note_last(void *ctx, uint32_t first, struct err *e) {
     return first <= both[1];
 }
 
+static bool note_any(void *ctx, uint32_t first, struct err *e) {
+    (void)first, (void)e;
+    *(bool *)ctx = true;
+    return false;
+}
+
+// Whether the bucket has keys. That it has none is asked once: those that any node makes are in the index first, and an archive in the open would ask for every
+// volume that is copied or removed.
+static bool has_keys(struct vol_set *vs, bool *any, struct err *e) {
+    struct err why = {0};
+    *any = !vs->remote->no_keys;
+    if (!*any) return true;
+    *any = false;
+    bool ok = bucket_each_keys(&vs->remote->bucket, 0, note_any, any, &why) || *any;
+    vs->remote->no_keys = ok && !*any;
+    if (!ok && e) *e = why;
+    return ok;
+}
+
 // What the index does not know, the bucket may: after it was made anew.
 static bool run_of(struct vol_set *vs, uint32_t volume, uint32_t *first, struct err *e) {
     const struct vol_key_index *k = vs->index.keys;
     uint32_t both[2] = {0, volume};
     struct err why = {0};
+    bool any;
     *first = 0;
     if (k && !k->run_of(vs->index.ctx, volume, first, e)) return false;
     if (*first && volume - *first < KEYS_RUN) return true;
+    if (!has_keys(vs, &any, e)) return false;
+    if (!any) return true;
     bool ok = bucket_each_keys(&vs->remote->bucket, volume > KEYS_RUN ? volume - KEYS_RUN : 0, note_last, both, &why);
     *first = both[0];
     if (ok || why.kind == ERR_NONE) return true;

@@ -19,6 +19,7 @@ struct remote {
     unsigned putting;    // slots in use
     uint32_t next, last; // numbers that are ours, last included; next 0: none
     uint32_t highest;    // that was ever ours
+    bool no_keys;        // the bucket had none when this process first asked; under the lock of the keys
     bool unsure;         // the index may have been set back: volumes may lie in the bucket under numbers that it gives
     uint64_t kept;       // by the index, as far as we know
     int64_t kept_ms;     // when it was asked; 0: never
