@@ -27,8 +27,8 @@ bool account_user_password(struct accounts *a, const struct actor *who, struct s
 // A lost second factor is taken off; failures are forgotten.
 bool account_user_unlock(struct accounts *a, const struct actor *who, struct str name, bool second_factor, struct err *e);
 bool account_user_remove(struct accounts *a, const struct actor *who, struct str name, struct err *e);
-// The name of somebody who is there, as it is kept; in arena. ERR_NOT_FOUND.
-bool account_user_name(struct accounts *a, struct arena *arena, struct str name, struct str *out, struct err *e);
+// The name of somebody to whom who may assign studies (core/charge.h), as it is kept; in arena. ERR_NOT_FOUND.
+bool account_user_name(struct accounts *a, const struct actor *who, struct arena *arena, struct str name, struct str *out, struct err *e);
 // One value: an array of all that are in the asker's hands, or the object of one. who NULL: whoever is named asks about itself.
 bool account_users_json(struct accounts *a, const struct actor *who, struct json_writer *to, struct err *e);
 bool account_user_json(struct accounts *a, const struct actor *who, struct str name, struct json_writer *to, struct err *e);

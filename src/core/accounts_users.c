@@ -195,11 +195,11 @@ bool account_user_remove(struct accounts *a, const struct actor *who, struct str
     return change_end(&c, ok, "user.removed", "", e);
 }
 
-bool account_user_name(struct accounts *a, struct arena *arena, struct str name, struct str *out, struct err *e) {
+bool account_user_name(struct accounts *a, const struct actor *who, struct arena *arena, struct str name, struct str *out, struct err *e) {
     int64_t id;
     if (!account_name_fold(arena, name, out, e)) return false;
     struct db *d = db_reader(a->ar->db, e);
-    bool ok = d && accounts_user_id(d, *out, &id, e);
+    bool in, ok = d && accounts_user_id(d, *out, &id, e) && charge_colleague(d, who, ACCESS_STUDY_ASSIGN, id, &in, e) && (in || no_user(*out, e));
     db_return(a->ar->db, d);
     return ok;
 }

@@ -74,6 +74,32 @@ bool charge_account(struct db *d, const struct actor *who, enum permission what,
     return true;
 }
 
+static bool works_in(const struct actor *who, enum permission what, struct str tenant) {
+    const struct principal *p = access_principal(who);
+    for (unsigned i = 0; p && i < p->grant_count; i++) {
+        const struct access_scope *own = &p->grants[i].scope;
+        bool placed = own->kind != SCOPE_ALL && own->kind != SCOPE_ASSIGNED && str_eq(own->realm.tenant, tenant);
+        if (placed && charge_scope(who, what, own)) return true;
+    }
+    return false;
+}
+
+bool charge_colleague(struct db *d, const struct actor *who, enum permission what, int64_t user, bool *in, struct err *e) {
+    *in = charge_all(who, what);
+    struct db_stmt *s = db_prepare(d, "SELECT scope FROM grants WHERE holder = 'user' AND holder_id = ?1", e);
+    enum db_step step = DB_END;
+    bool ok = s;
+    if (!s) return false;
+    db_bind_int(s, 1, user);
+    while (ok && (step = db_next(s, e)) == DB_ROW) {
+        struct access_scope scope;
+        ok = access_scope_parse(db_text(s, 0), &scope, e) || err_wrap(e, "a grant in the index");
+        *in = *in || (ok && (scope.kind == SCOPE_ALL || scope.kind == SCOPE_ASSIGNED || works_in(who, what, scope.realm.tenant)));
+    }
+    db_done(s);
+    return ok && step != DB_FAIL;
+}
+
 bool charge_not_self(struct db *d, const struct actor *who, enum permission what, struct grant_holder account, struct err *e) {
     const struct principal *p = access_principal(who);
     bool self = p && p->kind == PRINCIPAL_USER && strcmp(account.kind, "user") == 0 && account.id == p->id;

@@ -16,6 +16,8 @@ bool charge_account(struct db *d, const struct actor *who, enum permission what,
 bool charge_realm(const struct actor *who, enum permission what, const struct realm *r);
 // Of one grant.
 bool charge_scope(const struct actor *who, enum permission what, const struct access_scope *s);
+// Of a user to whom the asker may give work: one who has a grant in a tenant where the asker has the permission, or who works for any (`assigned`, `*`).
+bool charge_colleague(struct db *d, const struct actor *who, enum permission what, int64_t user, bool *in, struct err *e);
 // ERR_FORBIDDEN when the account is the asker itself, or that of which the asker is a token: roles, password and state of one's own are in other hands.
 // Not for who has the permission everywhere, whom nobody else could serve.
 bool charge_not_self(struct db *d, const struct actor *who, enum permission what, struct grant_holder account, struct err *e);

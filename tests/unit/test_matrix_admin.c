@@ -367,10 +367,13 @@ static void the_administrator_of_a_tenant_keeps_its_accounts(void **state) {
         {"peer", "set", "{\"name\":\"CT7\",\"state\":\"off\"}", 200},
         {"peer", "remove", "{\"name\":\"CT7\"}", 200},
         {"site", "set", "{\"place\":\"T/S/新科室\",\"display\":\"新科室\"}", 200},
+        {"assign", "add", "{\"study\":\"1.2.1\",\"user\":\"ownhere.user\"}", 200},
+        {"assign", "add", "{\"study\":\"1.2.1\",\"user\":\"roaming.user\"}", 200}, // who reads for any
         {"user", "remove", "{\"name\":\"li.wei\"}", 200},
     };
     struct server *s = *state;
     unsigned head = add_admin(s);
+    make_user(s, "roaming.user", "tele-radiologist", "assigned");
     try_all(s, WORK, sizeof WORK / sizeof *WORK, head);
     assert_int_equal(post(s, "site", "list", "{}", head, &s->answer), 200);
     assert_non_null(strstr(s->answer.p, "新科室"));
@@ -440,6 +443,8 @@ static void nobody_climbs_out_of_his_tenant(void **state) {
         {"peer", "remove", "{\"name\":\"FOREIGNPEER\"}", 404},
         {"site", "set", "{\"place\":\"F/S\",\"display\":\"x\"}", 403},
         {"site", "set", "{\"place\":\"\",\"display\":\"x\"}", 400},
+        {"assign", "add", "{\"study\":\"1.2.1\",\"user\":\"foreign.user\"}", 404},
+        {"assign", "add", "{\"study\":\"1.2.1\",\"user\":\"missing.user\"}", 404},
         // what is of the whole server
         {"audit", "search", "{}", 403},
         {"audit", "retain", "{\"keep-days\":1}", 403},
@@ -456,6 +461,11 @@ static void nobody_climbs_out_of_his_tenant(void **state) {
     int64_t before = sum_of(s);
     try_all(s, MISCHIEF, sizeof MISCHIEF / sizeof *MISCHIEF, head);
     assert_int_equal(sum_of(s), before);
+    post(s, "assign", "add", "{\"study\":\"1.2.1\",\"user\":\"foreign.user\"}", head, &s->answer);
+    post(s, "assign", "add", "{\"study\":\"1.2.1\",\"user\":\"missing.user\"}", head, &s->other);
+    make_plain(&s->answer, &FOREIGN);
+    make_plain(&s->other, &MISSING);
+    assert_string_equal(s->answer.p, s->other.p);
     assert_int_equal(post(s, "user", "list", "{}", head, &s->answer), 200);
     assert_true(shows(&s->answer, &OWN) && !strstr(s->answer.p, "boss") && !strstr(s->answer.p, "both") && !strstr(s->answer.p, "tenant:F"));
 }

@@ -21,7 +21,7 @@ static bool add_assignment(struct admin_call *c, struct err *e) {
     struct arena arena;
     struct str name;
     arena_init(&arena, NAME_BYTES_MAX);
-    bool ok = account_user_name(c->accounts, &arena, admin_text(c, "user"), &name, e) &&
+    bool ok = account_user_name(c->accounts, c->who, &arena, admin_text(c, "user"), &name, e) &&
               mark_set(c->archive, c->who, MARK_ASSIGNMENT, str_trim(admin_text(c, "study")), name, true, e);
     arena_deinit(&arena);
     return admin_done(c, ok);
