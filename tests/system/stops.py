@@ -204,11 +204,12 @@ def stop_while_it_starts(data, config, dice):
 
 
 def found_of(server, papers):
-    found, page = set(), None
+    found, page, at = set(), None, 0
     while page is None or len(page) == PAGE:
-        path = f"/dicom-web/instances?limit={PAGE}&offset={len(found)}"
+        path = f"/dicom-web/instances?limit={PAGE}&offset={at}"
         page = json.loads(ask_over_tls(server, papers, "GET", path, headers={"Accept": "application/dicom+json"})[1] or "[]")
         found.update(i["00080018"]["Value"][0] for i in page)
+        at += len(page)
     return found
 
 
