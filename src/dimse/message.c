@@ -184,6 +184,10 @@ bool dimse_data_skip(struct dimse *d, struct err *e) {
 enum dimse_got dimse_poll(struct dimse *d, uint16_t message_id, struct err *e) {
     if (d->held) return DIMSE_WOKEN;
     while (ul_readable(&d->ul)) {
+        if (d->data_left) { // of one that was passed over: when it has come, nothing may come behind it
+            if (!dimse_data_skip(d, e)) return DIMSE_OVER;
+            continue;
+        }
         enum dimse_got got = dimse_receive(d, clock_mono_ms() + d->ul.timers.pdu, false, &d->held_command, &d->held_context, e);
         if (got != DIMSE_MESSAGE) return got;
         if (d->held_command.field != DIMSE_C_CANCEL) {
