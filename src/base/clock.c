@@ -4,7 +4,7 @@
 #include <stdatomic.h>
 #include <time.h>
 
-static _Atomic int64_t wall_offset_ms;
+static _Atomic int64_t wall_offset_ms, wall_held_ms;
 
 static int64_t read_us(clockid_t id) {
     struct timespec t;
@@ -21,9 +21,15 @@ int64_t clock_mono_ms(void) {
 }
 
 int64_t clock_wall_ms(void) {
-    return read_us(CLOCK_REALTIME) / 1000 + wall_offset_ms;
+    const int64_t held = wall_held_ms;
+    return held ? held : read_us(CLOCK_REALTIME) / 1000 + wall_offset_ms;
 }
 
 void clock_shift_wall_ms(int64_t offset_ms) {
     wall_offset_ms = offset_ms;
+    wall_held_ms = 0;
+}
+
+void clock_hold_wall_ms(int64_t at_ms) {
+    wall_held_ms = at_ms;
 }

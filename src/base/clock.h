@@ -10,7 +10,8 @@ int64_t clock_mono_us(void);
 // Milliseconds since 1970-01-01T00:00:00Z.
 int64_t clock_wall_ms(void);
 
-// Test seam: offset added to the wall clock (a jump of the clock). Not for production code.
+// Test seams, not for production code: an offset added to the wall clock (a jump of the clock), and a moment at which it stands still until it is shifted.
 void clock_shift_wall_ms(int64_t offset_ms);
+void clock_hold_wall_ms(int64_t at_ms);
 
 #endif

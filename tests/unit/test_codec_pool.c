@@ -137,13 +137,20 @@ static void works(void) {
     if (!try_job('.', &e)) fail_msg("%s", e.message);
 }
 
-static void costs_one_job(char what, const char *says) {
+// deadline_ms: of this job alone; 0: the usual one. A worker that must be started first may take longer on a busy machine.
+static void costs_one_job_within(char what, const char *says, int64_t deadline_ms) {
     struct err e = {0};
     works();
+    codec_pool_set_deadline(deadline_ms);
     assert_false(try_job(what, &e));
+    codec_pool_set_deadline(0);
     assert_int_equal(e.kind, ERR_UNDECODABLE);
     if (!strstr(e.message, says)) fail_msg("'%c': \"%s\" does not say \"%s\"", what, e.message, says);
     for (int i = 0; i < WORKERS + 1; i++) works();
+}
+
+static void costs_one_job(char what, const char *says) {
+    costs_one_job_within(what, says, 0);
 }
 
 // ---- the processes of this one ----
@@ -194,11 +201,9 @@ static void a_crash_costs_one_job(void **state) {
 
 static void a_hang_costs_one_job_and_its_time(void **state) {
     (void)state;
-    codec_pool_set_deadline(700);
     int64_t before = clock_mono_ms();
-    costs_one_job('h', "took longer than");
-    assert_in_range(clock_mono_ms() - before, 600, 60000);
-    codec_pool_set_deadline(0);
+    costs_one_job_within('h', "took longer than", 700);
+    assert_in_range(clock_mono_ms() - before, 600, 90000);
 }
 
 static void running_out_of_memory_costs_one_job(void **state) {
@@ -344,7 +349,7 @@ static void large_frames_give_their_memory_back(void **state) {
         arena_deinit(&result);
     }
     works();
-    int64_t until = clock_mono_ms() + 20000;
+    int64_t until = clock_mono_ms() + 60000;
     while (shared_kib() > LITTLE_KIB && clock_mono_ms() < until) usleep(20000);
     assert_true(shared_kib() <= LITTLE_KIB);
     works();

@@ -100,7 +100,7 @@ static void a_call_does_not_lead_where_it_may_not(void **state) {
     assert_true(listener >= 0);
     for (size_t i = 0; i < sizeof hosts / sizeof *hosts; i++) {
         snprintf(url, sizeof url, "http://%s:%u/", hosts[i], port);
-        const struct http_call call = {.method = "GET", .url = url, .guard = &guard, .whole_ms = 5000};
+        const struct http_call call = {.method = "GET", .url = url, .guard = &guard, .whole_ms = 60000};
         e = (struct err){0};
         assert_false(http_call(&call, &r, &e));
         if (e.kind != ERR_FORBIDDEN) fail_msg("%s: %s", url, e.message);

@@ -75,8 +75,12 @@ static bool insert(struct db *d, const char *name) {
 static void end_connections(void) {
     struct db_pool *other = open_pool("killer");
     struct db *w = db_writer(other, &e);
+    // those that are there now: who listens comes back soon
+    assert_int_equal(one(w, "SELECT CASE WHEN set_config('gantry.moment', clock_timestamp()::text, false) <> '' THEN 1 END"), 1);
     one(w, "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE application_name LIKE 'gantry of-test-postgres%'");
-    while (one(w, "SELECT count(*) FROM pg_stat_activity WHERE application_name LIKE 'gantry of-test-postgres%'") > 0) usleep(1000);
+    while (one(w, "SELECT count(*) FROM pg_stat_activity WHERE application_name LIKE 'gantry of-test-postgres%' AND backend_start < "
+                  "current_setting('gantry.moment')::timestamptz") > 0)
+        usleep(1000);
     db_return(other, w);
     db_pool_close(other);
 }
@@ -135,13 +139,13 @@ static void a_transaction_whose_connection_is_lost_leaves_nothing(void **state) 
 
 static void a_statement_has_a_deadline(void **state) {
     (void)state;
-    options.statement_ms = 2000; // all that opening says is done in it, on a busy machine too
+    options.statement_ms = 5000; // all that opening says is done in it, on a busy machine too
     struct db_pool *hasty = open_pool("hasty");
     struct db *r = db_reader(hasty, &e);
     int64_t begun = clock_mono_ms();
-    assert_false(db_exec(r, "SELECT pg_sleep(20)", &e));
+    assert_false(db_exec(r, "SELECT pg_sleep(120)", &e));
     assert_int_equal(e.kind, ERR_TIMEOUT);
-    assert_true(clock_mono_ms() - begun < 15 * 1000);
+    assert_true(clock_mono_ms() - begun < 90 * 1000);
     assert_int_equal(one(r, "SELECT 7"), 7); // the connection is as good as before
     db_return(hasty, r);
     db_pool_close(hasty);
@@ -259,8 +263,7 @@ static void a_node_that_stalls_in_a_transaction_loses_it(void **state) {
     (void)state;
     struct second s = {.pool = open_pool("b")};
     struct db *w = db_writer(pool, &e);
-    assert_true(db_exec(w, "SET idle_in_transaction_session_timeout = 300", &e)); // it has a long one
-    assert_true(db_begin(w, &e) && insert(w, "stalled"));
+    assert_true(db_begin(w, &e) && insert(w, "stalled") && db_exec(w, "SET idle_in_transaction_session_timeout = 300", &e)); // it has a long one
     write_second(&s);
     assert_true(s.inside);
     assert_false(db_commit(w, &e));
@@ -301,7 +304,7 @@ static void a_server_that_takes_connections_and_says_nothing_is_given_up_in_time
     int64_t start = clock_mono_ms();
     assert_false(db_pool_open(&(struct db_options){.url = url}, &p, &e));
     assert_int_equal(e.kind, ERR_NET);
-    assert_true(clock_mono_ms() - start < 20 * 1000);
+    assert_true(clock_mono_ms() - start < 60 * 1000);
     close(fd);
 }
 
@@ -349,7 +352,7 @@ static void whoever_waits_is_woken_when_the_process_ends(void **state) {
     pthread_join(t, NULL);
     assert_false(w.good);
     assert_int_equal(w.why.kind, ERR_NET);
-    assert_true(clock_mono_ms() - start < 15 * 1000); // of the statement's 50 s
+    assert_true(clock_mono_ms() - start < 40 * 1000); // of the statement's 50 s
     // what answers is still asked
     struct db *d = db_writer(w.pool, &e);
     if (!d || !db_begin(d, &e) || !insert(d, "last words") || !db_commit(d, &e)) fail_msg("%s", e.message);

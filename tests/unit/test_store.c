@@ -553,7 +553,7 @@ static void a_volume_that_is_removed_leaves_its_readers_alone_and_its_number_is_
     for (unsigned i = 0; i < 8; i++) put(f, o[i] = object_new(i + 1, 30000));
     assert_int_not_equal(o[0]->put.entry.loc.volume, o[7]->put.entry.loc.volume);
     assert_true(vol_fd(f->vs, o[0]->put.entry.loc, &fd, &f->e));
-    for (int i = 0; i < 1000 && !vol_remove(f->vs, o[0]->put.entry.loc.volume, &f->e); i++) usleep(20000); // sealed in the background
+    for (int i = 0; i < 3000 && !vol_remove(f->vs, o[0]->put.entry.loc.volume, &f->e); i++) usleep(20000); // sealed in the background
     assert_int_equal(pread(fd, back, sizeof back, (off_t)o[0]->put.entry.loc.offset), sizeof back);
     if (!encrypted()) assert_memory_equal(back, o[0]->p, sizeof back);
     vol_fd_release(f->vs, o[0]->put.entry.loc.volume, fd);
@@ -764,7 +764,7 @@ static void descriptors_stay_few_however_many_volumes_are_read(void **state) {
     char command[128];
     snprintf(command, sizeof command, "test $(ls /proc/%d/fd | wc -l) -le %d", (int)getpid(), STORE_DESCRIPTORS_MAX + 40);
     int status = system(command);
-    for (int i = 0; i < 400 && status != 0; i++) { // volumes that have just ended are sealed beside
+    for (int i = 0; i < 1200 && status != 0; i++) { // volumes that have just ended are sealed beside
         usleep(50000);
         status = system(command);
     }

@@ -284,7 +284,7 @@ static bool one_failing_recovery(unsigned seed, unsigned n, unsigned kinds, int 
         l->vs = NULL;
     }
     // The next volume is made ready by a thread of its own, which a busy machine may keep waiting.
-    for (int ms = 0; n == 1 && l->vs && !disk_failed(second) && ms < 20000; ms += 10) nanosleep(&(struct timespec){.tv_nsec = 10000000}, NULL);
+    for (int ms = 0; n == 1 && l->vs && !disk_failed(second) && ms < 60000; ms += 10) nanosleep(&(struct timespec){.tv_nsec = 10000000}, NULL);
     bool happened = disk_failed(second);
     vol_close(l->vs);
     disk_free(second);

@@ -206,9 +206,12 @@ static void senders_free(struct sender *list, unsigned n) {
 static void many_senders_share_puts_and_judgements_never_overlap(void **state) {
     struct fixture *f = *state;
     struct sender s[CROWD] = {0};
-    f->bucket.put_ms = 50;
+    f->bucket.put_ms = 150; // that others come meanwhile, on one busy processor too
     open_set(f);
-    for (unsigned i = 0; i < CROWD; i++) s[i] = (struct sender){.vs = f->vs, .first = 100 * i, .size = 200000};
+    for (unsigned i = 0; i < CROWD; i++) {
+        s[i] = (struct sender){.vs = f->vs};
+        for (unsigned k = 0; k < EACH; k++) s[i].o[k] = object_new(100 * i + k, 200000);
+    }
     run_senders(s, CROWD);
     for (unsigned i = 0; i < CROWD; i++) {
         assert_int_equal(s[i].failed, 0);
@@ -273,7 +276,7 @@ static void silence_fails_senders_soon_small_groups_go_on_and_all_recovers_by_it
     vol_stats_get(f->vs, &st);
     assert_true(st.bucket_away);
     f->bucket.silent = false;
-    for (int i = 0; i < 200 && st.bucket_away; i++) {
+    for (int i = 0; i < 600 && st.bucket_away; i++) {
         usleep(100000);
         vol_stats_get(f->vs, &st);
     }
@@ -289,8 +292,8 @@ static void silence_fails_senders_soon_small_groups_go_on_and_all_recovers_by_it
     f->bucket.silent = true;
     vol_close(f->vs);
     f->vs = NULL;
-    for (int i = 0; i < 500 && threads_now() != threads; i++) usleep(10000); // who was waited for is listed a moment longer
-    assert_int_equal(threads_now(), threads);
+    for (int i = 0; i < 6000 && threads_now() > threads; i++) usleep(10000); // who was waited for is listed a moment longer, also before
+    assert_true(threads_now() <= threads);
 }
 
 static void *close_run(void *arg) {
@@ -308,7 +311,7 @@ static void closing_does_not_wait_for_a_bucket_that_hangs(void **state) {
     for (unsigned i = 0; i < 2; i++) s[i] = (struct sender){.vs = f->vs, .first = 100 * i, .size = 300000, .each = 1};
     for (unsigned i = 0; i < 2; i++) assert_int_equal(pthread_create(&threads[i], NULL, sender_run, &s[i]), 0);
     while (!s[0].begun || !s[1].begun || f->bucket.puts + f->bucket.lists == 0) usleep(1000);
-    usleep(300000); // both are at it
+    sleep(1); // both are at it
     int64_t began = clock_mono_ms();
     assert_int_equal(pthread_create(&threads[2], NULL, close_run, f->vs), 0);
     for (int i = 0; i < 3; i++) pthread_join(threads[i], NULL);
@@ -703,7 +706,7 @@ static void a_volume_that_is_gone_is_not_found(void **state) {
 
 // ---- all at once ----
 
-enum { TROUBLED_MS = 3000, TROUBLED_MS_MAX = 30 * 1000, TROUBLED_SENDERS = 6, TROUBLED_EACH = 60 };
+enum { TROUBLED_MS = 3000, TROUBLED_MS_MAX = 90 * 1000, TROUBLED_SENDERS = 6, TROUBLED_EACH = 60 };
 
 struct trouble {
     struct fixture *f;
