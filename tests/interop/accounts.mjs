@@ -5,7 +5,7 @@ import { chromium } from 'playwright-core';
 const [url, folder, oneTime] = process.argv.slice(2);
 const PASSWORD = 'seven purple elephants';
 const problems = [];
-const browser = await chromium.launch({ executablePath: process.env.CHROMIUM || '/usr/bin/chromium', args: ['--no-sandbox', '--disable-gpu'] });
+const browser = await chromium.launch({ executablePath: process.env.CHROMIUM || '/usr/bin/chromium', args: ['--no-sandbox', '--disable-gpu'], timeout: 120000 });
 let checks = 0;
 
 function check(what, condition, seen = '') {
@@ -27,6 +27,7 @@ function totp(secret, step) {
 async function open(locale) {
   const context = await browser.newContext({ locale, viewport: { width: 1280, height: 800 } });
   const page = await context.newPage();
+  page.setDefaultTimeout(120000);
   page.on('pageerror', (e) => problems.push(`${locale}: ${e}`));
   await page.goto(url);
   await page.waitForSelector('form.card');

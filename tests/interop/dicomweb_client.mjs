@@ -6,7 +6,7 @@ import { chromium } from 'playwright-core';
 const [gantry, ...paths] = process.argv.slice(2);
 const files = paths.map((p) => fs.readFileSync(p).toString('base64'));
 const script = createRequire(import.meta.url).resolve('dicomweb-client').replace(/[^/]*$/, 'dicomweb-client.js');
-const browser = await chromium.launch({ executablePath: process.env.CHROMIUM || '/usr/bin/chromium', args: ['--no-sandbox', '--disable-gpu'] });
+const browser = await chromium.launch({ executablePath: process.env.CHROMIUM || '/usr/bin/chromium', args: ['--no-sandbox', '--disable-gpu'], timeout: 120000 });
 
 // Runs in the page.
 async function calls({ files, gantry }) {

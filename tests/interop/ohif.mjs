@@ -29,6 +29,7 @@ const viewer = `http://127.0.0.1:${files.address().port}`;
 const browser = await chromium.launch({
   executablePath: process.env.CHROMIUM || '/usr/bin/chromium',
   args: ['--no-sandbox', '--use-gl=angle', '--use-angle=swiftshader', '--enable-unsafe-swiftshader', '--ignore-gpu-blocklist'],
+  timeout: 120000,
 });
 const failures = [];
 let asked = 0;
@@ -44,7 +45,7 @@ async function open(locale) {
   // The tour of a first visit would stand before the images.
   await context.addInitScript(() => localStorage.setItem('shownTours', JSON.stringify(['basicViewerTour'])));
   const page = await context.newPage();
-  page.setDefaultTimeout(60000);
+  page.setDefaultTimeout(120000);
   page.on('response', (r) => {
     if (!r.url().startsWith(gantry)) return;
     asked++;
@@ -72,8 +73,10 @@ function seen(page) {
 }
 
 async function shown(page, what, enough) {
+  const yes = page.locator('button', { hasText: /^Yes$/ }); // it may ask whether to open what was chosen, sooner or later
   let last;
-  for (let i = 0; i < 120; i++) {
+  for (let i = 0; i < 240; i++) {
+    if (await yes.count()) await yes.first().click();
     last = await seen(page);
     if (enough(last)) return check(what, true);
     await page.waitForTimeout(500);
@@ -105,8 +108,6 @@ async function study(page, { uid, name, thumbnails, looks }) {
     const thumbnail = page.locator('[data-cy^="study-browser-thumbnail"]').filter({ hasText: modality }).nth(number);
     await thumbnail.dblclick();
     await page.waitForTimeout(1500);
-    const yes = page.locator('button', { hasText: /^Yes$/ });
-    if (await yes.count()) await yes.first().click();
     await shown(page, `${modality} of ${name} is displayed`, SHOWN[as]);
     await page.screenshot({ path: `${shots}/ohif-${name}-${modality}.png` });
   }

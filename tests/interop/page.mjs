@@ -3,7 +3,7 @@ import { chromium } from 'playwright-core';
 
 const [url, folder, patient] = process.argv.slice(2);
 const problems = [];
-const browser = await chromium.launch({ executablePath: process.env.CHROMIUM || '/usr/bin/chromium', args: ['--no-sandbox', '--disable-gpu'] });
+const browser = await chromium.launch({ executablePath: process.env.CHROMIUM || '/usr/bin/chromium', args: ['--no-sandbox', '--disable-gpu'], timeout: 120000 });
 let checks = 0;
 
 function check(what, condition, seen = '') {
@@ -14,6 +14,7 @@ function check(what, condition, seen = '') {
 async function open(locale) {
   const context = await browser.newContext({ locale, viewport: { width: 1280, height: 800 } });
   const page = await context.newPage();
+  page.setDefaultTimeout(120000);
   page.on('console', (m) => ['error', 'warning'].includes(m.type()) && problems.push(`${locale}: ${m.text()} ${m.location().url}`));
   page.on('pageerror', (e) => problems.push(`${locale}: ${e}`));
   await page.goto(url);
@@ -40,7 +41,10 @@ async function list(page, language) {
   const all = await page.locator('tbody').innerText();
   check('Chinese names stand as characters', /[\u4e00-\u9fff]{2}/.test(all) && !all.includes('\ufffd'), all.slice(0, 300));
   await page.fill('#words', patient);
-  const only = (id) => [...document.querySelectorAll('tbody tr')].every((tr) => tr.textContent.includes(id));
+  const only = (id) => {
+    const all = [...document.querySelectorAll('tbody tr')];
+    return all.length > 0 && all.every((tr) => tr.textContent.includes(id));
+  };
   await page.waitForFunction(only, patient);
   check('the search finds the patient', (await page.locator('tbody tr').count()) > 0);
   await page.fill('#words', 'nobody at all');

@@ -2,7 +2,7 @@
 import { chromium } from 'playwright-core';
 
 const [url, folder] = process.argv.slice(2);
-const browser = await chromium.launch({ executablePath: process.env.CHROMIUM || '/usr/bin/chromium', args: ['--no-sandbox', '--disable-gpu'] });
+const browser = await chromium.launch({ executablePath: process.env.CHROMIUM || '/usr/bin/chromium', args: ['--no-sandbox', '--disable-gpu'], timeout: 120000 });
 const problems = [];
 let checks = 0;
 
@@ -14,6 +14,7 @@ function check(what, condition, seen = '') {
 async function open(locale) {
   const context = await browser.newContext({ locale, viewport: { width: 1280, height: 800 } });
   const page = await context.newPage();
+  page.setDefaultTimeout(120000);
   page.on('console', (m) => m.type() === 'error' && m.location().url.startsWith(url) && problems.push(`${m.text()} ${m.location().url}`));
   page.on('pageerror', (e) => problems.push(String(e)));
   await page.goto(url);

@@ -90,7 +90,9 @@ def guessing(server):
     answers = []
     for name in ("admin", "nobody"):
         page, told = Browser(server), []
-        for i in range(8):
+        for i in range(40):  # on a slow machine the first waits are over before the next try
+            if i >= 8 and any(s == 429 for s, _ in told):
+                break
             status, headers, body = page.sign_in(name, f"guess number {i} of many")
             told.append((status, re.sub(r"\d+", "N", body["detail"])))
             if status == 429:
@@ -224,7 +226,7 @@ def control_socket(server, folder, data):
     check("the socket is its owner's alone", stat.S_ISSOCK(mode) and mode & 0o777 == 0o600, oct(mode))
     for sent in (b"\n", b"nonsense\n", b'{"noun":"user","verb":"fly"}\n', b"[" * 5000 + b"\n", b'{"noun":"user","verb":"list","in":[1]}\n'):
         with socket.socket(socket.AF_UNIX) as caller:
-            caller.settimeout(20)
+            caller.settimeout(60)
             caller.connect(str(place))
             caller.sendall(sent)
             told = json.loads(caller.makefile().readline())

@@ -242,7 +242,7 @@ class Collector:
 
     def stop(self):
         self.process.send_signal(signal.SIGTERM)
-        self.process.wait(30)
+        self.process.wait(60)
 
     def configuration(self):
         tls = self.tls
@@ -285,7 +285,7 @@ def verified(folder, *options, expect=0):
 def one_event_for_each_action(folder, server, collector):
     random.seed(7)
     a = act(server, folder)
-    until = time.monotonic() + 60
+    until = time.monotonic() + 120
     while counted(exported(folder)) != a.expected and time.monotonic() < until:
         time.sleep(0.5)
     messages = exported(folder)
@@ -305,7 +305,7 @@ def while_the_collector_is_away_the_log_waits(folder, server, collector):
     for _ in range(50):
         a.worklist()
     collector.start()
-    until = time.monotonic() + 60
+    until = time.monotonic() + 120
     while counted(exported(folder))["study.queried"] < 50 and time.monotonic() < until:
         time.sleep(0.2)
     last = last_event(folder)
@@ -329,7 +329,7 @@ def a_long_message_comes_whole(folder, server, collector):
                          explicit(8, 0x52, "PATIENT") + explicit(0x10, 0x20, "MANY"))
         while association.status() == 0xFF00:
             pass
-    until = time.monotonic() + 60
+    until = time.monotonic() + 120
     while not any("MANY" in line and "C-GET" in line for line in map(text_of_details, messages_of(collector.lines()))) and time.monotonic() < until:
         time.sleep(0.2)
     long = [line for line in collector.lines() if len(line.encode()) > 32768]
@@ -354,7 +354,7 @@ def command(folder, *words):
 
 def in_time(is_so):
     """What was noted is in the chain soon after, not at once."""
-    until = time.monotonic() + 60
+    until = time.monotonic() + 120
     while not is_so():
         assert time.monotonic() < until
         time.sleep(0.1)

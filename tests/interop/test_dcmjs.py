@@ -16,7 +16,7 @@ def main():
         files = sorted(str(p) for p in Path(name).rglob("*.dcm"))
         port = gantry.free_port()
         with gantry.Server(Path(name) / "data", "--peer", f"DCMJSSCP@127.0.0.1:{port}") as server:
-            print(gantry.run("node", folder_of_modules / "dcmjs.mjs", server.dicom_port, server.aet, port, *files, timeout=240).stdout)
+            print(gantry.run("node", folder_of_modules / "dcmjs.mjs", server.dicom_port, server.aet, port, *files, timeout=400).stdout)
 
 
 main()

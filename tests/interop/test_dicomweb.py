@@ -6,6 +6,7 @@ import hashlib
 import http.client
 import io
 import json
+import re
 import socket
 import struct
 import sys
@@ -377,7 +378,7 @@ def doors(server, f):
     check("without credentials another host name is refused", status == 403, status)
     status, _, _ = server.http("POST", f"{ROOT}/studies", body=b"x", headers={"Origin": "http://evil.example"})
     check("another site's page may not change anything", status == 403, status)
-    with socket.create_connection(("127.0.0.1", server.http_port), timeout=10) as s:
+    with socket.create_connection(("127.0.0.1", server.http_port), timeout=60) as s:
         s.sendall(b"GET /events?after=0 HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
         seen = b""
         until = time.monotonic() + 60
@@ -391,7 +392,7 @@ def smuggling(server):
                  b"POST /dicom-web/studies HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 3\r\nContent-Length: 4\r\n\r\nabcd",
                  b"GET /" + b"a" * 300000 + b" HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n",
                  b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\n" + b"X: y\r\n" * 60000 + b"\r\n", b"\1\2\3\r\n\r\n", b"GET\r\n\r\n"]:
-        with socket.create_connection(("127.0.0.1", server.http_port), timeout=20) as s:
+        with socket.create_connection(("127.0.0.1", server.http_port), timeout=60) as s:
             try:
                 s.sendall(head)
                 answer = s.recv(4096)
@@ -408,15 +409,23 @@ def deleting(server, f):
     check("and the instance is gone", server.http("GET", url)[0] == 404)
 
 
+def under_way(server):
+    """HTTP requests that were begun, the one that asks among them."""
+    return int(re.search(r"^gantry_http_requests_in_flight (\d+)", server.http("GET", "/metrics")[2].decode(), re.M).group(1))
+
+
 def half(server, data, rest):
     """A store whose body is sent in two halves, with something in between; the answer's status."""
     body = multipart([data])
-    connection = http.client.HTTPConnection("127.0.0.1", server.http_port, timeout=20)
+    connection = http.client.HTTPConnection("127.0.0.1", server.http_port, timeout=120)
     connection.putrequest("POST", ROOT + "/studies")
     connection.putheader("Content-Type", "multipart/related; boundary=xYz")
     connection.putheader("Content-Length", str(len(body)))
     connection.endheaders(body[:len(body) // 2])
-    time.sleep(0.3)
+    until = time.monotonic() + 60
+    while under_way(server) < 2:
+        assert time.monotonic() < until, "the server does not begin with it"
+        time.sleep(0.05)
     rest()
     try:
         connection.send(body[len(body) // 2:])
@@ -437,7 +446,7 @@ def ending(folder):
 
         def stop():
             server.process.terminate()
-            refused, until = False, time.monotonic() + 15
+            refused, until = False, time.monotonic() + 60
             while not refused and time.monotonic() < until:
                 time.sleep(0.2)
                 try:
@@ -447,7 +456,7 @@ def ending(folder):
             check("a server that is told to stop takes nothing new", refused)
 
         check("what is under way is finished", half(server, data, stop) == 200)
-        server.process.wait(20)
+        server.process.wait(120)
         check("and the exit code is 0", server.process.returncode == 0, server.process.returncode)
     with gantry.Server(folder) as server:
         check("what was answered is there", len(server.get_json(f"{ROOT}/studies?StudyInstanceUID={ds.StudyInstanceUID}")) == 1)
@@ -478,7 +487,7 @@ def credentials(folder):
     with gantry.Server(folder, auth=True) as server:
         check("the second start prints none", server.token is None)
         check("the token of the first still opens", server.http("GET", "/metrics", headers={"Authorization": f"Bearer {token}"})[0] == 200)
-    refused = gantry.run(gantry.GANTRY, "serve", "--data", folder, "--bind", "0.0.0.0", "--auth", "none", check=False, timeout=20)
+    refused = gantry.run(gantry.GANTRY, "serve", "--data", folder, "--bind", "0.0.0.0", "--auth", "none", check=False, timeout=120)
     check("no credentials on an open address is refused with the remedy", refused.returncode != 0 and "127.0.0.1" in refused.stderr, refused.stderr)
 
 
@@ -492,7 +501,7 @@ def configuration(folder):
                        ("auth: some\n", "line: 1"), ("dicom:\n  known-callers-only: maybe\n", "line: 2"),
                        ("peers:\n  - aet: PACS\n    host: h\n    port: 0\n", "entry 1"), ('peers:\n  - aet: "A\\\\B"\n    host: h\n    port: 1\n', "entry 1")]:
         file.write_text(text)
-        result = gantry.run(gantry.GANTRY, "serve", "--data", f"{folder}/store", "--config", str(file), check=False, timeout=20)
+        result = gantry.run(gantry.GANTRY, "serve", "--data", f"{folder}/store", "--config", str(file), check=False, timeout=120)
         check(f"a file with {text!r} is refused by name", result.returncode != 0 and word in result.stderr, result.stderr)
 
 

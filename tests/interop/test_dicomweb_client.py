@@ -32,7 +32,7 @@ def main():
         gantry.run("dcmcjpeg", "+eb", folder / "clip.dcm", folder / "clip.jpg.dcm")
         with gantry.Server(folder / "data") as server:
             print(gantry.run("node", modules / "dicomweb_client.mjs", f"http://127.0.0.1:{server.http_port}", first, folder / "second.dcm", folder / "clip.jpg.dcm",
-                             timeout=200).stdout)
+                             timeout=400).stdout)
 
 
 main()

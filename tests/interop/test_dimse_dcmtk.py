@@ -36,8 +36,9 @@ class Listener:
         self.folder, self.port = Path(folder), gantry.free_port()
         self.folder.mkdir(parents=True, exist_ok=True)
         self.process = subprocess.Popen([program, *[o.format(folder=self.folder, port=self.port) for o in options]], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        end = time.monotonic() + 20
-        while subprocess.run(["echoscu", "localhost", str(self.port)], capture_output=True).returncode and time.monotonic() < end:
+        end = time.monotonic() + 60
+        while subprocess.run(["echoscu", "localhost", str(self.port)], capture_output=True).returncode:
+            assert time.monotonic() < end, f"{program} does not answer"
             time.sleep(0.05)
 
     def take(self):
@@ -52,7 +53,7 @@ class Listener:
 
     def __exit__(self, *_):
         self.process.terminate()
-        self.process.wait(20)
+        self.process.wait(60)
 
 
 def storescp(folder, aet, *options):
@@ -189,7 +190,7 @@ def gdcm_is_served(server, files, folder, mover_port):
     out = Path(folder) / "gdcm"
     out.mkdir()
     subprocess.run([*base, "--move", "--studyroot", "--study", "--aetitle", "GDCM", "--port-scp", str(mover_port), "-o", str(out), "--key", "8,52,STUDY", "--key",
-                    f"20,d,{uid_of(files[0], '0020,000d')}"], capture_output=True, timeout=60)
+                    f"20,d,{uid_of(files[0], '0020,000d')}"], capture_output=True, timeout=180)
     assert list(out.rglob("*")), "gdcmscu gets what it asked to be moved"
 
 
@@ -275,7 +276,7 @@ class Acceptor(gantry.Association):
 
     def __init__(self, listener):
         self.socket, _ = listener.accept()
-        self.socket.settimeout(20)
+        self.socket.settimeout(60)
         kind, body = self.receive()
         assert kind == 1
         self.request = body
@@ -306,7 +307,7 @@ def ask_and_leave(server, calling, transaction, item):
 def commitment_is_reported_on_a_new_association_when_the_first_is_gone(server, files, listener):
     good = ("1.2.840.10008.5.1.4.1.1.2", uid_of(files[0], "0008,0018"))
     ask_and_leave(server, "COMMITTER", "1.2.3.3", good)
-    listener.settimeout(20)
+    listener.settimeout(60)
     peer = Acceptor(listener)
     assert COMMITMENT.encode() + b"\0\1" in peer.request, "the SCP role is proposed"
     take_report(peer, "1.2.3.3", [good[1]], {})
@@ -317,10 +318,10 @@ def a_peer_that_does_not_answer_holds_up_no_other_peers_commitment(server, files
     good = ("1.2.840.10008.5.1.4.1.1.2", uid_of(files[0], "0008,0018"))
     for i in range(8):
         ask_and_leave(server, "SILENT", f"1.2.3.4.{i}", good)
-    silent.settimeout(20)
+    silent.settimeout(60)
     held, _ = silent.accept()  # its association is being asked for, and never will be answered
     ask_and_leave(server, "COMMITTER", "1.2.3.5", good)
-    listener.settimeout(10)
+    listener.settimeout(60)  # eight that wait for an answer one after the other take minutes
     peer = Acceptor(listener)
     take_report(peer, "1.2.3.5", [good[1]], {})
     peer.finish()
@@ -336,8 +337,8 @@ def a_commitment_that_is_owed_outlives_the_server(folder, files):
     server.store([files[0].read_bytes()])
     ask_and_leave(server, "COMMITTER", "1.2.3.6", good)
     server.kill()
-    with gantry.Server(folder / "owing", *options), socket.create_server(("127.0.0.1", port)) as listener:
-        listener.settimeout(30)
+    with socket.create_server(("127.0.0.1", port)) as listener, gantry.Server(folder / "owing", *options):
+        listener.settimeout(60)
         peer = Acceptor(listener)
         take_report(peer, "1.2.3.6", [good[1]], {})
         peer.finish()
@@ -368,9 +369,9 @@ def our_commands_against_dcmqrscp(folder, files, mover):
     peer = subprocess.Popen(["dcmqrscp", "-c", base / "cfg"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         to = f"QR@127.0.0.1:{port}"
-        for _ in range(100):
-            if run(GANTRY, "echo", to, check=False).returncode == 0:
-                break
+        end = time.monotonic() + 60
+        while run(GANTRY, "echo", to, check=False).returncode != 0:
+            assert time.monotonic() < end, "dcmqrscp does not answer"
             time.sleep(0.05)
         counts = json.loads(run(GANTRY, "store", to, Path(folder) / "a", "--json").stdout)
         assert counts["stored"] == len(files) and counts["failed"] == 0, counts
@@ -386,7 +387,7 @@ def our_commands_against_dcmqrscp(folder, files, mover):
         assert "move destination unknown" in run(GANTRY, "move", to, "--to", "NOBODY", "--key", f"StudyInstanceUID={study}", check=False).stderr
     finally:
         peer.terminate()
-        peer.wait(20)
+        peer.wait(60)
 
 
 def our_commands_against_ourselves(server, files, folder):

@@ -25,7 +25,7 @@ def check(what, condition, seen=""):
 
 def raw(server, request):
     """What comes back for bytes on the wire, up to the end of the connection."""
-    with socket.create_connection(("127.0.0.1", server.http_port), timeout=20) as s:
+    with socket.create_connection(("127.0.0.1", server.http_port), timeout=60) as s:
         try:
             s.sendall(request)
         except OSError:

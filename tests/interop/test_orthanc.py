@@ -24,7 +24,7 @@ def data_set_in(server, uid, place):
 
 
 def wait_job(orthanc, job):
-    for _ in range(300):
+    for _ in range(1200):
         state = orthanc.rest(f"/jobs/{job['ID']}")
         if state["State"] in ("Success", "Failure"):
             assert state["State"] == "Success", f"Orthanc's job failed: {state}"
@@ -73,7 +73,7 @@ def orthanc_moves_from_us(server, orthanc, query):
 def orthanc_asks_for_commitment(orthanc):
     instances = orthanc.rest("/instances")
     answer = post(orthanc, "/modalities/gantry/storage-commitment", {"Resources": instances})
-    for _ in range(200):
+    for _ in range(1200):
         report = orthanc.rest(f"/storage-commitment/{answer['ID']}")
         if report["Status"] != "Pending":
             assert report["Status"] == "Success", f"storage commitment: {report}"

@@ -78,12 +78,12 @@ class Provider:
         """An access token as the provider gives it to a program."""
         form = urllib.parse.urlencode({"grant_type": "client_credentials", "scope": "api", "resource": "urn:gantry"}).encode()
         ask = urllib.request.Request(f"{self.issuer}/token", form, {"Authorization": "Basic " + base64.b64encode(b"robot:robot").decode()})
-        with urllib.request.urlopen(ask, timeout=10) as answer:
+        with urllib.request.urlopen(ask, timeout=60) as answer:
             return json.load(answer)["access_token"]
 
     def stop(self):
         self.process.stdin.close()
-        self.process.wait(10)
+        self.process.wait(60)
 
 
 class Liar(http.server.BaseHTTPRequestHandler):
@@ -248,7 +248,7 @@ def main():
         with gantry.Server(folder / "data", "--http-port", str(port), config=folder / "gantry.yaml", auth=True) as server:
             check("the page is told of it", server.get_json("/api/oidc") == {"enabled": True, "title": "第一医院"})
             refused_ways(server, provider, base)
-            print(gantry.run("node", modules / "sso.mjs", f"{base}/", shots, timeout=120).stdout)
+            print(gantry.run("node", modules / "sso.mjs", f"{base}/", shots, timeout=400).stdout)
             backchannel(server, provider)
             programs(server, provider)
             associations(server, provider)

@@ -38,11 +38,12 @@ class Proxy:
         self.await_port()
 
     def await_port(self):
-        for _ in range(100):
+        end = time.monotonic() + 120
+        while time.monotonic() < end:
             if self.process.poll() is not None:
                 raise RuntimeError((self.folder / "proxy.log").read_text()[-2000:])
             try:
-                urllib.request.urlopen(f"https://127.0.0.1:{self.https_port}/healthz", context=insecure(), timeout=5).close()
+                urllib.request.urlopen(f"https://127.0.0.1:{self.https_port}/healthz", context=insecure(), timeout=60).close()
                 return
             except OSError:
                 time.sleep(0.1)
@@ -50,7 +51,7 @@ class Proxy:
 
     def stop(self):
         self.process.terminate()
-        self.process.wait(20)
+        self.process.wait(60)
         self.log.close()
 
     def __enter__(self):

@@ -19,6 +19,7 @@ import time
 from pathlib import Path
 
 import cluster
+import ports
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 GANTRY = os.environ.get("GANTRY", str(ROOT / "build" / "gantry"))
@@ -45,9 +46,7 @@ def need_tools(*names):
 
 
 def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
+    return ports.keep(1)[0]
 
 
 def on_cluster():
@@ -81,7 +80,7 @@ def encrypted_beside(folder):
 class Server:
     """`gantry serve` on loopback; the ready line gives the real ports. Stopped by its own process id. named: the options that name its archive."""
 
-    def __init__(self, data, *options, config=None, named=None, binary=None, env=None, auth=False, timeout=60, prepare=None):
+    def __init__(self, data, *options, config=None, named=None, binary=None, env=None, auth=False, timeout=180, prepare=None):
         self.data = str(data)
         command = [binary or GANTRY, "serve", *(named or archive(data, config)), "--dicom-port", "0", "--http-port", "0", *options]
         if not auth:
@@ -125,7 +124,7 @@ class Server:
         self.process.kill()
         self.process.wait()
 
-    def stop(self, timeout=60):
+    def stop(self, timeout=180):
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
             try:
@@ -146,7 +145,7 @@ class Server:
             self.kill()
             print(self.stderr()[-3000:], file=sys.stderr)
 
-    def http(self, method, path, body=None, headers=None, timeout=60):
+    def http(self, method, path, body=None, headers=None, timeout=120):
         """(status, headers, body) of one request."""
         connection = http.client.HTTPConnection("127.0.0.1", self.http_port, timeout=timeout)
         try:
@@ -170,7 +169,7 @@ class Server:
         assert status == 200, f"GET {path}: {status} {body[:300]}"
         return json.loads(body)
 
-    def echo(self, timeout=10):
+    def echo(self, timeout=60):
         """Seconds that a C-ECHO takes, association included. Raises when there is no answer."""
         start = time.monotonic()
         with Association(self.dicom_port, self.aet, ["1.2.840.10008.1.1"], timeout=timeout) as association:
@@ -203,7 +202,7 @@ def item(kind, body):
 class Association:
     """The least of an association requestor: enough to echo, to store and to hold a connection open."""
 
-    def __init__(self, port, called, sop_classes, transfer_syntaxes=("1.2.840.10008.1.2",), calling="TEST", timeout=10, identity=None, tls=None):
+    def __init__(self, port, called, sop_classes, transfer_syntaxes=("1.2.840.10008.1.2",), calling="TEST", timeout=60, identity=None, tls=None):
         self.socket = socket.create_connection(("127.0.0.1", port), timeout=timeout)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         try:

@@ -21,7 +21,7 @@ class Process:
         fields = Path(f"/proc/{self.process.pid}/stat").read_text().rsplit(") ", 1)[1].split()
         return sum(int(f) for f in fields[11:15]) / os.sysconf("SC_CLK_TCK")
 
-    def wait_for_port(self, port, seconds=30):
+    def wait_for_port(self, port, seconds=180):
         end = time.monotonic() + seconds
         while time.monotonic() < end:
             try:

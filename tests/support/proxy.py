@@ -53,7 +53,7 @@ class Listener:
 
     def run(self, client):
         try:
-            upstream = socket.create_connection(self.upstream, timeout=10)
+            upstream = socket.create_connection(self.upstream, timeout=60)
         except OSError:
             reset(client)
             return

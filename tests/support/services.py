@@ -28,6 +28,7 @@ import time
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
+import ports  # noqa: E402
 import s3  # noqa: E402
 
 ACCESS_KEY, SECRET_KEY, BUCKET = "test:tester", "testing", "gantry-test"
@@ -63,11 +64,7 @@ def give_away(path):
 
 
 def free_ports(n):
-    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(n)]
-    ports = [s.getsockname()[1] for s in sockets]
-    for s in sockets:
-        s.close()
-    return ports
+    return ports.keep(n)
 
 
 def alive(pid):
@@ -93,7 +90,7 @@ def answers(port):
     return False
 
 
-def wait_for(what, condition, timeout=60):
+def wait_for(what, condition, timeout=180):
     end = time.monotonic() + timeout
     while not condition():
         if time.monotonic() > end:

@@ -156,7 +156,7 @@ class Newcomer:
         subprocess.run([GANTRY, "synth", "--out", str(self.work / "images"), "--kind", "cr"], check=True, capture_output=True)
 
     def ask(self, path):
-        conn = http.client.HTTPSConnection("localhost", self.http, context=ssl.create_default_context(cafile=str(self.work / "ca.crt")), timeout=30)
+        conn = http.client.HTTPSConnection("localhost", self.http, context=ssl.create_default_context(cafile=str(self.work / "ca.crt")), timeout=60)
         conn.request("GET", path)
         answer = conn.getresponse()
         answer.read()
@@ -166,7 +166,7 @@ class Newcomer:
     def stop(self):
         if self.server and self.server.poll() is None:
             self.server.terminate()
-            self.server.wait(60)
+            self.server.wait(180)
         self.provider.shutdown()
 
 

@@ -148,7 +148,7 @@ def server_of(data):
     return server
 
 
-def https(proxy, method, path, body=None, headers=None, timeout=30):
+def https(proxy, method, path, body=None, headers=None, timeout=120):
     connection = http.client.HTTPSConnection("127.0.0.1", proxy.https_port, timeout=timeout, context=deployed.insecure())
     try:
         connection.request(method, path, body=body, headers={"Host": "images.example.org", "Authorization": f"Bearer {TOKEN}", **(headers or {})})
@@ -171,7 +171,7 @@ def check_passage(proxy, servers, large):
             other.store([data])
     status, headers, answer = https(proxy, "GET", f"/dicom-web/studies/{study}", headers={"Accept": 'multipart/related; type="application/dicom"'})
     assert status == 200 and data in answer, (status, headers)
-    stream = http.client.HTTPSConnection("127.0.0.1", proxy.https_port, timeout=10, context=deployed.insecure())
+    stream = http.client.HTTPSConnection("127.0.0.1", proxy.https_port, timeout=60, context=deployed.insecure())
     stream.request("GET", "/events", headers={"Accept": "text/event-stream", "Last-Event-ID": "0", "Authorization": f"Bearer {TOKEN}"})
     line = stream.getresponse().fp.readline()
     stream.close()
@@ -202,17 +202,19 @@ def check_death(proxy, servers, path):
     readers = [Readers(proxy, p) for p in (path + "/rendered", path + "/metadata", "/dicom-web/studies?PatientID=1")]
     for reader in readers:
         reader.start()
-    time.sleep(1)
+    end = time.monotonic() + 60
+    while not all(r.good for r in readers) and time.monotonic() < end:
+        time.sleep(0.1)
     before = sum(r.good for r in readers)
     servers[0].kill()
-    end = time.monotonic() + 40
+    end = time.monotonic() + 90
     time.sleep(3)
     while sum(r.good for r in readers) <= before and time.monotonic() < end:
         time.sleep(0.2)
     for reader in readers:
         reader.going = False
     for reader in readers:
-        reader.join(40)
+        reader.join(130)
     assert not any(r.bad for r in readers), [r.bad[:3] for r in readers]
     assert before > 0 and sum(r.good for r in readers) > before, "the readers came to a stand"
     if isinstance(proxy, deployed.Haproxy):

@@ -16,7 +16,7 @@ import gantry  # noqa: E402
 import objects  # noqa: E402
 from gantry import Association, Server  # noqa: E402
 
-GRACE_S = 6
+GRACE_S = 10
 IMPLICIT = "1.2.840.10008.1.2.1"
 
 
@@ -26,7 +26,7 @@ def make(folder, name, side, **attributes):
 
 
 def ready(server):
-    status, _, body = server.http("GET", "/readyz", timeout=5)
+    status, _, body = server.http("GET", "/readyz", timeout=60)
     return status, json.loads(body)
 
 
@@ -80,7 +80,7 @@ def rejection(server):
 def what_is_under_way_is_finished(folder):
     large, small, later = make(folder, "large.dcm", 4000), make(folder, "small.dcm", 600), make(folder, "later.dcm", 60)
     config = folder / "drain.yaml"
-    config.write_text(f"drain-seconds: {GRACE_S}\ndeadline-seconds: 30\n")
+    config.write_text(f"drain-seconds: {GRACE_S}\ndeadline-seconds: 120\n")
     with Server(folder / "data", config=config) as server:
         server.store([large.read_bytes()])
         assert ready(server) == (200, {"node": ready(server)[1]["node"], "version": ready(server)[1]["version"], "state": "ready", "reasons": [], "ready": True})
@@ -96,7 +96,7 @@ def what_is_under_way_is_finished(folder):
         assert server.http("GET", "/healthz")[0] == 200, "alive all the same"
         assert rejection(server) == "accepted", "a balancer has not noticed yet"
         while (told := rejection(server)) == "accepted":
-            assert time.monotonic() - start < GRACE_S + 20, "still taken"
+            assert time.monotonic() - start < GRACE_S + 60, "still taken"
             time.sleep(0.2)
         assert told == "00020302", f"{told}: rejected transient, by the presentation related function, local limit exceeded (PS3.8 9.3.4)"
         assert slow.finish() == 0
@@ -108,19 +108,21 @@ def what_is_under_way_is_finished(folder):
         begin = body.index(b"\r\n\r\n") + 4
         want = large.read_bytes()
         assert hashlib.sha256(body[begin : begin + len(want)]).digest() == hashlib.sha256(want).digest(), "the download was cut or changed"
-        server.process.wait(60)
+        server.process.wait(180)
         assert server.process.returncode == 0, server.process.returncode
     with Server(folder / "data") as server:
         assert len(server.get_json("/dicom-web/instances")) == 3
 
 
 def who_rests_does_not_hold_it_up(folder):
-    with Server(folder / "rest") as server:
+    config = folder / "rest.yaml"
+    config.write_text("deadline-seconds: 150\n")
+    with Server(folder / "rest", config=config) as server:
         idle = Association(server.dicom_port, server.aet, ["1.2.840.10008.1.1"])
         assert idle.echo() == 0
         start = time.monotonic()
         assert server.stop() == 0
-        assert time.monotonic() - start < 18, "an association at rest held up the stop"
+        assert time.monotonic() - start < 75, "an association at rest held up the stop"
         kind, _ = idle.receive()
         assert kind == 7, f"an A-ABORT was due, not {kind}"
 

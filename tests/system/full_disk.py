@@ -31,7 +31,7 @@ def make_object(number):
 
 def store(server, number):
     uid, data = make_object(number)
-    with gantry.Association(server.dicom_port, server.aet, [CT], ["1.2.840.10008.1.2.1"], timeout=60) as association:
+    with gantry.Association(server.dicom_port, server.aet, [CT], ["1.2.840.10008.1.2.1"], timeout=120) as association:
         return uid, data, association.store(CT, uid, data)
 
 
@@ -86,7 +86,7 @@ def check(mount):
         assert server.get_json("/dicom-web/studies?PatientID=F1"), "queries on a full disk"
         assert server.http("GET", "/healthz")[0] in (200, 503)
         ballast.unlink()
-        for attempt in range(20):
+        for attempt in range(120):
             uid, data, status = store(server, 200000 + attempt)
             if status == 0:
                 break

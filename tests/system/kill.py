@@ -27,13 +27,13 @@ def load_round(server, number, acked):
     senders, pixel_bytes = LONE if number % 6 == 5 else CROWD
     load = subprocess.Popen([gantry.LOAD, "127.0.0.1", str(server.dicom_port), server.aet, str(senders), str(OBJECTS), str(pixel_bytes), str(number)],
                             env={**os.environ, "LOAD_ACKED": str(acked)}, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    end = time.monotonic() + 20
-    while number % 3 == 0 and time.monotonic() < end and not (acked.exists() and acked.stat().st_size):  # at times not before something was acknowledged
+    end = time.monotonic() + 60
+    while number % 3 == 0 and time.monotonic() < end and len(read_acked(acked)) < 4:  # at times not before some were acknowledged
         time.sleep(0.02)
     time.sleep(random.uniform(0.02, 0.5))
     server.process.send_signal(signal.SIGKILL)
     server.process.wait()
-    load.wait(120)
+    load.wait(300)
 
 
 def read_acked(path):

@@ -24,7 +24,7 @@ def make(folder, number):
 def storescu(node, *studies):
     command = ["storescu", "-aec", node.aet, "-xe", "127.0.0.1", str(node.dicom_port)]
     senders = [subprocess.Popen([*command, *map(str, files)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) for files in studies]
-    assert all(s.wait(120) == 0 for s in senders), "storescu failed"
+    assert all(s.wait(300) == 0 for s in senders), "storescu failed"
 
 
 def stow(node, files):
@@ -37,7 +37,7 @@ def measure(name, proxy, home, objects, work):
     proxy.forget()
     work()
     sent = dict(proxy.counts)
-    end = time.monotonic() + 30  # small volumes are put together meanwhile
+    end = time.monotonic() + 90  # small volumes are put together meanwhile
     while int(home.sql("SELECT count(*) FROM {s}.volumes WHERE place = 2 AND removed_ms IS NULL")) > 0 and time.monotonic() < end:
         time.sleep(0.5)
     share = sum(proxy.counts.values()) / objects

@@ -44,7 +44,7 @@ def main():
             server.store([p.read_bytes() for p in files + one])
             two_patients(server, one[0])
             conflict(server, files[0])
-            print(gantry.run("node", modules / "page.mjs", f"http://127.0.0.1:{server.http_port}/", shots, "PAGE-1", timeout=300).stdout)
+            print(gantry.run("node", modules / "page.mjs", f"http://127.0.0.1:{server.http_port}/", shots, "PAGE-1", timeout=500).stdout)
 
 
 main()

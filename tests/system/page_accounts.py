@@ -21,7 +21,7 @@ def main():
         Path(shots).mkdir(exist_ok=True)
         with gantry.Server(f"{name}/data", auth=True) as server:
             one_time = re.search(r"one-time password (\S+)", server.printed).group(1)
-            print(gantry.run("node", modules / "accounts.mjs", f"http://127.0.0.1:{server.http_port}/", shots, one_time, timeout=300).stdout)
+            print(gantry.run("node", modules / "accounts.mjs", f"http://127.0.0.1:{server.http_port}/", shots, one_time, timeout=500).stdout)
 
 
 main()

@@ -62,7 +62,7 @@ def restored(top, base, logs, until):
 
 
 def run(*arguments, expect=0):
-    done = subprocess.run([gantry.GANTRY, *map(str, arguments)], capture_output=True, text=True, timeout=120)
+    done = subprocess.run([gantry.GANTRY, *map(str, arguments)], capture_output=True, text=True, timeout=300)
     assert done.returncode == expect, f"gantry {arguments[0]} exited {done.returncode}: {done.stdout[-2000:]}{done.stderr[-2000:]}"
     return done.stdout + done.stderr
 
