@@ -65,7 +65,7 @@ class Node:
         self.process = subprocess.Popen([self.gantry, "serve", "--config", str(self.config)], stdout=log, stderr=log, start_new_session=True)
         log.close()
 
-    def await_ready(self, timeout=60):
+    def await_ready(self, timeout=180):
         end = time.monotonic() + timeout
         while self.process.poll() is None and time.monotonic() < end:
             if state_of(self) == "ready":
@@ -83,7 +83,7 @@ def state_of(node):
         connection = http.client.HTTPConnection("127.0.0.1", node.http, timeout=3)
         connection.request("GET", "/readyz")
         return "ready" if connection.getresponse().status == 200 else "not ready"
-    except OSError:
+    except (OSError, http.client.HTTPException):
         return "dead"
 
 
@@ -131,11 +131,15 @@ class Reader(threading.Thread):
         self.port, self.paths, self.counts, self.stop = port, paths, counts, stop
 
     def ask(self, path, accept):
+        """What failed, if anything; None: the node died in the middle of its answer, which no other can end for it."""
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
         try:
             connection.request("GET", path, headers={"Accept": accept})
             answer = connection.getresponse()
-            body = answer.read()
+            try:
+                body = answer.read()
+            except (OSError, http.client.HTTPException):
+                return None
             return "" if answer.status == 200 and body else f"{path}: {answer.status}"
         except (OSError, http.client.HTTPException) as e:
             return f"{path}: {e!r}"
@@ -144,7 +148,13 @@ class Reader(threading.Thread):
 
     def run(self):
         while not self.stop.wait(0.02):
-            self.counts.add(self.ask(*random.choice(self.paths)))
+            path = random.choice(self.paths)
+            why = self.ask(*path)
+            if why is None:
+                with self.counts.lock:
+                    self.counts.cut += 1
+                why = self.ask(*path)
+            self.counts.add(f"{path[0]}: broke off twice" if why is None else why)
 
 
 class Sender(threading.Thread):
@@ -213,7 +223,7 @@ def fill(gantry, folder, node):
 
 def say(counts, nodes):
     states = ", ".join(f"{n.name} {state_of(n)} (pid {n.process.pid})" if n.process.poll() is None else f"{n.name} dead" for n in nodes)
-    line = f"{counts.requests} requests, {counts.failed} failed; {counts.stored} objects stored, {counts.cut} associations cut and sent again; {states}"
+    line = f"{counts.requests} requests, {counts.failed} failed; {counts.stored} objects stored, {counts.cut} associations or answers cut and begun again; {states}"
     end = "\r" if sys.stdout.isatty() else "\n"
     print(line.ljust(150), end=end, flush=True)
 
