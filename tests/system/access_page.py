@@ -102,9 +102,8 @@ class Newcomer:
 
     def own(self, text):
         """The page's names and ports, here."""
-        for was, now in self.names():
-            text = text.replace(was, now)
-        return text
+        now = dict(self.names())
+        return re.sub("|".join(map(re.escape, now)), lambda was: now[was.group()], text)  # in one go: a port may have another's digits in it
 
     def keep(self, command, got):
         """As the page has it, without the secrets of this run."""
