@@ -87,7 +87,7 @@ CREATE TABLE moves (
 CREATE TABLE graves (
     sop_instance_uid TEXT NOT NULL,
     received_ms INTEGER NOT NULL,       -- of the entry
-    digest BLOB NOT NULL,               -- its first 16 bytes
+    digest BLOB NOT NULL,               -- its first 16 bytes, and the tenant when the tombstone names one
     PRIMARY KEY (sop_instance_uid, received_ms, digest)
 );
 

@@ -39,7 +39,7 @@ CREATE TABLE study_assignments (
 );
 -- Where studies belonged that are no more: their events are seen by the same, and their UIDs stay their tenant's.
 CREATE TABLE gone_studies (study_uid TEXT PRIMARY KEY, realm INTEGER NOT NULL);
--- Of whoever sent the copy. apart: under a UID that is another tenant's; only those who see everything see it.
+-- Of whoever sent the copy. apart: under a UID that is another tenant's.
 ALTER TABLE conflicts ADD COLUMN realm INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE conflicts ADD COLUMN apart INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE quarantine ADD COLUMN realm INTEGER NOT NULL DEFAULT 0;

@@ -66,7 +66,7 @@ static bool drop_tombstone(struct build *b, const struct vol_entry *en, const st
     if (!d->graves) return false;
     for (const struct json *v = places->first; v; v = v->next) {
         struct grave *g = &d->graves[d->grave_count];
-        if (!grave_read(v, g, e) || !arena_dup(&b->arena, g->sop, &g->sop, e)) return false;
+        if (!grave_read(v, g, e) || !arena_dup(&b->arena, g->sop, &g->sop, e) || !arena_dup(&b->arena, g->tenant, &g->tenant, e)) return false;
         d->grave_count += g->named;
     }
     b->drops = d;

@@ -179,9 +179,10 @@ static bool apply_object(struct index *ix, struct db *w, struct vol_put *put, st
     }
     if (ix->rechecked) p->heals = p->taken && (p->kept == INDEX_SAME_DAMAGED || p->kept == INDEX_LOST_CONFLICT);
     if (ix->rechecked && !p->taken && en->kind == VOL_CONFLICT && !p->among && !p->apart) return refuse(w, put, e);
+    bool classified = put->outcome == VOL_STORED_CONFLICT;
     if (p->taken && (p->kept == INDEX_OTHER || p->kept == INDEX_LOST_CONFLICT)) index_be_conflict(put);
-    bool foreign = false; // another node was faster with the study
-    if (put->outcome != VOL_STORED_CONFLICT && !p->heals && !realm_is_foreign(ix, w, en, p, &foreign, e)) return false;
+    bool foreign = false; // another node was faster with the study, or with the object
+    if (!classified && !p->heals && !realm_is_foreign(ix, w, en, p, &foreign, e)) return false;
     if (foreign) index_be_conflict(put), p->apart = true;
     return put->outcome == VOL_STORED_CONFLICT ? rows_conflict(ix, w, en, p, e) : rows_object(ix, w, en, p, e);
 }

@@ -41,7 +41,7 @@ static bool everything(struct archive *ar, struct archive_figures *out, struct e
 // Counted, not kept: of part of the archive only.
 static void put_part(const struct scope *scope, struct buf *sql) {
     buf_addz(sql, "SELECT count(DISTINCT st.patient), count(*), CAST(coalesce(sum(st.series_count), 0) AS BIGINT), CAST(coalesce(sum(st.instance_count), 0) AS"
-                  " BIGINT), CAST(coalesce(sum(st.bytes), 0) AS BIGINT), (SELECT count(*) FROM conflicts c WHERE c.apart = 0");
+                  " BIGINT), CAST(coalesce(sum(st.bytes), 0) AS BIGINT), (SELECT count(*) FROM conflicts c WHERE TRUE");
     scope_filter(scope, sql, "c", 1);
     buf_addz(sql, "), (SELECT count(*) FROM quarantine q WHERE TRUE");
     scope_filter_realm(scope, sql, "q", 1);
@@ -83,7 +83,8 @@ static void put_digest(struct json_writer *j, struct str digest) {
     json_put_strz(j, "sha256", hex);
 }
 
-// Rows as objects: columns named by keys, in order; a key "sha256" is a digest, one that begins with '#' a number.
+// Rows as objects: columns named by keys, in order; a key "sha256" is a digest, one that begins with '#' a number. The first, which counts the rows of all,
+// is for who reaches everything.
 static bool rows_json(struct db *d, const char *sql, unsigned limit, const struct scope *scope, const char *const *keys, struct buf *to, struct err *e) {
     struct json_writer j;
     struct db_stmt *s = db_prepare(d, sql, e);
@@ -95,7 +96,7 @@ static bool rows_json(struct db *d, const char *sql, unsigned limit, const struc
     enum db_step step;
     while ((step = db_next(s, e)) == DB_ROW) {
         json_begin_object(&j);
-        for (int i = 0; keys[i]; i++) {
+        for (int i = !scope->everywhere; keys[i]; i++) {
             if (strcmp(keys[i], "sha256") == 0)
                 put_digest(&j, db_blob(s, i));
             else if (keys[i][0] == '#')
@@ -120,7 +121,6 @@ struct listing {
 
 static bool put_listing(const struct listing *l, const struct scope *scope, struct buf *sql, struct err *e) {
     buf_addz(sql, l->select);
-    if (!scope->everywhere && !l->realm) buf_addf(sql, " AND %s.apart = 0", l->alias);
     (l->realm ? scope_filter_realm : scope_filter)(scope, sql, l->alias, 2);
     buf_addz(sql, l->end);
     buf_addc(sql, '\0');

@@ -70,6 +70,7 @@ struct kept {
     int64_t state;
     uint8_t digest[VOL_DIGEST_BYTES];
     bool same_digest, same_ts;
+    bool others; // another tenant's
 };
 
 // A copy that lies there whole and cannot be read just now says nothing of what it is; one that is archived may stay so for ever.
@@ -140,26 +141,45 @@ static bool find_served(struct db *d, const struct vol_entry *en, const struct i
     return step != DB_FAIL;
 }
 
+// Of a conflicting copy. A copy of another tenant's is passed over.
+static bool look_whose(struct index *ix, struct db *d, struct db_stmt *s, const struct vol_entry *en, struct index_put *p, bool apart, struct kept *k,
+                       struct err *e) {
+    char realm[REALM_BYTES];
+    if (!realm_format(&(struct realm){db_text(s, 8), db_text(s, 9), db_text(s, 10)}, realm, e)) return false;
+    bool own = apart && realm_sent_copy(en, p, str_of(realm));
+    if (!apart && !realm_is_senders(d, en, p, str_of(realm), db_text(s, 11), &own, e)) return false;
+    if (realm[0]) ix->ar->many_realms = true; // another node made it
+    k->others = !own;
+    if (own) memcpy(p->kept_realm, realm, sizeof realm);
+    return true;
+}
+
+static bool compare_conflict(struct index *ix, struct db *d, struct db_stmt *s, const struct vol_entry *en, struct index_put *p, bool *same, bool *lost,
+                             struct err *e) {
+    struct kept k;
+    *same = false;
+    take_kept(s, en, p, &k);
+    bool apart = db_int(s, 7) != 0;
+    if (!realm_has_one(ix, en, p) && !look_whose(ix, d, s, en, p, apart, &k, e)) return false;
+    if (k.others) return true;
+    if (!is_same(ix, p, &k, same, e)) return false;
+    *lost = k.state != 0;
+    if (*same) p->apart = apart;
+    return true;
+}
+
 static bool find_conflict(struct index *ix, struct db *d, const struct vol_entry *en, struct index_put *p, bool *found, bool *lost, struct err *e) {
     struct db_stmt *s = db_prepare(d,
-                                   "SELECT volume, \"offset\", length, dataset_offset, digest, ts_uid, CASE WHEN " IN_MISSING_VOLUME(
-                                       "conflicts") " THEN 1 ELSE 0 END, apart FROM conflicts WHERE sop_instance_uid = ?1 AND kind = 'bytes'",
+                                   "SELECT c.volume, c.\"offset\", c.length, c.dataset_offset, c.digest, c.ts_uid, CASE WHEN " IN_MISSING_VOLUME(
+                                       "c") " THEN 1 ELSE 0 END, c.apart, r.tenant, r.site, r.department, c.study_uid FROM conflicts c {join} realms r ON r.id "
+                                            "= c.realm WHERE c.sop_instance_uid = ?1 AND c.kind = 'bytes' ORDER BY c.id",
                                    e);
     if (!s) return false;
     db_bind_text(s, 1, p->facts.sop_uid);
     enum db_step step;
-    struct kept k;
     bool ok = true;
     *found = false;
-    while (ok && !*found && (step = db_next(s, e)) != DB_END) {
-        ok = step == DB_ROW;
-        if (!ok) break;
-        take_kept(s, en, p, &k);
-        bool apart = db_int(s, 7) != 0;
-        ok = is_same(ix, p, &k, found, e);
-        *lost = k.state != 0;
-        if (*found) p->apart = apart;
-    }
+    while (ok && !*found && (step = db_next(s, e)) != DB_END) ok = step == DB_ROW && compare_conflict(ix, d, s, en, p, found, lost, e);
     db_done(s);
     return ok;
 }
@@ -168,8 +188,12 @@ bool index_compare(struct index *ix, struct db *d, const struct vol_entry *en, s
     struct kept k = {0};
     bool found, same = false, lost = false;
     *out = INDEX_NEW;
+    p->kept_realm[0] = '\0';
     if (!find_served(d, en, p, &k, &found, e)) return false;
-    if (found && !is_same(ix, p, &k, &same, e)) return false;
+    bool own = found;
+    if (found && !realm_has_one(ix, en, p) && !realm_has_object(d, en, p, &own, e)) return false;
+    if (p->kept_realm[0]) ix->ar->many_realms = true; // another node made it
+    if (own && !is_same(ix, p, &k, &same, e)) return false;
     if (found) *out = !same ? INDEX_OTHER : k.state ? INDEX_SAME_DAMAGED : INDEX_SAME;
     if (same) return true;
     if (!find_conflict(ix, d, en, p, &same, &lost, e)) return false;
@@ -190,7 +214,9 @@ static bool find_earlier(struct index *ix, struct vol_put *put, struct vol_put *
         if (o->outcome == VOL_KNOWN || o->entry.kind > VOL_CONFLICT || !str_eq(o->entry.sop, put->entry.sop)) continue;
         *taken = o;
         if (!vol_await_digest(ix->ar->volumes, put, e) || !vol_await_digest(ix->ar->volumes, o, e)) return false;
-        if (same_put(o, put)) *same = o;
+        bool own = same_put(o, put);
+        if (own && !realm_is_senders_put(ix, put, o, &own, e)) return false;
+        if (own) *same = o;
     }
     return true;
 }

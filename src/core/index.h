@@ -39,7 +39,8 @@ struct index_put {
     uint8_t twin[VOL_DIGEST_BYTES];
     bool has_other; // found unlike the kept object of this digest
     uint8_t other[VOL_DIGEST_BYTES];
-    bool heals; // the row that is there stands for bytes that are damaged or missing
+    char kept_realm[REALM_BYTES]; // of what was found the same, in an archive of several realms
+    bool heals;                   // the row that is there stands for bytes that are damaged or missing
     // of a shared archive (commit.c)
     bool hit;                      // its SOP Instance UID is in the index (of the last question)
     bool looked, seen;             // its SOP Instance UID was looked for with those of the group, and found

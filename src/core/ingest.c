@@ -348,7 +348,7 @@ static bool quarantine(struct ingest *in, struct ingest_result *out, struct err 
 }
 
 static void conclude(struct ingest *in, const struct vol_put *put, const struct index_put *p, struct ingest_result *out) {
-    in->repeated = put->outcome == VOL_KNOWN || (p->apart && p->heals);
+    in->repeated = put->outcome == VOL_KNOWN;
     // Of what another tenant has nobody is told, neither that it is there nor that it is the same.
     if (p->apart) {
         out->outcome = INGEST_STORED;

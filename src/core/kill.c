@@ -181,6 +181,7 @@ static bool tombstone_event(struct index *ix, struct db *w, const struct vol_ent
     json_init(&j, &detail, false);
     json_begin_object(&j);
     json_put_str(&j, "reason", json_text(json_get(o, "reason")));
+    if (json_get(o, "copies_of")) json_put_str(&j, "copies_of", json_text(json_get(o, "copies_of")));
     json_put_uint(&j, "objects", json_get(o, "places") ? json_get(o, "places")->count : 0);
     json_end_object(&j);
     struct event ev = {

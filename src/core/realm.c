@@ -97,21 +97,17 @@ bool realm_keep_gone(struct db *w, int64_t study, struct err *e) {
 
 // ---- whose it is ----
 
-static const struct str NO_DIGEST = {NULL, 0};
-
 struct owner {
     bool found;
-    char realm[REALM_BYTES], study_uid[DCM_UID_MAX + 1];
+    char realm[REALM_BYTES], study_uid[DCM_UID_MAX + 1]; // empty when there is none
 };
 
-// digest: of the statement's second parameter, when it has one.
-static bool take_owner(struct db *d, const char *sql, struct str uid, struct str digest, struct owner *out, struct err *e) {
+static bool take_owner(struct db *d, const char *sql, struct str uid, struct owner *out, struct err *e) {
     struct db_stmt *s = db_prepare(d, sql, e);
     if (!s) return false;
     db_bind_text(s, 1, uid);
-    if (digest.n) db_bind_blob(s, 2, digest);
     enum db_step step = db_next(s, e);
-    out->found = step == DB_ROW;
+    *out = (struct owner){.found = step == DB_ROW};
     bool ok = step != DB_FAIL && (!out->found || realm_format(&(struct realm){db_text(s, 0), db_text(s, 1), db_text(s, 2)}, out->realm, e));
     if (out->found) snprintf(out->study_uid, sizeof out->study_uid, "%.*s", STR_FMT(str_sub(db_text(s, 3), 0, DCM_UID_MAX)));
     db_done(s);
@@ -125,17 +121,14 @@ static const char OF_GONE[] =
 static const char OF_INSTANCE[] =
     "SELECT r.tenant, r.site, r.department, st.study_uid FROM instances i {join} series se ON se.id = i.series {join} studies st ON st.id = "
     "se.study {join} realms r ON r.id = st.realm WHERE i.sop_instance_uid = ?1";
-static const char OF_LOST_CONFLICT[] =
-    "SELECT r.tenant, r.site, r.department, c.study_uid FROM conflicts c {join} realms r ON r.id = c.realm WHERE c.sop_instance_uid = ?1 AND c.digest = ?2 AND "
-    "c.kind = 'bytes' AND " IN_MISSING_VOLUME("c");
 
 // Of a study that is gone the tenant counts, not the rest.
 static bool find_study(struct db *d, struct str study_uid, struct owner *out, bool *gone, struct err *e) {
     *gone = false;
-    bool ok = take_owner(d, OF_STUDY, study_uid, NO_DIGEST, out, e);
+    bool ok = take_owner(d, OF_STUDY, study_uid, out, e);
     if (!ok || out->found) return ok;
     *gone = true;
-    return take_owner(d, OF_GONE, study_uid, NO_DIGEST, out, e);
+    return take_owner(d, OF_GONE, study_uid, out, e);
 }
 
 static const struct place *find_place(const struct index *ix, const struct index_put *p) {
@@ -143,12 +136,12 @@ static const struct place *find_place(const struct index *ix, const struct index
     return at->used && memcmp(at->key, p->facts.place, sizeof at->key) == 0 ? at : NULL;
 }
 
-static struct str tenant_of(struct str realm) {
+struct str realm_tenant(struct str realm) {
     return str_split(&realm, '/');
 }
 
 static bool same_tenant(struct str a, struct str b) {
-    return str_eq(tenant_of(a), tenant_of(b));
+    return str_eq(realm_tenant(a), realm_tenant(b));
 }
 
 // What no sender brings (store is NULL) is put by the archive itself.
@@ -165,6 +158,39 @@ static bool is_at_home(const struct index_put *p, struct str realm) {
 static bool reaches(struct db *d, const struct index_put *p, struct str study_uid, bool *yes, struct err *e) {
     *yes = p->store && p->store->everywhere;
     return *yes || !p->store || scope_has_study(p->store, d, study_uid, yes, e);
+}
+
+// ---- what is the sender's ----
+
+bool realm_has_one(const struct index *ix, const struct vol_entry *en, const struct index_put *p) {
+    return !ix->ar->many_realms && !ix->ar->shared && (p->store ? p->home.n == 0 && has_place(p) : en->realm.n == 0);
+}
+
+bool realm_is_senders(struct db *d, const struct vol_entry *en, const struct index_put *p, struct str realm, struct str study_uid, bool *yes, struct err *e) {
+    *yes = p->store ? is_at_home(p, realm) : same_tenant(realm, en->realm);
+    return *yes || !p->store || reaches(d, p, study_uid, yes, e);
+}
+
+bool realm_sent_copy(const struct vol_entry *en, const struct index_put *p, struct str realm) {
+    return same_tenant(realm, p->store ? p->home : en->realm);
+}
+
+bool realm_has_object(struct db *d, const struct vol_entry *en, struct index_put *p, bool *yes, struct err *e) {
+    struct owner owner;
+    if (!take_owner(d, OF_INSTANCE, p->facts.sop_uid, &owner, e)) return false;
+    *yes = !owner.found;
+    memcpy(p->kept_realm, owner.realm, sizeof p->kept_realm);
+    return *yes || realm_is_senders(d, en, p, str_of(owner.realm), str_of(owner.study_uid), yes, e);
+}
+
+bool realm_is_senders_put(struct index *ix, const struct vol_put *put, const struct vol_put *earlier, bool *yes, struct err *e) {
+    const struct index_put *p = put->user;
+    *yes = realm_has_one(ix, &put->entry, p) || is_at_home(p, earlier->entry.realm);
+    if (*yes) return true;
+    struct db *d = ix->ar->shared ? db_reader(ix->ar->db, e) : db_writer(ix->ar->db, e);
+    bool ok = d && reaches(d, p, earlier->entry.study, yes, e);
+    db_return(ix->ar->db, d);
+    return ok;
 }
 
 // ---- before it is written ----
@@ -219,7 +245,7 @@ static bool classify_taken(struct db *d, struct vol_put *put, bool met, struct e
     const struct index_put *p = put->user;
     struct owner owner;
     bool may;
-    if (!take_owner(d, OF_INSTANCE, put->entry.sop, NO_DIGEST, &owner, e)) return false;
+    if (!take_owner(d, OF_INSTANCE, put->entry.sop, &owner, e)) return false;
     if (!met && (!owner.found || is_at_home(p, str_of(owner.realm)))) return true;
     if (!reaches(d, p, owner.found ? str_of(owner.study_uid) : put->entry.study, &may, e)) return false;
     if (!may) set_apart(put);
@@ -239,28 +265,14 @@ static bool classify_in(struct index *ix, struct db *d, struct vol_put *put, con
     return gone && is_at_home(p, str_of(owner.realm)) ? true : join(d, put, str_of(owner.realm), e);
 }
 
-// A good copy of what is damaged or missing takes its place, so it belongs where that does; whose it is hears nothing of a sender of another tenant.
-static bool heal_in_place(struct db *d, struct vol_put *put, struct err *e) {
-    struct index_put *p = put->user;
-    bool conflict = put->outcome == VOL_STORED_CONFLICT, may;
-    const struct str digest = {(const char *)put->entry.digest, VOL_DIGEST_BYTES};
-    struct owner owner;
-    if (!take_owner(d, conflict ? OF_LOST_CONFLICT : OF_INSTANCE, put->entry.sop, conflict ? digest : NO_DIGEST, &owner, e)) return false;
-    if (!owner.found) return true;
-    may = is_at_home(p, str_of(owner.realm));
-    if (!may && !reaches(d, p, str_of(owner.study_uid), &may, e)) return false;
-    if (!may) p->apart = true, put->entry.source = STR_LIT("job:heal");
-    return arena_dup(p->arena, str_of(owner.realm), &put->entry.realm, e);
-}
-
 bool realm_classify(struct index *ix, struct vol_put *put, struct vol_put *const *earlier, size_t n, struct err *e) {
     struct index_put *p = put->user;
     put->entry.realm = p->home;
     if (!ix->ar->many_realms && p->home.n == 0 && has_place(p)) return true;
     struct db *d = ix->ar->shared ? db_reader(ix->ar->db, e) : db_writer(ix->ar->db, e);
     bool ok = d && is_let_in(d, put, e);
-    if (ok && p->heals)
-        ok = heal_in_place(d, put, e);
+    if (ok && p->heals) // it takes the place of what is damaged or missing, so it belongs where that does
+        ok = arena_dup(p->arena, str_of(p->kept_realm), &put->entry.realm, e);
     else if (ok)
         ok = (put->outcome == VOL_STORED || classify_taken(d, put, meets_foreign(put, earlier, n), e)) &&
              classify_in(ix, d, put, find_earlier(put, earlier, n), e);
@@ -279,19 +291,21 @@ bool realm_is_foreign(struct index *ix, struct db *w, const struct vol_entry *en
     if (at) *foreign = !same_tenant(str_of(at->realm), en->realm);
     if (!at && !find_study(w, p->facts.study_uid, &owner, &gone, e)) return false;
     if (!at) *foreign = owner.found && !same_tenant(str_of(owner.realm), en->realm);
-    if (*foreign || en->kind != VOL_CONFLICT) return true;
-    if (!take_owner(w, OF_INSTANCE, p->facts.sop_uid, NO_DIGEST, &owner, e)) return false;
+    if (*foreign || (en->kind != VOL_CONFLICT && !p->taken)) return true;
+    if (!take_owner(w, OF_INSTANCE, p->facts.sop_uid, &owner, e)) return false;
     *foreign = owner.found && !same_tenant(str_of(owner.realm), en->realm);
     return true;
 }
 
 bool realm_mark_apart(struct archive *ar, struct err *e) {
     static const char MARK[] =
-        "UPDATE conflicts SET apart = 1 WHERE apart = 0 AND kind = 'bytes' AND (EXISTS (SELECT 1 FROM studies st JOIN realms r ON r.id = st.realm JOIN realms "
-        "o "
-        "ON o.id = conflicts.realm WHERE st.study_uid = conflicts.study_uid AND r.tenant <> o.tenant) OR EXISTS (SELECT 1 FROM instances i JOIN series se ON "
-        "se.id = i.series JOIN studies st ON st.id = se.study JOIN realms r ON r.id = st.realm JOIN realms o ON o.id = conflicts.realm WHERE "
-        "i.sop_instance_uid = conflicts.sop_instance_uid AND r.tenant <> o.tenant))";
+        "UPDATE conflicts SET apart = 1, reason = '" REALM_APART_REASON
+        "' WHERE apart = 0 AND kind = 'bytes' AND (EXISTS (SELECT 1 FROM studies st JOIN realms r ON r.id = st.realm JOIN realms "
+        "o ON o.id = conflicts.realm WHERE st.study_uid = conflicts.study_uid AND r.tenant <> o.tenant) OR EXISTS (SELECT 1 FROM gone_studies g JOIN realms r "
+        "ON r.id = g.realm JOIN realms o ON o.id = conflicts.realm WHERE g.study_uid = conflicts.study_uid AND r.tenant <> o.tenant AND NOT EXISTS (SELECT 1 "
+        "FROM studies st WHERE st.study_uid = g.study_uid)) OR EXISTS (SELECT 1 FROM instances i JOIN series se ON se.id = i.series JOIN studies st ON st.id = "
+        "se.study JOIN realms r ON r.id = st.realm JOIN realms o ON o.id = conflicts.realm WHERE i.sop_instance_uid = conflicts.sop_instance_uid AND r.tenant "
+        "<> o.tenant))";
     if (!ar->many_realms) return true;
     struct db *w = db_writer(ar->db, e);
     bool ok = w && sql_run(w, MARK, NULL, 0, e);

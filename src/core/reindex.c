@@ -76,11 +76,14 @@ bool reindex_old_ends(struct archive *ar, struct err *e) {
     return ok;
 }
 
-// People, programs and peers, whatever of them can be read: an index of an earlier version has none. Places keep their numbers.
+// People, programs and peers, whatever of them can be read: an index of an earlier version has none. Places keep their numbers, and studies that are gone
+// the place where they were.
 static void carry_kept(struct db *w) {
     char sql[1024];
     struct err why = {0};
-    if (!db_exec(w, "INSERT INTO main.realms SELECT * FROM old.realms WHERE id <> 0", &why)) log_line(LOG_DEBUG, "reindex", "%s", why.message);
+    if (!db_exec(w, "INSERT INTO main.realms SELECT * FROM old.realms WHERE id <> 0", &why) ||
+        !db_exec(w, "INSERT INTO main.gone_studies SELECT study_uid, realm FROM old.gone_studies", &why))
+        log_line(LOG_DEBUG, "reindex", "%s", why.message);
     for (const struct kept_table *t = KEPT_TABLES; t->name; t++) {
         snprintf(sql, sizeof sql, "INSERT INTO main.%s (%s) SELECT %s FROM old.%s", t->name, t->columns, t->columns, t->name);
         err_clear(&why);
@@ -138,7 +141,7 @@ static bool note_rebuilt(struct archive *ar, uint64_t objects, struct err *e) {
 }
 
 bool index_rebuild(struct archive *ar, void (*on_progress)(void *ctx, uint64_t done, uint64_t total), void *ctx, uint64_t *objects, struct err *e) {
-    return index_collect_tombstones(ar, e) && index_replay(ar, on_progress, ctx, objects, e) && realm_mark_apart(ar, e) && note_rebuilt(ar, *objects, e);
+    return index_collect_tombstones(ar, e) && realm_load(ar, e) && index_replay(ar, on_progress, ctx, objects, e) && note_rebuilt(ar, *objects, e);
 }
 
 static bool build(struct archive *ar, const char *dir, void (*on_progress)(void *ctx, uint64_t done, uint64_t total), void *ctx, uint64_t *objects,

@@ -77,10 +77,12 @@ static const char *const CARRIED[] = {
     "UPDATE \"@_building\".counters SET value = (SELECT value FROM \"@\".counters WHERE name = 'volume') WHERE name = 'volume'",
 };
 
-// People, programs, peers and places, which no volume can give back.
+// People, programs, peers, places and where studies that are gone belonged, which no volume can give back.
 static bool carry_kept(struct db *w, const struct rebuild *r, struct err *e) {
     char sql[SQL_BYTES];
-    if (!run_in(w, r, "INSERT INTO \"@_building\".realms SELECT * FROM \"@\".realms WHERE id <> 0", e)) return false;
+    if (!run_in(w, r, "INSERT INTO \"@_building\".realms SELECT * FROM \"@\".realms WHERE id <> 0", e) ||
+        !run_in(w, r, "INSERT INTO \"@_building\".gone_studies SELECT study_uid, realm FROM \"@\".gone_studies", e))
+        return false;
     for (const struct kept_table *t = KEPT_TABLES; t->name; t++) {
         snprintf(sql, sizeof sql, "INSERT INTO \"@_building\".%s (%s) SELECT %s FROM \"@\".%s", t->name, t->columns, t->columns, t->name);
         if (!run_in(w, r, sql, e)) return false;

@@ -2,6 +2,7 @@
 #include <stdlib.h>
 
 #include "base/limits.h"
+#include "core/realm.h"
 #include "core/replay_part.h"
 #include "sys/digest.h"
 
@@ -207,7 +208,7 @@ bool index_replay(struct archive *ar, void (*on_progress)(void *ctx, uint64_t do
     *count = r->count;
     end(r);
     free(volumes);
-    return ok;
+    return ok && (*count == 0 || realm_mark_apart(ar, e));
 }
 
 bool index_replay_volume(struct archive *ar, uint32_t volume, uint64_t *count, struct err *e) {
@@ -219,7 +220,7 @@ bool index_replay_volume(struct archive *ar, uint32_t volume, uint64_t *count, s
               err_wrap(e, "index volume %u", volume);
     *count = r->count;
     end(r);
-    return ok;
+    return ok && (*count == 0 || realm_mark_apart(ar, e));
 }
 
 // ---- tombstones first ----

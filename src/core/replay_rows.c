@@ -52,9 +52,13 @@ static bool kept_is_gone(struct replay *r, struct replay_entry *n, const char *s
     return !found || is_gone(r, n, (uint32_t)*volume, gone, e);
 }
 
-static bool take_place(struct replay *r, const char *sql, const struct vol_entry *en, int64_t volume, struct err *e) {
-    return sql_run(r->w, sql,
-                   SQL_VALUES(SQL_I(en->loc.volume), SQL_I(en->loc.offset), SQL_I(en->loc.length), SQL_B(en->digest, VOL_DIGEST_BYTES), SQL_I(volume)), e);
+// Each tenant has copies of its own.
+#define OF_TENANT(parameter) " AND realm IN (SELECT id FROM realms WHERE tenant = " parameter ")"
+
+static bool take_place(struct replay *r, const char *sql, int parameters, const struct vol_entry *en, int64_t volume, struct err *e) {
+    const struct sql_value values[] = {SQL_I(en->loc.volume), SQL_I(en->loc.offset),         SQL_I(en->loc.length), SQL_B(en->digest, VOL_DIGEST_BYTES),
+                                       SQL_I(volume),         SQL_T(realm_tenant(en->realm))};
+    return sql_run(r->w, sql, values, parameters, e);
 }
 
 // The same as what is kept, which is gone: this one is kept.
@@ -68,11 +72,12 @@ static bool replace_gone(struct replay *r, struct replay_entry *n, enum index_ke
         return !gone || sql_run(r->w, "UPDATE instances SET state = 1 WHERE sop_instance_uid = ?1", SQL_VALUES(SQL_T(en->sop)), e);
     }
     if (*kept != INDEX_SAME_CONFLICT) return true;
-    if (!kept_is_gone(r, n, "SELECT volume FROM conflicts WHERE sop_instance_uid = ?1 AND digest = ?2 AND kind = 'bytes'",
-                      SQL_VALUES(SQL_T(en->sop), SQL_B(en->digest, VOL_DIGEST_BYTES)), &volume, &gone, e))
+    if (!kept_is_gone(r, n, "SELECT volume FROM conflicts WHERE sop_instance_uid = ?1 AND digest = ?2 AND kind = 'bytes'" OF_TENANT("?3"),
+                      SQL_VALUES(SQL_T(en->sop), SQL_B(en->digest, VOL_DIGEST_BYTES), SQL_T(realm_tenant(en->realm))), &volume, &gone, e))
         return false;
     *replaced = gone;
-    return !gone || take_place(r, "UPDATE conflicts SET volume = ?1, \"offset\" = ?2, length = ?3 WHERE digest = ?4 AND volume = ?5", en, volume, e);
+    return !gone ||
+           take_place(r, "UPDATE conflicts SET volume = ?1, \"offset\" = ?2, length = ?3 WHERE digest = ?4 AND volume = ?5" OF_TENANT("?6"), 6, en, volume, e);
 }
 
 // ---- one entry ----
@@ -84,7 +89,7 @@ static bool add_quarantine(struct replay *r, struct replay_entry *n, struct err 
     if (!kept_is_gone(r, n, "SELECT volume FROM quarantine WHERE digest = ?1", SQL_VALUES(SQL_B(en->digest, VOL_DIGEST_BYTES)), &volume, &gone, e))
         return false;
     if (n->later) return true;
-    if (gone) return take_place(r, "UPDATE quarantine SET volume = ?1, \"offset\" = ?2, length = ?3 WHERE digest = ?4 AND volume = ?5", en, volume, e);
+    if (gone) return take_place(r, "UPDATE quarantine SET volume = ?1, \"offset\" = ?2, length = ?3 WHERE digest = ?4 AND volume = ?5", 5, en, volume, e);
     return rows_quarantine(r->ix, r->w, en, en->note, e);
 }
 
@@ -101,6 +106,7 @@ static bool add_object(struct replay *r, struct replay_entry *n, struct err *e) 
     if (!ok || n->later || !replace_gone(r, n, &kept, &replaced, e)) return ok && n->later;
     if (n->later || replaced) return true;
     p->heals = kept == INDEX_SAME_DAMAGED || kept == INDEX_LOST_CONFLICT;
+    p->taken = kept != INDEX_NEW;
     bool duplicate = kept == INDEX_SAME || kept == INDEX_SAME_CONFLICT || (p->heals && p->damaged);
     if (duplicate) return rows_dead(r->w, en->loc, p->facts.sop_uid, "duplicate", e);
     if (!index_pack(r->ix->ar, p, e)) return false;

@@ -180,9 +180,9 @@ static bool is_there(struct db *w, const char *sql, struct vol_loc loc, bool *th
 static bool heal_conflict(struct index *ix, struct db *w, const struct vol_entry *en, const struct index_put *p, bool *healed, struct err *e) {
     int64_t row[4];
     if (!sql_one(w,
-                 "SELECT id, volume, \"offset\", length FROM conflicts WHERE sop_instance_uid = ?1 AND digest = ?2 AND kind = 'bytes' AND " IN_MISSING_VOLUME(
-                     "conflicts"),
-                 SQL_VALUES(SQL_T(p->facts.sop_uid), SQL_B(en->digest, VOL_DIGEST_BYTES)), row, 4, healed, e))
+                 "SELECT id, volume, \"offset\", length FROM conflicts WHERE sop_instance_uid = ?1 AND digest = ?2 AND kind = 'bytes' AND realm IN (SELECT id "
+                 "FROM realms WHERE tenant = ?3) AND " IN_MISSING_VOLUME("conflicts"),
+                 SQL_VALUES(SQL_T(p->facts.sop_uid), SQL_B(en->digest, VOL_DIGEST_BYTES), SQL_T(realm_tenant(en->realm))), row, 4, healed, e))
         return false;
     if (!*healed) return true;
     struct vol_loc old = {(uint32_t)row[1], (uint64_t)row[2], (uint64_t)row[3]};
@@ -196,7 +196,7 @@ static bool heal_conflict(struct index *ix, struct db *w, const struct vol_entry
 bool rows_conflict(struct index *ix, struct db *w, const struct vol_entry *en, const struct index_put *p, struct err *e) {
     bool there, healed = false;
     const struct facts *f = &p->facts;
-    static const char reason[] = "other bytes under a SOP Instance UID that is taken", foreign[] = "sent under a UID that is another tenant's";
+    static const char reason[] = "other bytes under a SOP Instance UID that is taken";
     int64_t realm;
     if (!is_there(w, "SELECT 1 FROM conflicts WHERE volume = ?1 AND \"offset\" = ?2", en->loc, &there, e)) return false;
     if (there) return true;
@@ -211,7 +211,7 @@ bool rows_conflict(struct index *ix, struct db *w, const struct vol_entry *en, c
                  SQL_VALUES(SQL_T(f->study_uid), SQL_T(f->series_uid), SQL_T(f->sop_uid), SQL_T(f->sop_class_uid), SQL_T(f->ts_uid), SQL_T(f->patient_id),
                             SQL_T(f->issuer), SQL_I(en->loc.volume), SQL_I(en->loc.offset), SQL_I(en->loc.length), SQL_I(f->dataset_offset),
                             SQL_B(en->digest, VOL_DIGEST_BYTES), SQL_T(en->source), SQL_I(en->received_ms),
-                            SQL_T(p->apart ? STR_LIT(foreign) : STR_LIT(reason)), SQL_I(realm), SQL_I(p->apart)),
+                            SQL_T(p->apart ? STR_LIT(REALM_APART_REASON) : STR_LIT(reason)), SQL_I(realm), SQL_I(p->apart)),
                  e))
         return false;
     ix->figures[FIGURE_CONFLICTS]++;

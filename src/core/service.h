@@ -6,6 +6,7 @@
 #include "core/archive.h"
 
 // Marks a study, series or instance deleted (deepest UID given) with a reason; the bytes stay until compaction.
+// Of a study that the asker does not reach: its own copies that were kept aside under these UIDs, of which nobody else hears.
 bool archive_delete(struct archive *ar, const struct actor *who, struct str study_uid, struct str series_uid, struct str sop_uid, struct str reason,
                     uint64_t *count, struct err *e);
 // Gives the space of deleted objects back: live entries of volumes with more than the given share of dead bytes are appended anew, then the volume is removed.

@@ -15,5 +15,7 @@ extern const struct target MISSING; // of nobody: never stored
 
 // Stores all but MISSING, each as a peer of its home sends it. Asserts that it succeeds.
 void targets_store(struct fixture *f);
+// One, as this sender sends it. Asserts that it is told as stored.
+void target_store(struct fixture *f, const struct target *t, const struct principal *sender);
 
 #endif

@@ -14,6 +14,7 @@
 
 #include "base/clock.h"
 #include "core/index.h"
+#include "core/scope.h"
 #include "core_fixture.h"
 #include "db/db.h"
 #include "dicom/read.h"
@@ -243,6 +244,8 @@ static void a_study_that_is_deleted_while_it_comes_is_there_or_gone_and_nothing_
 
 enum { HEAD = 1536 };
 
+static struct index_put sender; // whose put append_while makes; empty: the archive's own
+
 static bool read_object(void *ctx, uint64_t offset, void *p, size_t n, struct err *e) {
     const struct buf *b = ctx;
     if (offset > b->n || n > b->n - offset) return err_set(e, ERR_BAD_INPUT, "test", "past the end");
@@ -253,7 +256,7 @@ static bool read_object(void *ctx, uint64_t offset, void *p, size_t n, struct er
 static void prepare_object(struct fixture *f, const struct dcm_source *source, struct index_put *p, struct vol_put *put) {
     struct err e = {0};
     struct dcm_object o = {0};
-    *p = (struct index_put){0};
+    *p = sender;
     if (!dcm_read_memory(&f->arena, f->object.p, f->object.n, NULL, DCM_STOP_AT_PIXELS, &o, &e) ||
         !index_prepare(f->ar, &f->arena, &o, 0, source, f->object.n, p, &e))
         fail_msg("%s", e.message);
@@ -340,6 +343,59 @@ static void other_bytes_that_another_node_stores_between_come_first(void **state
     check_whole(n->at[A]);
     send_as(n->at[A], 1, 1, 7, INGEST_CONFLICT); // known beside the other
     assert_int_equal(count_rows(n->at[A], "SELECT count(*) FROM conflicts"), 1);
+}
+
+// Everything within one tenant.
+static void send_of(struct fixture *f, const char *tenant, unsigned fill) {
+    struct err e = {0};
+    struct ingest_result r;
+    struct access_grant grant = {.role = STR_LIT("test"), .permissions = ACCESS_ALL_BITS, .scope = {.kind = SCOPE_TENANT, .realm = {.tenant = str_of(tenant)}}};
+    const struct principal who = {.kind = PRINCIPAL_USER, .id = 1, .name = str_of(tenant), .home = grant.scope.realm, .grants = &grant, .grant_count = 1};
+    const struct actor actor = {.door = DOOR_DICOMWEB, .user = who.name, .principal = &who};
+    make(f, 1, 1, fill);
+    struct ingest *in = ingest_begin(f->ar, &actor, NULL, &e);
+    if (!in || !ingest_write(in, f->object.p, f->object.n, &e) || !ingest_commit(in, &r, &e)) fail_msg("%s", e.message);
+    assert_int_equal(r.outcome, INGEST_STORED);
+}
+
+static void send_same_of_another_tenant(struct fixture *f) {
+    send_of(f, "B", 7);
+}
+
+static void send_other_of_another_tenant(struct fixture *f) {
+    send_of(f, "B", 8);
+}
+
+static void send_same_of_both(struct fixture *f) {
+    send_of(f, "B", 7);
+    send_of(f, "A", 7);
+}
+
+// Each has what it sent, whichever node was faster, and hears nothing of the other.
+static void come_after_another_tenant(struct nodes *n, void (*meanwhile)(struct fixture *other)) {
+    static const struct scope reaches_nothing = {.keys = {"[]", 2}};
+    struct index_put p;
+    sender = (struct index_put){.home = STR_LIT("A"), .placed = true, .store = &reaches_nothing};
+    make(n->at[A], 1, 1, 7);
+    append_while(n, VOL_STORED, meanwhile, &p);
+    sender = (struct index_put){0};
+    assert_true(p.apart);
+    assert_int_equal(count_rows(n->at[A], "SELECT count(*) FROM instances"), 1);
+    assert_int_equal(count_rows(n->at[A], "SELECT count(*) FROM conflicts"), 1);
+    assert_int_equal(count_rows(n->at[A], "SELECT count(*) FROM conflicts c JOIN realms r ON r.id = c.realm WHERE r.tenant = 'A' AND c.apart = 1"), 1);
+    check_whole(n->at[A]);
+}
+
+static void the_same_that_another_tenant_stores_on_another_node_between_is_kept_for_both(void **state) {
+    come_after_another_tenant(*state, send_same_of_another_tenant);
+}
+
+static void other_bytes_that_another_tenant_stores_on_another_node_between_are_not_told(void **state) {
+    come_after_another_tenant(*state, send_other_of_another_tenant);
+}
+
+static void a_copy_that_the_own_tenant_stores_on_another_node_between_is_kept_once(void **state) {
+    come_after_another_tenant(*state, send_same_of_both);
 }
 
 // The same data set with another meta header: its bytes must be read to be known.
@@ -508,6 +564,9 @@ int main(void) {
         TEST(a_study_that_is_deleted_while_it_comes_is_there_or_gone_and_nothing_between),
         TEST(what_another_node_stores_between_is_seen_by_the_commit),
         TEST(other_bytes_that_another_node_stores_between_come_first),
+        TEST(the_same_that_another_tenant_stores_on_another_node_between_is_kept_for_both),
+        TEST(other_bytes_that_another_tenant_stores_on_another_node_between_are_not_told),
+        TEST(a_copy_that_the_own_tenant_stores_on_another_node_between_is_kept_once),
         TEST(what_another_door_of_another_node_takes_between_is_read_and_known),
         TEST(a_study_that_another_node_deletes_between_begins_anew),
         TEST(a_copy_beside_an_object_that_another_node_deletes_between_is_asked_for_again),

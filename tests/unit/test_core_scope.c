@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "core/graves.h"
 #include "core/hold.h"
 #include "core/mark.h"
 #include "core/query.h"
@@ -234,33 +235,217 @@ static size_t count_text(struct str in, const char *what) {
     return n;
 }
 
+// What somebody sees among the conflicting copies: how many, and nothing of how many others there are or whose.
+static void check_conflicts(struct fixture *f, const struct actor *who, size_t expected) {
+    struct err e = {0};
+    struct str json;
+    struct archive_figures figures;
+    if (!archive_conflicts_json(f->ar, who, &f->arena, 100, &json, &e)) fail_msg("%s", e.message);
+    if (count_text(json, "\"kind\":\"bytes\"") != expected) fail_msg("%zu were expected in %s", expected, arena_strz(&f->arena, json, NULL));
+    assert_true(archive_figures_get(f->ar, who, &figures, NULL));
+    assert_int_equal(figures.conflicts, expected);
+    bool all = who == &TESTER;
+    assert_int_equal(count_text(json, "\"id\":"), all ? expected : 0);
+    assert_int_equal(count_text(json, "tenant"), 0);
+}
+
+static void lose_index(struct fixture *f) {
+    fixture_close(f);
+    fixture_lose_index(f);
+    fixture_open(f);
+}
+
+static void reindex(struct fixture *f) {
+    struct err e = {0};
+    uint64_t objects;
+    fixture_close(f);
+    if (!archive_reindex(f->dir, NULL, NULL, NULL, &objects, &e)) fail_msg("%s", e.message);
+    fixture_open(f);
+}
+
+// As if the old index was lost with all that it knew.
+static void reindex_without(struct fixture *f) {
+    fixture_close(f);
+    fixture_lose_index(f);
+    fixture_open(f);
+    run_sql(f, "DELETE FROM gone_studies");
+    reindex(f);
+}
+
+static void check_fsck(struct fixture *f) {
+    struct fsck_report r;
+    struct err e = {0};
+    if (!archive_fsck(f->ar, false, NULL, NULL, NULL, &r, &e)) fail_msg("%s", e.message);
+    assert_int_equal(r.damaged + r.orphans + r.missing + r.other, 0);
+}
+
+static uint64_t remove_as(struct fixture *f, const struct actor *who, const char *study, const char *sop) {
+    struct err e = {0};
+    uint64_t count;
+    const struct str series = sop ? STR_LIT("1.1.1") : NONE;
+    if (!archive_delete(f->ar, who, str_of(study), series, sop ? str_of(sop) : NONE, STR_LIT("why"), &count, &e) && e.kind != ERR_NOT_FOUND)
+        fail_msg("%s", e.message);
+    return count;
+}
+
 static void what_is_sent_under_a_foreign_uid_is_kept_aside_and_told_as_stored(void **state) {
     struct fixture *f = *state;
     struct people p;
-    struct str json;
     fill(f, &p);
     // into A's study: a new object, twice; A's object with other bytes; A's very bytes
     const struct sample into = {.study = "1.1", .series = "1.1.9", .sop = "9.1"}, other = {.study = "1.1", .series = "1.1.1", .sop = "1.1.1.1", .fill = 7},
                         same = {.study = "1.1", .series = "1.1.1", .sop = "1.1.1.1", .name = "Li^Wei"},
                         elsewhere = {.study = "2.1", .series = "2.1.1", .sop = "1.1.1.1", .fill = 8};
-    const struct sample *const sent[] = {&into, &into, &other, &other, &same, &elsewhere};
-    for (size_t i = 0; i < 6; i++) {
+    const struct sample *const sent[] = {&into, &into, &other, &other, &same, &same, &elsewhere};
+    for (size_t i = 0; i < 7; i++) {
         enum ingest_outcome o = send_as(f, &p.b.actor, sent[i]);
         if (o != INGEST_STORED) fail_msg("object %zu was told as %d", i, (int)o);
     }
-    check_views(f, &p);
+    for (int i = 0; i < 2; i++) {
+        check_views(f, &p);
+        assert_int_equal(count_rows(f, "SELECT count(*) FROM conflicts WHERE apart = 1"), 4);
+        check_conflicts(f, &p.a.actor, 0);
+        check_conflicts(f, &p.b.actor, 4);
+        check_conflicts(f, &p.own.actor, 0);
+        check_conflicts(f, &TESTER, 4);
+        if (i == 0) assert_int_equal(count_rows(f, "SELECT count(*) FROM events WHERE type = 'instance.known'"), 3);
+        lose_index(f);
+    }
+    check_fsck(f);
+}
+
+// Neither the owner's deletion nor another's copy of the same bytes takes away what somebody sent.
+static void the_same_bytes_are_kept_for_each_tenant_that_sends_them(void **state) {
+    struct fixture *f = *state;
+    struct people p;
+    const struct sample same = {.study = "1.1", .series = "1.1.1", .sop = "1.1.1.1", .name = "Li^Wei"},
+                        other = {.study = "1.1", .series = "1.1.1", .sop = "1.1.1.1", .fill = 7};
+    fill(f, &p);
+    assert_int_equal(send_as(f, &p.b.actor, &same), INGEST_STORED);
+    assert_int_equal(send_as(f, &p.b.actor, &other), INGEST_STORED);
+    assert_int_equal(send_as(f, &p.own.actor, &other), INGEST_STORED);
+    assert_int_equal(send_as(f, &p.a1.actor, &other), INGEST_CONFLICT); // to the owner it is no other's
+    assert_int_equal(send_as(f, &TESTER, &same), INGEST_KNOWN);         // who reaches A's study puts nothing beside it
+    assert_int_equal(count_rows(f, "SELECT count(*) FROM conflicts WHERE apart = 0"), 1);
+    assert_int_equal(remove_as(f, &p.a.actor, "1.1", NULL), 2);
     assert_int_equal(count_rows(f, "SELECT count(*) FROM conflicts WHERE apart = 1"), 3);
-    assert_true(archive_conflicts_json(f->ar, &p.a.actor, &f->arena, 10, &json, NULL));
-    assert_string_equal(arena_strz(&f->arena, json, NULL), "[]");
-    assert_true(archive_conflicts_json(f->ar, &p.b.actor, &f->arena, 10, &json, NULL));
-    assert_string_equal(arena_strz(&f->arena, json, NULL), "[]");
-    assert_true(archive_conflicts_json(f->ar, &TESTER, &f->arena, 10, &json, NULL));
-    assert_int_equal(count_text(json, "another tenant"), 3);
-    fixture_close(f);
-    fixture_lose_index(f);
-    fixture_open(f);
-    check_views(f, &p);
-    assert_int_equal(count_rows(f, "SELECT count(*) FROM conflicts WHERE apart = 1"), 3);
+    assert_int_equal(send_as(f, &p.b.actor, &same), INGEST_STORED); // known, and A's UID still
+    assert_int_equal(send_as(f, &p.a1.actor, &same), INGEST_STORED);
+    assert_int_equal(send_as(f, &p.a1.actor, &same), INGEST_KNOWN);
+    for (int i = 0; i < 3; i++) {
+        check_views(f, &p);
+        check_conflicts(f, &p.a.actor, 0);
+        assert_int_equal(count_rows(f, "SELECT count(*) FROM conflicts WHERE apart = 1"), 3);
+        check_conflicts(f, &p.b.actor, 2);
+        check_conflicts(f, &p.own.actor, 1);
+        check_fsck(f);
+        if (i == 0) lose_index(f);
+        if (i == 1 && !f->schema[0]) reindex_without(f); // the copies are read before A's object, which came again
+    }
+}
+
+// A new index has the tombstones before all else, so that A's study is never made: the old one tells that it was A's.
+static void each_tenants_copy_outlives_the_others_deletion_in_a_new_index_too(void **state) {
+    struct fixture *f = *state;
+    struct people p;
+    const struct sample same = {.study = "1.1", .series = "1.1.1", .sop = "1.1.1.1", .name = "Li^Wei"},
+                        more = {.study = "1.1", .series = "1.1.1", .sop = "9.1"};
+    fill(f, &p);
+    assert_int_equal(send_as(f, &p.b.actor, &same), INGEST_STORED);
+    assert_int_equal(remove_as(f, &p.a.actor, "1.1", NULL), 1);
+    for (int i = 0; i < 2; i++) {
+        check_conflicts(f, &p.b.actor, 1);
+        check_conflicts(f, &p.a.actor, 0);
+        assert_int_equal(count_rows(f, "SELECT count(*) FROM conflicts WHERE apart = 1"), 1);
+        assert_int_equal(studies_of(f, &p.b.actor, "1.1"), 0);
+        if (!f->schema[0]) reindex(f); // an archive of several nodes is rebuilt another way
+    }
+    // Its UID stays A's.
+    assert_int_equal(send_as(f, &p.b.actor, &more), INGEST_STORED);
+    assert_int_equal(studies_of(f, &p.b.actor, "1.1"), 0);
+    assert_int_equal(send_as(f, &p.a1.actor, &more), INGEST_STORED);
+    assert_int_equal(instances_of(f, &p.a1.actor, "1.1"), 1);
+    check_conflicts(f, &p.b.actor, 2);
+    check_fsck(f);
+}
+
+static void who_has_copies_aside_deletes_them_and_nobody_else_hears_of_it(void **state) {
+    struct fixture *f = *state;
+    struct people p;
+    struct err e = {0};
+    const struct sample same = {.study = "1.1", .series = "1.1.1", .sop = "1.1.1.1", .name = "Li^Wei"},
+                        into = {.study = "1.1", .series = "1.1.9", .sop = "9.1"};
+    fill(f, &p);
+    assert_int_equal(send_as(f, &p.b.actor, &same), INGEST_STORED);
+    assert_int_equal(send_as(f, &p.b.actor, &into), INGEST_STORED);
+    assert_int_equal(send_as(f, &p.own.actor, &same), INGEST_STORED);
+    // A court's hold of A's study is A's.
+    if (!hold_set(f->ar, &p.a.actor, STR_LIT("1.1"), true, STR_LIT("a court wants it"), &e)) fail_msg("%s", e.message);
+    assert_int_equal(remove_as(f, &p.b.actor, "1.1", "9.9"), 0);
+    assert_int_equal(remove_as(f, &p.b.actor, "1.1", "1.1.1.1"), 1);
+    assert_int_equal(remove_as(f, &p.b.actor, "1.1", "1.1.1.1"), 0);
+    assert_int_equal(remove_as(f, &p.b.actor, "1.1", NULL), 1);
+    assert_int_equal(count_rows(f, "SELECT count(*) FROM events WHERE type = 'object.discarded' AND study_uid = ''"), 2);
+    assert_int_equal(count_rows(f, "SELECT count(*) FROM events WHERE type LIKE '%.deleted'"), 0);
+    for (int i = 0; i < 2; i++) {
+        check_views(f, &p);
+        check_conflicts(f, &p.b.actor, 0);
+        check_conflicts(f, &p.own.actor, 1);
+        check_fsck(f);
+        lose_index(f);
+    }
+    assert_int_equal(send_as(f, &p.b.actor, &same), INGEST_STORED);
+    check_conflicts(f, &p.b.actor, 1);
+}
+
+// A label or an assignment of A's study says nothing of what others sent under its UID.
+static void marks_of_a_study_show_no_copies_of_others(void **state) {
+    struct fixture *f = *state;
+    struct people p;
+    struct somebody trial, reader;
+    struct err e = {0};
+    fill(f, &p);
+    become(&trial, "trial", "label:A/trial 7", EVERY_PERMISSION);
+    become(&reader, "wang", "assigned", EVERY_PERMISSION);
+    if (!mark_set(f->ar, &p.a1.actor, MARK_LABEL, STR_LIT("1.1"), STR_LIT("trial 7"), true, &e)) fail_msg("%s", e.message);
+    if (!mark_set(f->ar, &p.a1.actor, MARK_ASSIGNMENT, STR_LIT("1.1"), STR_LIT("wang"), true, &e)) fail_msg("%s", e.message);
+    assert_int_equal(send_as(f, &p.b.actor, &(struct sample){.study = "1.1", .series = "1.1.1", .sop = "1.1.1.1", .name = "Li^Wei"}), INGEST_STORED);
+    check_conflicts(f, &trial.actor, 0);
+    check_conflicts(f, &reader.actor, 0);
+    check_conflicts(f, &p.b.actor, 1);
+    // Who may store into it has it already.
+    assert_int_equal(send_as(f, &reader.actor, &(struct sample){.study = "1.1", .series = "1.1.1", .sop = "1.1.1.1", .name = "Li^Wei"}), INGEST_KNOWN);
+}
+
+// Both came in one millisecond: nothing but the tenant tells the entries apart.
+static void a_deletion_takes_no_copy_that_another_tenant_sent_in_the_same_millisecond(void **state) {
+    struct fixture *f = *state;
+    struct people p;
+    struct err e = {0};
+    bool dead[3];
+    const struct sample same = {.study = "1.1", .series = "1.1.1", .sop = "1.1.1.1", .name = "Li^Wei"};
+    fill(f, &p);
+    assert_int_equal(send_as(f, &p.b.actor, &same), INGEST_STORED);
+    run_sql(f, "UPDATE instances SET received_ms = 1000 WHERE sop_instance_uid = '1.1.1.1'");
+    run_sql(f, "UPDATE conflicts SET received_ms = 1000");
+    // Moved since the tombstone's places were read: it is found by its name.
+    struct vol_entry en = {.sop = STR_LIT("1.1.1.1"), .received_ms = 1000};
+    static const char *const realms[] = {"A/West/CT", "B", ""};
+    struct db *d = db_writer(archive_db(f->ar), &e);
+    assert_non_null(d);
+    struct grave grave = {.sop = en.sop, .named = true, .received_ms = 1000, .of_tenant = true, .tenant = STR_LIT("A")};
+    assert_true(grave_keep(d, &grave, &e));
+    for (int i = 0; i < 3; i++) {
+        en.realm = str_of(realms[i]);
+        assert_true(grave_of(d, &en, &dead[i], &e));
+    }
+    assert_true(grave_forget(d, &grave, &e));
+    db_return(archive_db(f->ar), d);
+    assert_true(dead[0] && !dead[1] && !dead[2]);
+    assert_int_equal(remove_as(f, &p.a.actor, "1.1", NULL), 1);
+    assert_int_equal(count_rows(f, "SELECT count(*) FROM conflicts"), 1);
+    check_conflicts(f, &p.b.actor, 1);
+    check_fsck(f);
 }
 
 static void a_site_may_add_to_its_tenants_study_and_sees_its_own_conflicts(void **state) {
@@ -388,21 +573,25 @@ static void who_may_store_at_no_place_learns_nothing_of_the_home_tenants_studies
     assert_int_equal(count_rows(f, "SELECT count(*) FROM conflicts"), 1);
 }
 
-static void a_healed_object_stays_its_owners_whoever_sent_it(void **state) {
+// Another's copy is another's: it would go with the owner's deletion, were it taken for the owner's.
+static void a_damaged_object_is_healed_by_its_own_tenant_and_no_other(void **state) {
     struct fixture *f = *state;
     struct people p;
     const struct sample same = {.study = "1.1", .series = "1.1.1", .sop = "1.1.1.1", .name = "Li^Wei"};
+    static const char HEALED[] = "SELECT count(*) FROM instances WHERE sop_instance_uid = '1.1.1.1' AND state = 0";
     fill(f, &p);
     run_sql(f, "UPDATE instances SET state = 1 WHERE sop_instance_uid = '1.1.1.1'");
     assert_int_equal(send_as(f, &p.b.actor, &same), INGEST_STORED);
+    assert_int_equal(count_rows(f, HEALED), 0);
+    check_conflicts(f, &p.b.actor, 1);
+    assert_int_equal(send_as(f, &p.a2.actor, &same), INGEST_STORED);
+    assert_int_equal(count_rows(f, HEALED), 1);
     assert_int_equal(count_rows(f, "SELECT count(*) FROM events WHERE type = 'instance.restored'"), 1);
-    assert_int_equal(count_rows(f, "SELECT count(*) FROM events WHERE type = 'instance.restored' AND actor = 'job:heal'"), 1);
-    assert_int_equal(count_rows(f, "SELECT count(*) FROM instances WHERE sop_instance_uid = '1.1.1.1' AND state = 0"), 1);
-    check_views(f, &p);
-    fixture_close(f);
-    fixture_lose_index(f);
-    fixture_open(f);
-    check_views(f, &p);
+    for (int i = 0; i < 2; i++) {
+        check_views(f, &p);
+        check_conflicts(f, &p.b.actor, 1);
+        lose_index(f);
+    }
 }
 
 // ---- events ----
@@ -581,12 +770,17 @@ int main(void) {
         TEST(what_is_hidden_is_told_as_what_is_missing),
         TEST(who_has_a_permission_nowhere_is_refused_whatever_is_asked_for),
         TEST(what_is_sent_under_a_foreign_uid_is_kept_aside_and_told_as_stored),
+        TEST(the_same_bytes_are_kept_for_each_tenant_that_sends_them),
+        TEST(each_tenants_copy_outlives_the_others_deletion_in_a_new_index_too),
+        TEST(who_has_copies_aside_deletes_them_and_nobody_else_hears_of_it),
+        TEST(marks_of_a_study_show_no_copies_of_others),
+        TEST(a_deletion_takes_no_copy_that_another_tenant_sent_in_the_same_millisecond),
         TEST(a_site_may_add_to_its_tenants_study_and_sees_its_own_conflicts),
         TEST(a_study_uid_stays_its_tenants_after_the_study_is_gone),
         TEST(labels_and_assignments_let_others_see_a_study),
         TEST(who_a_study_is_assigned_to_may_add_a_report_to_it),
         TEST(who_may_store_at_no_place_learns_nothing_of_the_home_tenants_studies),
-        TEST(a_healed_object_stays_its_owners_whoever_sent_it),
+        TEST(a_damaged_object_is_healed_by_its_own_tenant_and_no_other),
         TEST(events_are_those_of_studies_that_are_reached_also_of_deleted_ones),
         TEST(pages_of_a_scope_hold_nothing_else_in_between),
         TEST(numbers_that_count_the_others_are_sealed),

@@ -252,9 +252,36 @@ static void no_route_tells_anybody_of_what_is_out_of_reach(void **state) {
     print_message("%u requests\n", s->cases);
 }
 
+static unsigned ask_for(struct server *s, enum http_method method, const char *pattern, const struct target *t, unsigned asker) {
+    for (const struct http_mount *m = s->mounts; m->routes; m++)
+        for (const struct http_route *r = m->routes; r->pattern; r++)
+            if (r->method == method && strcmp(r->pattern, pattern) == 0) return ask(s, m, r, t, asker, &s->answer), status_of(&s->answer);
+    fail_msg("there is no route %s", pattern);
+    return 0;
+}
+
+// What somebody sent under another tenant's UIDs, its very bytes, is no study that it can have, but a copy that it sees and deletes, and nobody else's.
+static void copies_under_a_foreign_uid_are_their_senders_to_see_and_to_delete(void **state) {
+    struct server *s = *state;
+    const uint64_t needed = ACCESS_BIT(ACCESS_STUDY_STORE) | ACCESS_BIT(ACCESS_STUDY_DELETE) | ACCESS_BIT(ACCESS_FAULTS_READ);
+    unsigned asker = 0;
+    while (asker < asker_count && !(askers[asker].whole_tenant && (askers[asker].grant.permissions & needed) == needed)) asker++;
+    assert_true(asker < asker_count);
+    target_store(s->f, &FOREIGN, &askers[asker].principal);
+    assert_int_equal(ask_for(s, HTTP_GET, "/studies/{study}", &FOREIGN, asker), 404);
+    assert_int_equal(ask_for(s, HTTP_GET, "/api/conflicts", &FOREIGN, asker), 200);
+    assert_non_null(strstr(s->answer.p, FOREIGN.instance));
+    assert_int_equal(ask_for(s, HTTP_DELETE, "/studies/{study}", &FOREIGN, asker), 204);
+    assert_int_equal(ask_for(s, HTTP_DELETE, "/studies/{study}", &FOREIGN, asker), 404);
+    assert_int_equal(ask_for(s, HTTP_GET, "/api/conflicts", &FOREIGN, asker), 200);
+    assert_null(strstr(s->answer.p, FOREIGN.instance));
+    assert_int_equal(list_study(s->f, FOREIGN.study).count, 1);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(no_route_tells_anybody_of_what_is_out_of_reach, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(copies_under_a_foreign_uid_are_their_senders_to_see_and_to_delete, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
