@@ -63,11 +63,14 @@ static struct name name_of(const uint8_t *digest, bool of_tenant, struct str ten
 }
 
 // Where it was is looked at first: in tombstones that name no tenant what lies elsewhere may be another's.
-#define WHERE_IT_LIES(and_tenant)                                                                                                                             \
-    "SELECT volume, \"offset\", length FROM (SELECT i.volume, i.\"offset\", i.length FROM instances i JOIN series se ON se.id = i.series JOIN studies st ON " \
-    "st.id = se.study JOIN realms r ON r.id = st.realm WHERE i.sop_instance_uid = ?1 AND i.received_ms = ?2 AND substr(i.digest, 1, 16) = ?3" and_tenant      \
-    " UNION ALL SELECT c.volume, c.\"offset\", c.length FROM conflicts c JOIN realms r ON r.id = c.realm WHERE c.sop_instance_uid = ?1 AND c.kind = 'bytes' " \
-    "AND c.received_ms = ?2 AND substr(c.digest, 1, 16) = ?3" and_tenant ") x ORDER BY CASE WHEN volume = ?4 AND \"offset\" = ?5 THEN 0 ELSE 1 END LIMIT 1"
+#define LIES_ELSEWHERE(t) "CASE WHEN " t ".volume = ?4 AND " t ".\"offset\" = ?5 THEN 0 ELSE 1 END"
+#define WHERE_IT_LIES(and_tenant)                                                                                                                         \
+    "SELECT i.volume, i.\"offset\", i.length, " LIES_ELSEWHERE(                                                                                           \
+        "i") " FROM instances i JOIN series se ON se.id = i.series JOIN studies st ON st.id = "                                                           \
+             "se.study JOIN realms r ON r.id = st.realm WHERE i.sop_instance_uid = ?1 AND i.received_ms = ?2 AND substr(i.digest, 1, 16) = ?3" and_tenant \
+             " UNION ALL SELECT c.volume, c.\"offset\", c.length, " LIES_ELSEWHERE(                                                                       \
+                 "c") " FROM conflicts c JOIN realms r ON r.id = c.realm WHERE "                                                                          \
+                      "c.sop_instance_uid = ?1 AND c.kind = 'bytes' AND c.received_ms = ?2 AND substr(c.digest, 1, 16) = ?3" and_tenant " ORDER BY 4 LIMIT 1"
 
 bool grave_find(struct db *w, const struct grave *g, struct vol_loc *out, struct err *e) {
     const struct sql_value values[] = {SQL_T(g->sop),        SQL_I(g->received_ms), SQL_B(g->digest, GRAVE_DIGEST_BYTES),
