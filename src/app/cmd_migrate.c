@@ -109,23 +109,26 @@ static void print_round(const struct job *j, const struct migrate_round *r) {
 
 static void print_rest(const struct job *j) {
     if (j->json) return;
-    printf("What can be taken from a running source is in the target. Stop the source's servers, then run the same with --finish.\n");
+    printf("The target has what a running source can give, but for what comes to it meanwhile. Stop the source's servers, then run the same with --finish.\n");
     fflush(stdout);
 }
 
-// Until nothing more comes; following, until somebody ends it, which does no harm at any point.
+// Until nothing more comes, or no less than in the round before: a source that is busy always has something new. Following, until somebody ends it, which does no
+// harm at any point.
 static bool rounds(struct job *j, struct migrate *m, struct err *e) {
     const struct timespec pause = {.tv_sec = PAUSE_S};
     bool follow = cli_flag(j->args, "follow"), told = false;
-    for (;;) {
+    for (uint64_t before = UINT64_MAX;;) {
         struct migrate_round r;
         if (!migrate_round(m, &r, e)) return false;
-        bool more = r.copied || r.entries || r.events;
-        if (more) print_round(j, &r);
-        if (!more && !told) print_rest(j);
-        told = !more;
-        if (!more && !follow) return true;
-        if (!more) nanosleep(&pause, NULL);
+        uint64_t came = r.copied + r.entries + r.events;
+        bool caught_up = came == 0 || (!follow && came >= before);
+        if (came) print_round(j, &r);
+        if (caught_up && !told) print_rest(j);
+        told = caught_up;
+        if (caught_up && !follow) return true;
+        if (came == 0) nanosleep(&pause, NULL);
+        before = came;
     }
 }
 
