@@ -155,7 +155,10 @@ static bool add(struct accounts *a, struct db *w, struct arena *arena, const str
     int64_t owner, id = 0;
     if (!account_name_fold(arena, t->name, &name, e) || !owner_of(w, arena, who, t->owner, &owner, e)) return false;
     if (!grants_role(w, arena, t->role, &permissions, e) || !access_scope_parse(t->scope, &scope, e)) return false;
-    if (!grants_cover(access_principal(who), permissions, &scope, t->until_ms))
+    // One's own stays bound by what its owner has. Any other goes on by itself, and can give for ever what it has until its end.
+    const struct principal *p = who->principal;
+    const bool own = owner && p && p->kind == PRINCIPAL_USER && p->id == owner;
+    if (!grants_cover(access_principal(who), permissions, &scope, own ? t->until_ms : 0))
         return err_set(e, ERR_FORBIDDEN, "accounts", "you cannot give '%.*s' within '%.*s': it is more than you have yourself", STR_FMT(t->role),
                        STR_FMT(t->scope));
     return insert(w, who, name, digest, owner, t->until_ms, &id, e) &&
@@ -277,7 +280,7 @@ struct listed {
     struct str name, owner;
 };
 
-enum { TOKENS_LISTED_MAX = 2000 };
+enum { TOKENS_READ_MAX = 20000, TOKENS_LISTED_MAX = 2000 };
 
 static bool read_list(struct db *d, struct arena *arena, struct str owner, struct listed *out, unsigned *count, struct err *e) {
     struct db_stmt *s = db_prepare(d,
@@ -286,10 +289,10 @@ static bool read_list(struct db *d, struct arena *arena, struct str owner, struc
                                    e);
     if (!s) return false;
     db_bind_text(s, 1, owner);
-    db_bind_int(s, 2, TOKENS_LISTED_MAX);
+    db_bind_int(s, 2, TOKENS_READ_MAX);
     enum db_step step = DB_END;
     bool ok = true;
-    while (ok && *count < TOKENS_LISTED_MAX && (step = db_next(s, e)) == DB_ROW) {
+    while (ok && *count < TOKENS_READ_MAX && (step = db_next(s, e)) == DB_ROW) {
         struct listed *t = &out[(*count)++];
         *t = (struct listed){db_int(s, 0), db_int(s, 1), db_int(s, 2), db_int(s, 3), {NULL, 0}, {NULL, 0}};
         ok = arena_dup(arena, db_text(s, 4), &t->name, e) && arena_dup(arena, db_text(s, 5), &t->owner, e);
@@ -299,14 +302,15 @@ static bool read_list(struct db *d, struct arena *arena, struct str owner, struc
 }
 
 static bool put_list(struct db *d, struct arena *arena, const struct actor *who, struct str owner, struct json_writer *j, struct err *e) {
-    struct listed *all = arena_zero(arena, TOKENS_LISTED_MAX, sizeof *all, e);
-    unsigned count = 0;
+    struct listed *all = arena_zero(arena, TOKENS_READ_MAX, sizeof *all, e);
+    unsigned count = 0, told = 0;
     bool ok = all && read_list(d, arena, owner, all, &count, e);
     json_begin_array(j);
-    for (unsigned i = 0; ok && i < count; i++) {
+    for (unsigned i = 0; ok && i < count && told < TOKENS_LISTED_MAX; i++) {
         bool in = true;
         ok = !who || charge_account(d, who, ACCESS_USER_READ, (struct grant_holder){"token", all[i].id}, &in, e);
         if (!ok || !in) continue;
+        told++;
         json_begin_object(j);
         json_put_str(j, "name", all[i].name);
         json_put_str(j, "owner", all[i].owner);

@@ -1,5 +1,6 @@
 // Rows of peers: checked, written, listed.
 #include "core/peers_manage.h"
+#include "core/peers_part.h"
 
 #include <stdio.h>
 
@@ -215,30 +216,59 @@ static bool is_within(struct db *d, struct arena *a, const struct actor *who, co
     return true;
 }
 
+// ---- beside others ----
+
 static const char ALIKE[] = "SELECT realm, fingerprint FROM peers WHERE id <> ?1 AND (aet = ?2 OR aet = '' OR ?2 = '')";
 
-// What might be taken for another tenant's peer, or take what is sent to it, is made only by who has a say there, too.
-static bool takes_nobodys_place(struct db *d, const struct actor *who, const struct row *r, struct err *e) {
-    struct realm own, other;
-    if (!r->aet.n && !r->fingerprint.n && !charge_all(who, ACCESS_PEER_WRITE))
-        return err_set(e, ERR_FORBIDDEN, "peers", "whoever calls from there, under any AE title, is not yours to take: say its AE title or its certificate");
-    bool ok = realm_parse(r->realm, &own, e);
-    struct db_stmt *s = ok && str_eqz(r->state, "on") ? db_prepare(d, ALIKE, e) : NULL;
+// A peer that is there already under the same AE title, or any.
+struct alike {
+    struct realm home;
+    struct str fingerprint;
+    bool name; // by it, too
+};
+
+// Two certificates are never one; but what is sent by title goes by the title alone.
+static bool is_free_of(const struct actor *who, const struct row *r, const struct alike *other, struct err *e) {
+    struct realm own;
+    bool apart = !other->name && !r->host.n && r->fingerprint.n && other->fingerprint.n && !str_eq(r->fingerprint, other->fingerprint);
+    if (!realm_parse(r->realm, &own, e)) return false;
+    if (apart || str_eq(own.tenant, other->home.tenant) || charge_realm(who, ACCESS_PEER_WRITE, &other->home)) return true;
+    return err_set(e, ERR_CONFLICT, "peers",
+                   "a peer of another tenant has the AE title '%.*s', or any: take another title, or ask an administrator of both tenants", STR_FMT(r->aet));
+}
+
+static bool is_free_of_rows(struct db *d, const struct actor *who, const struct row *r, struct err *e) {
+    struct db_stmt *s = db_prepare(d, ALIKE, e);
     enum db_step step = DB_END;
-    if (!s) return ok && !str_eqz(r->state, "on");
+    bool ok = true;
+    if (!s) return false;
     db_bind_int(s, 1, r->id);
     db_bind_text(s, 2, r->aet);
     while (ok && (step = db_next(s, e)) == DB_ROW) {
-        // Two certificates are never one; but what is sent by title goes by the title alone.
-        bool apart = !r->host.n && r->fingerprint.n && db_text(s, 1).n && !str_eq(r->fingerprint, db_text(s, 1));
-        ok = realm_parse(db_text(s, 0), &other, e);
-        if (ok && !apart && !str_eq(own.tenant, other.tenant) && !charge_realm(who, ACCESS_PEER_WRITE, &other))
-            ok = err_set(e, ERR_CONFLICT, "peers",
-                         "a peer of another tenant has the AE title '%.*s', or any: take another title, or ask an administrator of both tenants",
-                         STR_FMT(r->aet));
+        struct alike other = {.fingerprint = db_text(s, 1)};
+        ok = realm_parse(db_text(s, 0), &other.home, e) && is_free_of(who, r, &other, e);
     }
     db_done(s);
     return ok && step != DB_FAIL;
+}
+
+// Those of the configuration are found by name, too.
+static bool is_free_of_known(struct db *d, struct arena *a, const struct peers *p, const struct actor *who, const struct row *r, struct err *e) {
+    const struct peers_options *o = p ? peers_options_of(p) : NULL;
+    for (unsigned i = 0; o && i < o->known_count; i++) {
+        struct peer k;
+        if (!peer_setting_read(d, a, &o->known[i], i, &k, e)) return false;
+        const struct alike other = {.home = k.home, .fingerprint = k.fingerprint, .name = str_eq(k.name, r->name)};
+        if ((other.name || str_eq(k.aet, r->aet) || !k.aet.n || !r->aet.n) && !is_free_of(who, r, &other, e)) return false;
+    }
+    return true;
+}
+
+// What might be taken for another tenant's peer, or take what is sent to it, is made only by who has a say there, too.
+static bool takes_nobodys_place(struct db *d, struct arena *a, const struct peers *p, const struct actor *who, const struct row *r, struct err *e) {
+    if (!r->aet.n && !r->fingerprint.n && !charge_all(who, ACCESS_PEER_WRITE))
+        return err_set(e, ERR_FORBIDDEN, "peers", "whoever calls from there, under any AE title, is not yours to take: say its AE title or its certificate");
+    return !str_eqz(r->state, "on") || (is_free_of_rows(d, who, r, e) && is_free_of_known(d, a, p, who, r, e));
 }
 
 // ---- changes ----
@@ -260,7 +290,8 @@ static bool tell(struct archive *ar, struct db *w, const struct actor *who, cons
     return ok;
 }
 
-static bool put(struct archive *ar, struct db *w, struct arena *a, const struct actor *who, const struct peer_change *c, bool fresh, struct err *e) {
+static bool put(struct archive *ar, struct peers *p, struct db *w, struct arena *a, const struct actor *who, const struct peer_change *c, bool fresh,
+                struct err *e) {
     static const struct str NONE = {"", 0};
     struct row r = {.name = c->name,
                     .aet = NONE,
@@ -275,27 +306,27 @@ static bool put(struct archive *ar, struct db *w, struct arena *a, const struct 
                     .state = STR_LIT("on")};
     if (!fresh && (!find_row(w, a, who, c->name, &r, e) || !is_within(w, a, who, &r, e))) return false;
     if (!put_change(a, c, &r, e) || !(fresh ? insert(w, who, &r, e) : update(w, &r, e)) || !is_within(w, a, who, &r, e)) return false;
-    if (!takes_nobodys_place(w, who, &r, e)) return false;
+    if (!takes_nobodys_place(w, a, p, who, &r, e)) return false;
     bool grant = fresh || c->role.n || c->scope.n;
     return (!grant || give(w, a, who, &r, c, e)) && tell(ar, w, who, fresh ? "peer.added" : "peer.changed", &r, e);
 }
 
-static bool change(struct archive *ar, const struct actor *who, const struct peer_change *c, bool fresh, struct err *e) {
+static bool change(struct archive *ar, struct peers *p, const struct actor *who, const struct peer_change *c, bool fresh, struct err *e) {
     struct arena a;
     struct db *w = change_begin(ar, e);
     if (!w) return false;
     arena_init(&a, SCRATCH_BYTES_MAX);
-    bool ok = change_end(ar, w, put(ar, w, &a, who, c, fresh, e), e);
+    bool ok = change_end(ar, w, put(ar, p, w, &a, who, c, fresh, e), e);
     arena_deinit(&a);
     return ok;
 }
 
-bool peer_add(struct archive *ar, const struct actor *who, const struct peer_change *c, struct err *e) {
-    return change(ar, who, c, true, e);
+bool peer_add(struct archive *ar, struct peers *p, const struct actor *who, const struct peer_change *c, struct err *e) {
+    return change(ar, p, who, c, true, e);
 }
 
-bool peer_set(struct archive *ar, const struct actor *who, const struct peer_change *c, struct err *e) {
-    return change(ar, who, c, false, e);
+bool peer_set(struct archive *ar, struct peers *p, const struct actor *who, const struct peer_change *c, struct err *e) {
+    return change(ar, p, who, c, false, e);
 }
 
 bool peer_remove(struct archive *ar, const struct actor *who, struct str name, struct err *e) {

@@ -16,9 +16,10 @@ struct peer_change {
     struct str role, scope; // its one grant; of a new one without role "service", without scope the tenant of its realm
 };
 
-bool peer_add(struct archive *ar, const struct actor *who, const struct peer_change *c, struct err *e);
+// p (may be NULL): those of the configuration, whose place a new one must not take either.
+bool peer_add(struct archive *ar, struct peers *p, const struct actor *who, const struct peer_change *c, struct err *e);
 // name says which. A role or a scope that is said takes the place of all that an administrator gave it.
-bool peer_set(struct archive *ar, const struct actor *who, const struct peer_change *c, struct err *e);
+bool peer_set(struct archive *ar, struct peers *p, const struct actor *who, const struct peer_change *c, struct err *e);
 bool peer_remove(struct archive *ar, const struct actor *who, struct str name, struct err *e);
 // One value: an array of all that are in the asker's hands (core/charge.h), those of the configuration (p, may be NULL) last.
 bool peers_json(struct archive *ar, struct peers *p, const struct actor *who, struct json_writer *to, struct err *e);

@@ -96,7 +96,7 @@ static void make_peer(struct server *s, const char *name, const char *realm) {
     struct err e = {0};
     const struct peer_change c = {
         .name = str_of(name), .aet = str_of(name), .realm = str_of(realm), .networks = NETWORKS, .network_count = 1, .port = -1, .associations = -1, .tls = -1};
-    if (!peer_add(s->f->ar, &TESTER, &c, &e)) fail_msg("%s: %s", name, e.message);
+    if (!peer_add(s->f->ar, NULL, &TESTER, &c, &e)) fail_msg("%s: %s", name, e.message);
 }
 
 static void make_user_of(struct server *s, const struct target *t, const char *scope) {
@@ -515,6 +515,22 @@ static void a_token_does_not_turn_on_its_owner(void **state) {
     try_all(s, MISCHIEF, sizeof MISCHIEF / sizeof *MISCHIEF, s->asker_count - 1);
 }
 
+// What is given by who has it for a while would outlast him: a token that is not his own goes on by itself.
+static void who_administers_for_a_while_gives_nothing_lasting(void **state) {
+    static const struct attempt MISCHIEF[] = {
+        {"user", "add", "{\"name\":\"crony\",\"role\":\"viewer\"}", 403},
+        {"user", "grant", "{\"name\":\"ownhere.user\",\"role\":\"viewer\"}", 403},
+        {"token", "add", "{\"name\":\"key\",\"role\":\"administrator\",\"days\":5}", 403},
+        {"token", "add", "{\"name\":\"key\",\"role\":\"viewer\",\"owner\":\"ownhere.user\",\"days\":5}", 403},
+        {"token", "add", "{\"name\":\"key\",\"role\":\"viewer\",\"owner\":\"head\",\"days\":9}", 403},
+        {"token", "add", "{\"name\":\"key\",\"role\":\"administrator\",\"owner\":\"head\",\"days\":5}", 200},
+    };
+    struct server *s = *state;
+    unsigned head = add_admin(s);
+    s->askers[head].grant.until_ms = clock_wall_ms() + (int64_t)7 * 24 * 3600 * 1000;
+    try_all(s, MISCHIEF, sizeof MISCHIEF / sizeof *MISCHIEF, head);
+}
+
 #define T(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
 
 int main(void) {
@@ -524,6 +540,7 @@ int main(void) {
         T(nobody_climbs_out_of_his_tenant),
         T(who_may_less_than_those_he_keeps_does_not_become_them),
         T(a_token_does_not_turn_on_its_owner),
+        T(who_administers_for_a_while_gives_nothing_lasting),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -234,7 +234,7 @@ static struct peer_change same(const char *name) {
 }
 
 static void is_refused(struct fixture *f, const struct actor *who, struct peer_change c, enum err_kind kind, const char *because) {
-    if (peer_add(f->ar, who, &c, &why)) fail_msg("%.*s was added", STR_FMT(c.name));
+    if (peer_add(f->ar, NULL, who, &c, &why)) fail_msg("%.*s was added", STR_FMT(c.name));
     assert_int_equal(why.kind, kind);
     if (!strstr(why.message, because)) fail_msg("'%s' is not in: %s", because, why.message);
 }
@@ -252,13 +252,13 @@ static void peers_are_added_changed_and_forgotten(void **state) {
     c.host = STR_LIT("ct1.example.org");
     is_refused(f, &TESTER, c, ERR_USAGE, "port");
     c.port = 104;
-    if (!peer_add(f->ar, &TESTER, &c, &why)) fail_msg("%s", why.message);
+    if (!peer_add(f->ar, NULL, &TESTER, &c, &why)) fail_msg("%s", why.message);
     is_refused(f, &TESTER, c, ERR_CONFLICT, "already");
     const struct principal *ct = see(f, p, "CT1", "10.0.0.9", NULL);
     assert_true(ct && may(ct, ACCESS_STUDY_STORE, "north") && !may(ct, ACCESS_STUDY_STORE, "") && !may(ct, ACCESS_STUDY_FIND, "north"));
     c = same("CT1");
     c.certificate = STR_LIT("SHA256:" PRINT);
-    if (!peer_set(f->ar, &TESTER, &c, &why)) fail_msg("%s", why.message);
+    if (!peer_set(f->ar, NULL, &TESTER, &c, &why)) fail_msg("%s", why.message);
     is_nobody(f, p, "CT1", "10.0.0.9", NULL, "no client certificate");
     assert_non_null(see(f, p, "CT1", "10.0.0.9", PRINT));
     assert_true(peer_remove(f->ar, &TESTER, STR_LIT("CT1"), &why));
@@ -287,13 +287,13 @@ static void nobody_makes_a_peer_that_may_more_than_himself(void **state) {
     c.scope = STR_LIT("tenant:south");
     is_refused(f, &who, c, ERR_FORBIDDEN, "more than you have");
     c.scope = (struct str){0};
-    if (!peer_add(f->ar, &who, &c, &why)) fail_msg("%s", why.message);
+    if (!peer_add(f->ar, NULL, &who, &c, &why)) fail_msg("%s", why.message);
     c = same("Y");
     c.networks = networks, c.network_count = 1, c.realm = STR_LIT("south");
-    if (!peer_add(f->ar, &TESTER, &c, &why)) fail_msg("%s", why.message);
+    if (!peer_add(f->ar, NULL, &TESTER, &c, &why)) fail_msg("%s", why.message);
     c = same("Y");
     c.realm = STR_LIT("north");
-    assert_false(peer_set(f->ar, &who, &c, &why));
+    assert_false(peer_set(f->ar, NULL, &who, &c, &why));
     assert_int_equal(why.kind, ERR_NOT_FOUND);
     assert_false(peer_remove(f->ar, &who, STR_LIT("Y"), &why));
     assert_int_equal(why.kind, ERR_NOT_FOUND);
@@ -309,19 +309,44 @@ static void nobody_takes_the_title_of_another_tenants_peer(void **state) {
     const struct actor who = {.door = DOOR_PAGE, .user = STR_LIT("admin of north"), .principal = &admin};
     struct peer_change c = same("CT of south");
     c.aet = STR_LIT("CT1"), c.networks = networks, c.network_count = 1, c.realm = STR_LIT("south");
-    if (!peer_add(f->ar, &TESTER, &c, &why)) fail_msg("%s", why.message);
+    if (!peer_add(f->ar, NULL, &TESTER, &c, &why)) fail_msg("%s", why.message);
     c = same("mine");
     c.aet = STR_LIT("CT1"), c.networks = networks, c.network_count = 1, c.realm = STR_LIT("north"), c.certificate = STR_LIT(PRINT);
     is_refused(f, &who, c, ERR_CONFLICT, "another tenant");
     c.aet = STR_LIT("");
     is_refused(f, &who, c, ERR_CONFLICT, "another tenant"); // any title is that one, too
     c.aet = STR_LIT("CT2");
-    if (!peer_add(f->ar, &who, &c, &why)) fail_msg("%s", why.message);
+    if (!peer_add(f->ar, NULL, &who, &c, &why)) fail_msg("%s", why.message);
     c = same("mine");
     c.aet = STR_LIT("CT1");
-    assert_false(peer_set(f->ar, &who, &c, &why));
+    assert_false(peer_set(f->ar, NULL, &who, &c, &why));
     assert_int_equal(why.kind, ERR_CONFLICT);
-    if (!peer_set(f->ar, &TESTER, &c, &why)) fail_msg("%s", why.message); // who has a say in both may
+    if (!peer_set(f->ar, NULL, &TESTER, &c, &why)) fail_msg("%s", why.message); // who has a say in both may
+}
+
+static void nobody_takes_the_place_of_a_configured_peer(void **state) {
+    struct fixture *f = *state;
+    const struct str networks[] = {STR_LIT("10.0.0.7")};
+    const struct access_grant grant = {.permissions = ACCESS_ALL_BITS, .scope = {.kind = SCOPE_TENANT, .realm = {STR_LIT("north"), {"", 0}, {"", 0}}}};
+    const struct principal admin = {.kind = PRINCIPAL_USER, .id = 1, .name = STR_LIT("admin of north"), .grants = &grant, .grant_count = 1};
+    const struct actor who = {.door = DOOR_PAGE, .user = STR_LIT("admin of north"), .principal = &admin};
+    const struct peer_setting known = {.aet = "CT1", .certificate = PRINT, .realm = "south"};
+    struct peers *p = open_with(f, &(struct peers_options){.known = &known, .known_count = 1});
+    const struct { const char *name, *aet; } taken[] = {{"mine", "CT1"}, {"CT1", "CT2"}};
+    struct peer_change c = same("mine");
+    c.networks = networks, c.network_count = 1, c.realm = STR_LIT("north");
+    for (unsigned i = 0; i < 2; i++) {
+        c.name = str_of(taken[i].name), c.aet = str_of(taken[i].aet);
+        assert_false(peer_add(f->ar, p, &who, &c, &why));
+        assert_int_equal(why.kind, ERR_CONFLICT);
+    }
+    c.name = STR_LIT("mine"), c.aet = STR_LIT("CT2");
+    if (!peer_add(f->ar, p, &who, &c, &why)) fail_msg("%s", why.message);
+    c = same("mine");
+    c.aet = STR_LIT("CT1");
+    assert_false(peer_set(f->ar, p, &who, &c, &why));
+    assert_int_equal(why.kind, ERR_CONFLICT);
+    peers_close(p);
 }
 
 static void fingerprints_are_taken_as_people_copy_them(void **state) {
@@ -350,6 +375,7 @@ int main(void) {
         T(peers_are_added_changed_and_forgotten),
         T(nobody_makes_a_peer_that_may_more_than_himself),
         T(nobody_takes_the_title_of_another_tenants_peer),
+        T(nobody_takes_the_place_of_a_configured_peer),
         T(fingerprints_are_taken_as_people_copy_them),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -39,12 +39,12 @@ static bool add(struct admin_call *c, struct err *e) {
     struct peer_change p;
     if (!change_of(c, &p, e)) return false;
     if (!p.aet.p) p.aet = p.name;
-    return admin_done(c, peer_add(c->archive, c->who, &p, e));
+    return admin_done(c, peer_add(c->archive, c->peers, c->who, &p, e));
 }
 
 static bool set(struct admin_call *c, struct err *e) {
     struct peer_change p;
-    return change_of(c, &p, e) && admin_done(c, peer_set(c->archive, c->who, &p, e));
+    return change_of(c, &p, e) && admin_done(c, peer_set(c->archive, c->peers, c->who, &p, e));
 }
 
 static bool remove_peer(struct admin_call *c, struct err *e) {
