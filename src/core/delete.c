@@ -99,14 +99,21 @@ static void name_study(struct burial *g, bool reached, const struct str uids[3],
     json_put_int(&g->j, "deleted_ms", clock_wall_ms());
 }
 
+// Of a study that is gone there may be copies still, which were kept aside: for who reaches everything, too.
+static bool reaches_study(const struct burial *g, struct db *d, struct str study_uid, bool *yes, struct err *e) {
+    int64_t one;
+    return g->scope.everywhere ? sql_one(d, "SELECT 1 FROM studies WHERE study_uid = ?1", SQL_VALUES(SQL_T(study_uid)), &one, 1, yes, e)
+                               : scope_has_study(&g->scope, d, study_uid, yes, e);
+}
+
 static bool dig_in(struct burial *g, struct db *d, bool *reached, const struct str uids[3], struct str reason, struct err *e) {
-    if (!db_begin(d, e) || !scope_has_study(&g->scope, d, uids[0], reached, e) || (*reached && !hold_allows(d, uids[0], e))) return false;
+    if (!db_begin(d, e) || !reaches_study(g, d, uids[0], reached, e)) return false;
     json_init(&g->j, &g->json, false);
     json_begin_object(&g->j);
     name_study(g, *reached, uids, reason);
     bool ok = write_places(g, d, *reached, uids, e);
     json_end_object(&g->j);
-    return ok;
+    return ok && (!*reached || g->count == 0 || hold_allows(d, uids[0], e));
 }
 
 // What the asker does not reach is not there, whatever else may be said of it. *reached: the study is; else copies that were kept aside are meant.

@@ -9,7 +9,6 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "core/migrate_part.h"
-#include "core/realm.h"
 #include "core/nodes.h"
 
 enum { ROLES_BYTES_MAX = 1 << 30, EVENTS_BATCH = 256, EVENTS_BYTES_MAX = 64 << 20 };
@@ -339,7 +338,7 @@ bool migrate_finish(struct migrate *m, struct migrate_report *out, struct err *e
     struct migrate_round round;
     *out = (struct migrate_report){0};
     if (!m->last) return err_set(e, ERR_USAGE, "migrate", "the source is still served");
-    if (!migrate_round(m, &round, e) || !realm_mark_apart(m->to, e) || !migrate_settle(m, out, e)) return false;
+    if (!migrate_round(m, &round, e) || !migrate_settle(m, out, e)) return false;
     if (out->equal) return take_mark_away(m, out, e);
     return err_set(
         e, ERR_CORRUPT, "migrate",

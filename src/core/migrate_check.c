@@ -4,6 +4,7 @@
 
 #include "core/kept.h"
 #include "core/migrate_part.h"
+#include "core/realm.h"
 #include "core/searchable.h"
 
 struct account {
@@ -191,13 +192,27 @@ static bool name_realms(struct db *from, struct db *w, struct err *e) {
     return ok && step == DB_END;
 }
 
+// Whose the studies were that are gone: no volume tells.
+static bool copy_gone(struct db *from, struct db *w, struct err *e) {
+    struct db_stmt *s = db_prepare(from, "SELECT g.study_uid, r.tenant, r.site, r.department FROM gone_studies g JOIN realms r ON r.id = g.realm", e);
+    enum db_step step = DB_FAIL;
+    bool ok = s;
+    while (ok && (step = db_next(s, e)) == DB_ROW)
+        ok = sql_run(w,
+                     "INSERT INTO gone_studies (study_uid, realm) SELECT ?1, id FROM realms WHERE tenant = ?2 AND site = ?3 AND department = ?4 ON CONFLICT DO "
+                     "NOTHING",
+                     SQL_VALUES(SQL_T(db_text(s, 0)), SQL_T(db_text(s, 1)), SQL_T(db_text(s, 2)), SQL_T(db_text(s, 3))), e);
+    db_done(s);
+    return ok && step == DB_END;
+}
+
 static bool copy_rest(struct migrate *m, struct err *e) {
     struct db *from = db_reader(m->from->db, e), *w = from ? db_writer(m->to->db, e) : NULL;
     bool ok = w && db_begin(w, e) && copy_settings(from, w, e) && copy_graves(from, w, e) && keep_numbers(from, w, e) && kept_copy(from, w, e) &&
-              name_realms(from, w, e) && db_commit(w, e);
+              name_realms(from, w, e) && copy_gone(from, w, e) && db_commit(w, e);
     if (w) db_return(m->to->db, w);
     if (from) db_return(m->from->db, from);
-    return ok;
+    return ok && realm_mark_apart(m->to, e);
 }
 
 static bool is_among(const uint32_t *tags, unsigned n, uint32_t tag) {
@@ -230,7 +245,7 @@ static bool count_rows(struct archive *ar, struct migrate_account *out, struct e
     struct db_stmt *s = ok ? db_prepare(d, "SELECT hash FROM events ORDER BY seq DESC LIMIT 1", e) : NULL;
     enum db_step step = s ? db_next(s, e) : DB_FAIL;
     if (step == DB_ROW && db_blob(s, 0).n == DIGEST_BYTES) hex_encode((const uint8_t *)db_blob(s, 0).p, DIGEST_BYTES, out->chain);
-    if (s) db_done(s);
+    db_done(s);
     db_return(ar->db, d);
     out->patients = (uint64_t)row[0];
     out->studies = (uint64_t)row[1];

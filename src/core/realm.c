@@ -212,12 +212,14 @@ static const struct vol_put *find_earlier(const struct vol_put *put, struct vol_
     return NULL;
 }
 
-// Other bytes of another tenant under its SOP Instance UID, in the same group.
+// What another tenant has under its SOP Instance UID, in the same group; the sender's own, when that came first, is not pushed aside by it.
 static bool meets_foreign(const struct vol_put *put, struct vol_put *const *earlier, size_t n) {
     const struct index_put *p = put->user;
     for (size_t i = 0; i < n; i++) {
         const struct vol_put *o = earlier[i];
-        if (o->entry.kind <= VOL_CONFLICT && str_eq(o->entry.sop, put->entry.sop) && !same_tenant(o->entry.realm, p->home)) return true;
+        if (o->entry.kind > VOL_CONFLICT || !str_eq(o->entry.sop, put->entry.sop)) continue;
+        if (!same_tenant(o->entry.realm, p->home)) return true;
+        if (o->outcome == VOL_STORED) return false;
     }
     return false;
 }

@@ -398,6 +398,27 @@ static void who_has_copies_aside_deletes_them_and_nobody_else_hears_of_it(void *
     check_conflicts(f, &p.b.actor, 1);
 }
 
+// While the study is there it is what is meant; then what was kept aside under its UIDs, whoever sent it.
+static void who_reaches_everything_deletes_what_was_kept_aside_last(void **state) {
+    struct fixture *f = *state;
+    struct people p;
+    struct err e = {0};
+    fill(f, &p);
+    assert_int_equal(send_as(f, &p.b.actor, &(struct sample){.study = "1.1", .series = "1.1.1", .sop = "1.1.1.1", .name = "Li^Wei"}), INGEST_STORED);
+    if (!hold_set(f->ar, &p.a.actor, STR_LIT("1.1"), true, STR_LIT("a court wants it"), &e)) fail_msg("%s", e.message);
+    assert_int_equal(remove_as(f, &TESTER, "1.1", "9.9"), 0); // what is not there is under no hold
+    if (!hold_set(f->ar, &p.a.actor, STR_LIT("1.1"), false, STR_LIT("it has it"), &e)) fail_msg("%s", e.message);
+    assert_int_equal(remove_as(f, &TESTER, "1.1", NULL), 1);
+    check_conflicts(f, &p.b.actor, 1);
+    assert_int_equal(remove_as(f, &TESTER, "1.1", NULL), 1);
+    for (int i = 0; i < 2; i++) {
+        check_conflicts(f, &p.b.actor, 0);
+        check_fsck(f);
+        lose_index(f);
+    }
+    assert_int_equal(remove_as(f, &TESTER, "1.1", NULL), 0);
+}
+
 // A label or an assignment of A's study says nothing of what others sent under its UID.
 static void marks_of_a_study_show_no_copies_of_others(void **state) {
     struct fixture *f = *state;
@@ -773,6 +794,7 @@ int main(void) {
         TEST(the_same_bytes_are_kept_for_each_tenant_that_sends_them),
         TEST(each_tenants_copy_outlives_the_others_deletion_in_a_new_index_too),
         TEST(who_has_copies_aside_deletes_them_and_nobody_else_hears_of_it),
+        TEST(who_reaches_everything_deletes_what_was_kept_aside_last),
         TEST(marks_of_a_study_show_no_copies_of_others),
         TEST(a_deletion_takes_no_copy_that_another_tenant_sent_in_the_same_millisecond),
         TEST(a_site_may_add_to_its_tenants_study_and_sees_its_own_conflicts),
