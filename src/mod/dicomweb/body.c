@@ -19,7 +19,7 @@ enum {
 };
 
 bool dw_body_init(struct dw_body *b, struct arena *a, struct archive *ar, size_t pieces, struct err *e) {
-    *b = (struct dw_body){.arena = a, .archive = ar, .cap = pieces, .checked = SIZE_MAX, .fd = -1};
+    *b = (struct dw_body){.arena = a, .archive = ar, .cap = pieces, .fd = -1};
     b->pieces = arena_zero(a, pieces, sizeof *b->pieces, e);
     b->ends = b->pieces ? arena_zero(a, pieces, sizeof *b->ends, e) : NULL;
     return b->ends;

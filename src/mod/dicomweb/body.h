@@ -45,7 +45,6 @@ struct dw_body {
     size_t at;              // the piece that was read last
     void *context;          // of make
     void (*end)(void *ctx); // of context, when the body was sent; may be NULL
-    size_t checked;         // DW_OBJECT: the piece that was last found to be as it was stored; SIZE_MAX: none
     struct dw_block held;   // DW_OBJECT: that was last read for some of its bytes
     int fd;                 // lent by dw_body_locate, or -1
     uint32_t fd_volume;
