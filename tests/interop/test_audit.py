@@ -388,6 +388,9 @@ def using_the_log_is_noted_once(folder):
         of["report"] = sum(e["detail"].get("operation") == "audit report" for e in found)
         return of
 
+    # What was done before is in the chain when this is, which came after it.
+    command(folder, "report", "P77")
+    in_time(lambda: json.loads(command(folder, "search", "--patient", "P77", "--type", "audit.read")))
     before = noted()
     for _ in range(2):
         exported(folder, "--patient", "P3")

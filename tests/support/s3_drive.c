@@ -103,6 +103,8 @@ static bool do_hammer(struct s3 *c, char **args, struct err *e) {
 
 static struct s3 *to_cancel;
 static int64_t cancel_ms;
+static pthread_t canceller;
+static bool cancelling;
 
 static void *cancel(void *ctx) {
     struct timespec t = {.tv_sec = cancel_ms / 1000, .tv_nsec = cancel_ms % 1000 * 1000000};
@@ -115,7 +117,7 @@ static void *cancel(void *ctx) {
 static bool do_cancel_after(struct s3 *c, char **args, struct err *e) {
     to_cancel = c;
     cancel_ms = atoll(args[0]);
-    return thread_start(NULL, "cancel", cancel, NULL, e);
+    return cancelling = thread_start(&canceller, "cancel", cancel, NULL, e);
 }
 
 static bool do_stats(struct s3 *c, char **args, struct err *e) {
@@ -268,6 +270,7 @@ int main(int argc, char **argv) {
     if (c) s3_stats_get(c, &st);
     if (!ok) fprintf(stderr, "%s: %s\n", err_class_of(e.kind)->name, e.message);
     fprintf(stderr, "retries %llu\n", (unsigned long long)st.retries);
+    if (cancelling) pthread_join(canceller, NULL);
     s3_close(c);
     return ok ? 0 : err_class_of(e.kind)->exit;
 }
