@@ -1,6 +1,5 @@
 // Rows of peers: checked, written, listed.
 #include "core/peers_manage.h"
-#include "core/peers_part.h"
 
 #include <stdio.h>
 
@@ -9,6 +8,7 @@
 #include "core/charge.h"
 #include "core/grants.h"
 #include "core/index.h"
+#include "core/peers_part.h"
 #include "dimse/pdu.h"
 #include "net/cert.h"
 #include "net/network.h"

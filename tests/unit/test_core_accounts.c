@@ -499,7 +499,7 @@ static void what_ends_is_not_given_on_without_end(void **state) {
     key.until_ms = end;
     assert_false(account_token_add(a, &who, &key, one_time, &e)); // with it he would give himself what does not end
     key.owner = STR_LIT("guest");
-    assert_true(account_token_add(a, &who, &key, one_time, &e)); // this one is bound by what he has
+    assert_true(account_token_add(a, &who, &key, one_time, &e));                                    // this one is bound by what he has
     assert_false(account_user_password(a, &who, STR_LIT("reader"), (struct str){0}, one_time, &e)); // would be his own without end
     assert_true(account_user_set(a, &who, STR_LIT("reader"), (struct str){0}, STR_LIT("off"), &e));
     // Nor by a token that another made for him.
