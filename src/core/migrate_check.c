@@ -137,35 +137,26 @@ static bool drop_gone(struct migrate *m, const uint32_t *volumes, size_t n, stru
 
 // ---- what is in no volume ----
 
-static bool put_setting(struct db *w, struct str name, struct str value, struct err *e) {
+// Each row that the source's statement gives.
+static bool copy_rows(struct db *from, struct db *w, const char *select, bool (*put)(struct db *w, struct db_stmt *row, struct err *e), struct err *e) {
+    struct db_stmt *s = db_prepare(from, select, e);
+    enum db_step step = DB_FAIL;
+    bool ok = s;
+    while (ok && (step = db_next(s, e)) == DB_ROW) ok = put(w, s, e);
+    db_done(s);
+    return ok && step == DB_END;
+}
+
+static bool put_setting(struct db *w, struct db_stmt *row, struct err *e) {
+    struct str name = db_text(row, 0), value = db_text(row, 1);
     return str_eqz(name, ARCHIVE_ARRIVING) || sql_run(w, "INSERT INTO settings (name, value) VALUES (?1, ?2) ON CONFLICT (name) DO UPDATE SET value = ?2",
                                                       SQL_VALUES(SQL_T(name), SQL_T(value)), e);
 }
 
-static bool put_grave(struct db *w, struct db_stmt *s, struct err *e) {
-    struct str digest = db_blob(s, 2);
+static bool put_grave(struct db *w, struct db_stmt *row, struct err *e) {
+    struct str digest = db_blob(row, 2);
     return sql_run(w, "INSERT INTO graves (sop_instance_uid, received_ms, digest) VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING",
-                   SQL_VALUES(SQL_T(db_text(s, 0)), SQL_I(db_int(s, 1)), SQL_B(digest.p, digest.n)), e);
-}
-
-static bool copy_settings(struct db *from, struct db *w, struct err *e) {
-    struct db_stmt *s = db_prepare(from, "SELECT name, value FROM settings ORDER BY name", e);
-    if (!s) return false;
-    enum db_step step = DB_END;
-    bool ok = true;
-    while (ok && (step = db_next(s, e)) == DB_ROW) ok = put_setting(w, db_text(s, 0), db_text(s, 1), e);
-    db_done(s);
-    return ok && step == DB_END;
-}
-
-static bool copy_graves(struct db *from, struct db *w, struct err *e) {
-    struct db_stmt *s = db_prepare(from, "SELECT sop_instance_uid, received_ms, digest FROM graves", e);
-    if (!s) return false;
-    enum db_step step = DB_END;
-    bool ok = true;
-    while (ok && (step = db_next(s, e)) == DB_ROW) ok = put_grave(w, s, e);
-    db_done(s);
-    return ok && step == DB_END;
+                   SQL_VALUES(SQL_T(db_text(row, 0)), SQL_I(db_int(row, 1)), SQL_B(digest.p, digest.n)), e);
 }
 
 // A number that a volume ever had is given to no other: tombstones name places.
@@ -179,37 +170,29 @@ static bool keep_numbers(struct db *from, struct db *w, struct err *e) {
 }
 
 // The places that the volumes told of have numbers of their own here; what administrators named them goes with their names.
-static bool name_realms(struct db *from, struct db *w, struct err *e) {
-    struct db_stmt *s = db_prepare(from, "SELECT tenant, site, department, display, created_ms FROM realms WHERE id <> 0", e);
-    enum db_step step = DB_FAIL;
-    bool ok = s;
-    while (ok && (step = db_next(s, e)) == DB_ROW)
-        ok = sql_run(w,
-                     "INSERT INTO realms (tenant, site, department, display, created_ms) VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT (tenant, site, department) DO "
-                     "UPDATE SET display = excluded.display",
-                     SQL_VALUES(SQL_T(db_text(s, 0)), SQL_T(db_text(s, 1)), SQL_T(db_text(s, 2)), SQL_T(db_text(s, 3)), SQL_I(db_int(s, 4))), e);
-    db_done(s);
-    return ok && step == DB_END;
+static bool put_realm(struct db *w, struct db_stmt *row, struct err *e) {
+    return sql_run(w,
+                   "INSERT INTO realms (tenant, site, department, display, created_ms) VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT (tenant, site, department) DO "
+                   "UPDATE SET display = excluded.display",
+                   SQL_VALUES(SQL_T(db_text(row, 0)), SQL_T(db_text(row, 1)), SQL_T(db_text(row, 2)), SQL_T(db_text(row, 3)), SQL_I(db_int(row, 4))), e);
 }
 
-// Whose the studies were that are gone: no volume tells.
-static bool copy_gone(struct db *from, struct db *w, struct err *e) {
-    struct db_stmt *s = db_prepare(from, "SELECT g.study_uid, r.tenant, r.site, r.department FROM gone_studies g JOIN realms r ON r.id = g.realm", e);
-    enum db_step step = DB_FAIL;
-    bool ok = s;
-    while (ok && (step = db_next(s, e)) == DB_ROW)
-        ok = sql_run(w,
-                     "INSERT INTO gone_studies (study_uid, realm) SELECT ?1, id FROM realms WHERE tenant = ?2 AND site = ?3 AND department = ?4 ON CONFLICT DO "
-                     "NOTHING",
-                     SQL_VALUES(SQL_T(db_text(s, 0)), SQL_T(db_text(s, 1)), SQL_T(db_text(s, 2)), SQL_T(db_text(s, 3))), e);
-    db_done(s);
-    return ok && step == DB_END;
+// Whose a study was that is gone: no volume tells.
+static bool put_gone(struct db *w, struct db_stmt *row, struct err *e) {
+    return sql_run(w,
+                   "INSERT INTO gone_studies (study_uid, realm) SELECT ?1, id FROM realms WHERE tenant = ?2 AND site = ?3 AND department = ?4 ON CONFLICT DO "
+                   "NOTHING",
+                   SQL_VALUES(SQL_T(db_text(row, 0)), SQL_T(db_text(row, 1)), SQL_T(db_text(row, 2)), SQL_T(db_text(row, 3))), e);
 }
+
+static const char GONE[] = "SELECT g.study_uid, r.tenant, r.site, r.department FROM gone_studies g JOIN realms r ON r.id = g.realm";
 
 static bool copy_rest(struct migrate *m, struct err *e) {
     struct db *from = db_reader(m->from->db, e), *w = from ? db_writer(m->to->db, e) : NULL;
-    bool ok = w && db_begin(w, e) && copy_settings(from, w, e) && copy_graves(from, w, e) && keep_numbers(from, w, e) && kept_copy(from, w, e) &&
-              name_realms(from, w, e) && copy_gone(from, w, e) && db_commit(w, e);
+    bool ok = w && db_begin(w, e) && copy_rows(from, w, "SELECT name, value FROM settings ORDER BY name", put_setting, e) &&
+              copy_rows(from, w, "SELECT sop_instance_uid, received_ms, digest FROM graves", put_grave, e) && keep_numbers(from, w, e) &&
+              kept_copy(from, w, e) && copy_rows(from, w, "SELECT tenant, site, department, display, created_ms FROM realms WHERE id <> 0", put_realm, e) &&
+              copy_rows(from, w, GONE, put_gone, e) && db_commit(w, e);
     if (w) db_return(m->to->db, w);
     if (from) db_return(m->from->db, from);
     return ok && realm_mark_apart(m->to, e);
