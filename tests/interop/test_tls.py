@@ -50,12 +50,8 @@ class Papers:
 
 def https(papers, server, method, path, body=None, headers=None, certified=False):
     connection = http.client.HTTPSConnection("localhost", server.http_port, timeout=60, context=papers.context(certified))
-    try:
-        connection.request(method, path, body=body, headers=headers or {})
-        answer = connection.getresponse()
-        return answer.status, answer.read()
-    finally:
-        connection.close()
+    status, _, answer = gantry.answer_of(connection, method, path, body, headers)
+    return status, answer
 
 
 def shown(papers, port, certified=True):

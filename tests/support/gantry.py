@@ -77,6 +77,16 @@ def encrypted_beside(folder):
     return config
 
 
+def answer_of(connection, method, path, body=None, headers=None):
+    """(status, headers, body) of one request on a connection of http.client, which is closed after it."""
+    try:
+        connection.request(method, path, body=body, headers=headers or {})
+        answer = connection.getresponse()
+        return answer.status, dict(answer.getheaders()), answer.read()
+    finally:
+        connection.close()
+
+
 class Server:
     """`gantry serve` on loopback; the ready line gives the real ports. Stopped by its own process id. named: the options that name its archive."""
 
@@ -147,16 +157,10 @@ class Server:
 
     def http(self, method, path, body=None, headers=None, timeout=120):
         """(status, headers, body) of one request."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.http_port, timeout=timeout)
-        try:
-            headers = dict(headers or {})
-            if self.token:
-                headers.setdefault("Authorization", f"Bearer {self.token}")
-            connection.request(method, path, body=body, headers=headers)
-            answer = connection.getresponse()
-            return answer.status, dict(answer.getheaders()), answer.read()
-        finally:
-            connection.close()
+        headers = dict(headers or {})
+        if self.token:
+            headers.setdefault("Authorization", f"Bearer {self.token}")
+        return answer_of(http.client.HTTPConnection("127.0.0.1", self.http_port, timeout=timeout), method, path, body, headers)
 
     def store(self, objects, expect=200):
         """Stores Part 10 objects (bytes) by STOW-RS: all of them, or the test fails. expect: another status is wanted."""

@@ -70,12 +70,8 @@ class Orthanc(Process):
 
     def http(self, method, path, body=None, headers=None):
         connection = http.client.HTTPConnection("127.0.0.1", self.http_port, timeout=120)
-        try:
-            connection.request(method, path, body=body, headers=headers or {})
-            answer = connection.getresponse()
-            return answer.status, answer.read()
-        finally:
-            connection.close()
+        status, _, answer = gantry.answer_of(connection, method, path, body, headers)
+        return status, answer
 
     def rest(self, path):
         status, body = self.http("GET", path)

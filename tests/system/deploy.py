@@ -150,12 +150,7 @@ def server_of(data):
 
 def https(proxy, method, path, body=None, headers=None, timeout=120):
     connection = http.client.HTTPSConnection("127.0.0.1", proxy.https_port, timeout=timeout, context=deployed.insecure())
-    try:
-        connection.request(method, path, body=body, headers={"Host": "images.example.org", "Authorization": f"Bearer {TOKEN}", **(headers or {})})
-        answer = connection.getresponse()
-        return answer.status, dict(answer.getheaders()), answer.read()
-    finally:
-        connection.close()
+    return gantry.answer_of(connection, method, path, body, {"Host": "images.example.org", "Authorization": f"Bearer {TOKEN}", **(headers or {})})
 
 
 def check_passage(proxy, servers, large):

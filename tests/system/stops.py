@@ -155,12 +155,8 @@ def start(data, config):
 
 def ask_over_tls(server, papers, method, path, body=None, headers=None):
     connection = http.client.HTTPSConnection("localhost", server.http_port, timeout=60, context=papers.context)
-    try:
-        connection.request(method, path, body=body, headers=headers or {})
-        answer = connection.getresponse()
-        return answer.status, answer.read()
-    finally:
-        connection.close()
+    status, _, answer = gantry.answer_of(connection, method, path, body, headers)
+    return status, answer
 
 
 def first_objects(folder, server, papers):
